@@ -1,0 +1,44 @@
+"""What the three programs share: verbs, exit codes, and the closing line of JSON."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from cim_sim.config import UsageError
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+Verb = Callable[..., int | None]
+
+
+def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
+    """Run the verb named on the command line and return its exit code.
+
+    0 done, 1 failed, 2 bad usage or configuration, 3 comparison refused (the verb's own
+    return), 130 interrupted.
+    """
+    import tyro
+
+    try:
+        code = tyro.extras.subcommand_cli_from_dict(
+            dict(verbs), prog=program, description=description, sort_subcommands=False
+        )
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt as interrupt:
+        print(str(interrupt) or "interrupted", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `... | head` closed our output: not an error, and nothing to say
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return int(code or 0)
+
+
+def emit(**values: Any) -> None:
+    """Print the one line of JSON with which each measuring command ends."""
+    print(json.dumps(values, allow_nan=False), flush=True)

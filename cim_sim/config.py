@@ -1,0 +1,115 @@
+"""Strict configuration: one YAML file is one frozen object, and every fault is named at once."""
+
+import hashlib
+import json
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+
+class UsageError(Exception):
+    """The user can mend this: says what was found, where, what is allowed, what to type next.
+
+    Every program of this project prints the message alone and exits with code 2.
+    """
+
+
+class Config(BaseModel):
+    """Base of all configuration and record types: immutable, no unknown keys, finite numbers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+def load(path: Path | str, kind: type[ConfigT]) -> ConfigT:
+    """Read one YAML file as `kind`.
+
+    Raises:
+        UsageError: the file is missing, is not YAML, or does not fit; lists every bad key.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror or error}{_similar_files(path)}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML: {error}") from None
+    return parse(data, kind, where=str(path))
+
+
+def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:
+    """Build `kind` from plain data; `where` (file, option or record) begins each line of an error.
+
+    Raises:
+        UsageError: lists every fault with its key and the nearest known name.
+    """
+    if not isinstance(data, dict):
+        raise UsageError(f"{where}: expected keys of {kind.__name__}, found {data!r:.80}")
+    try:
+        return kind.model_validate(data)
+    except ValidationError as error:
+        faults = [_fault(kind, detail) for detail in error.errors()]
+        raise UsageError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+
+
+def dump(config: Config) -> str:
+    """Write a configuration as YAML that `load` reads back to an equal object."""
+    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False)
+
+
+def canonical_json(value: Any) -> str:
+    """JSON with sorted keys and no spaces: equal values give equal text. No NaN."""
+    if isinstance(value, BaseModel):
+        value = value.model_dump(mode="json", exclude_none=True)
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return the first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
+
+
+def _similar_files(path: Path) -> str:
+    names = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+    close = get_close_matches(path.name, names, n=1)
+    if close:
+        return f"; did you mean {path.parent / close[0]}?"
+    return f"; {path.parent} holds {', '.join(sorted(names)[:12])}" if names else ""
+
+
+def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in detail["loc"]) or "the whole"
+    if detail["type"] == "extra_forbidden":
+        known = _field_names(kind, detail["loc"][:-1])
+        close = get_close_matches(str(detail["loc"][-1]), known, n=1)
+        parent = ".".join(str(part) for part in detail["loc"][:-1])
+        near = f"{parent}.{close[0]}" if parent and close else (close[0] if close else "")
+        hint = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}"
+        return f"{key} is not known; {hint}"
+    if detail["type"] == "missing":
+        return f"{key} is missing"
+    if detail["type"] == "value_error":
+        return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
+    return f"{key}: {detail['msg']}, found {detail['input']!r:.80}"
+
+
+def _field_names(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:
+    """Known keys at a place inside `kind`; unions and containers are looked through."""
+    kinds: list[type[BaseModel]] = [kind]
+    for part in location:
+        fields = [k.model_fields[part] for k in kinds if str(part) in k.model_fields]  # type: ignore[index]
+        if fields:
+            kinds = [model for field in fields for model in _models_in(field.annotation)]
+    return sorted({name for k in kinds for name in k.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]

@@ -1,0 +1,159 @@
+"""Designs and the space they come from."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, model_validator
+
+from cim_sim.config import Config, UsageError, digest
+from cim_sim.hardware import FREEABLE, AdcLevels, CellBits, FreeHardware, Mapping, Subarray
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
+
+
+class ConvChoice(NamedTuple):
+    """The free part of one convolution layer."""
+
+    channels: Annotated[int, Field(strict=True, ge=1, le=65536)]
+    kernel: Annotated[int, Field(strict=True, ge=1, le=64)]
+
+
+class Design(Config):
+    """What is free: (channels, kernel) of each convolution, and the freed hardware fields."""
+
+    layers: tuple[ConvChoice, ...]
+    hardware: FreeHardware = FreeHardware()
+
+    @property
+    def design_id(self) -> str:
+        """Digest of the canonical JSON: equal designs have equal ids."""
+        return digest({"layers": self.layers, "hardware": self.hardware.chosen()})
+
+    def wire(self) -> dict[str, Any] | list[list[int]]:
+        """Return the wire format: a bare list of pairs when no hardware is free."""
+        layers = [list(layer) for layer in self.layers]
+        chosen = self.hardware.chosen()
+        return {"layers": layers, "hardware": chosen} if chosen else layers
+
+
+def from_wire(value: Any) -> Design:
+    """Build a design from parsed JSON: pairs, or an object of layers and hardware.
+
+    Raises:
+        pydantic.ValidationError: it is neither.
+    """
+    return Design.model_validate({"layers": value} if isinstance(value, list) else value)
+
+
+class Parameter(NamedTuple):
+    """One free decision: its name (`layer1.kernel`, `hardware.subarray`) and its choices."""
+
+    name: str
+    choices: tuple[int | str, ...]
+
+
+class HardwareChoices(Config):
+    """Choices of each freed hardware field; an empty tuple leaves the field to the scenario."""
+
+    subarray: tuple[Subarray, ...] = ()
+    cell_bits: tuple[CellBits, ...] = ()
+    adc_levels: tuple[AdcLevels, ...] = ()
+    mapping: tuple[Mapping, ...] = ()
+
+
+class Space(Config):
+    """The ordered parameters of a design with their choices."""
+
+    name: str
+    channels: tuple[Count, ...] = Field(min_length=1)
+    kernels: tuple[OddKernel, ...] = Field(min_length=1)
+    layers: Count = 6
+    hardware: HardwareChoices = HardwareChoices()
+    width_divisor: Count = 1
+    """Channels of the trained proxy network are these divided by it; hardware keeps full width."""
+
+    @model_validator(mode="after")
+    def _choices_make_sense(self) -> "Space":
+        for parameter in (("channels", self.channels), ("kernels", self.kernels)):
+            if list(parameter[1]) != sorted(set(parameter[1])):
+                raise ValueError(f"{parameter[0]} must increase without repeats: {parameter[1]}")
+        even = [kernel for kernel in self.kernels if kernel % 2 == 0]
+        if even:
+            raise ValueError(f"kernels must be odd ('same' padding), found {even}")
+        uneven = [c for c in self.channels if c % self.width_divisor]
+        if uneven:
+            raise ValueError(f"width_divisor {self.width_divisor} does not divide {uneven}")
+        return self
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """All free decisions, in wire order."""
+        convolutions = [
+            Parameter(f"layer{index + 1}.{field}", choices)
+            for index in range(self.layers)
+            for field, choices in (("channels", self.channels), ("kernel", self.kernels))
+        ]
+        hardware = [Parameter(f"hardware.{name}", getattr(self.hardware, name)) for name in self.freed]
+        return (*convolutions, *hardware)
+
+    @property
+    def freed(self) -> tuple[str, ...]:
+        """Hardware fields that the optimiser chooses."""
+        return tuple(name for name in FREEABLE if getattr(self.hardware, name))
+
+    @property
+    def size(self) -> int:
+        """Number of designs."""
+        return prod(len(parameter.choices) for parameter in self.parameters)
+
+    def decode(self, indices: Sequence[int]) -> Design:
+        """Return the design at one index for each parameter."""
+        values = [p.choices[i] for p, i in zip(self.parameters, indices, strict=True)]
+        split = 2 * self.layers
+        pairs = zip(values[0:split:2], values[1:split:2], strict=True)
+        hardware = dict(zip(self.freed, values[split:], strict=True))
+        return Design.model_validate({"layers": list(pairs), "hardware": hardware})
+
+    def encode(self, design: Design) -> tuple[int, ...]:
+        """Return the index of each parameter; the inverse of `decode`.
+
+        Raises:
+            UsageError: the design lies outside the space; names all faults.
+        """
+        self.require(design)
+        values = [value for layer in design.layers for value in layer]
+        values += list(design.hardware.chosen().values())
+        return tuple(p.choices.index(v) for p, v in zip(self.parameters, values, strict=True))
+
+    def check(self, design: Design) -> list[str]:
+        """Name every fault of a design: missing, unknown and out of range; empty if it fits."""
+        faults = []
+        if len(design.layers) != self.layers:
+            faults.append(f"expected {self.layers} layers, found {len(design.layers)}")
+        for index, layer in enumerate(design.layers, start=1):
+            if layer.channels not in self.channels:
+                faults.append(f"layer {index}: channels {layer.channels} not in {_set(self.channels)}")
+            if layer.kernel not in self.kernels:
+                faults.append(f"layer {index}: kernel {layer.kernel} not in {_set(self.kernels)}")
+        chosen = design.hardware.chosen()
+        for name in FREEABLE:
+            choices = getattr(self.hardware, name)
+            if choices and name not in chosen:
+                faults.append(f"hardware {name} is missing; choose from {_set(choices)}")
+            elif name in chosen and not choices:
+                faults.append(f"hardware {name} is not free in this space")
+            elif choices and chosen[name] not in choices:
+                faults.append(f"hardware {name} {chosen[name]} not in {_set(choices)}")
+        return faults
+
+    def require(self, design: Design) -> None:
+        """Raise UsageError with every fault of `check`."""
+        faults = self.check(design)
+        if faults:
+            raise UsageError(f"design outside space {self.name}: " + "; ".join(faults))
+
+
+def _set(choices: Sequence[int | str]) -> str:
+    return "{" + ", ".join(str(choice) for choice in choices) + "}"

@@ -1,0 +1,83 @@
+"""The network as the hardware sees it: a stack of layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cim_sim.config import Config
+from cim_sim.space import Design
+
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Shapes of a batch of networks with equally many layers; every array is [designs, layers].
+
+    A fully connected layer is a convolution with `side` 1 and `kernel` 1.
+    """
+
+    side: Ints
+    """Height and width of the (unpadded) square input map."""
+    in_channels: Ints
+    kernel: Ints
+    out_channels: Ints
+    pooled: Ints
+    """1 where a 2x2 max pool follows, else 0."""
+
+    def __len__(self) -> int:
+        """Return the number of designs."""
+        return len(self.side)
+
+    def __getitem__(self, rows: slice | Ints) -> "Stack":
+        """Return a batch with the chosen designs."""
+        return Stack(
+            self.side[rows],
+            self.in_channels[rows],
+            self.kernel[rows],
+            self.out_channels[rows],
+            self.pooled[rows],
+        )
+
+    @property
+    def weights(self) -> Ints:
+        """Number of weights of each layer."""
+        return self.in_channels * self.kernel**2 * self.out_channels
+
+
+class Workload(Config):
+    """Image, dataset and backbone: six convolutions, pools after 2, 4 and 6, two FC layers."""
+
+    dataset: str = "shapes"
+    """What accuracy is measured on; `cim_sim.accuracy.data` knows the names."""
+    image_side: int = 32
+    image_channels: int = 3
+    classes: int = 10
+    hidden: int = 1024
+    """Width between the two fully connected layers (LCDA, section IV)."""
+    pools_after: tuple[int, ...] = (2, 4, 6)
+
+    def stack(self, designs: Sequence[Design]) -> Stack:
+        """Return the layer shapes of designs with equally many layers."""
+        pairs = np.array([design.layers for design in designs], dtype=np.int64)
+        return self.stack_of(pairs[:, :, 0], pairs[:, :, 1])
+
+    def stack_of(self, channels: Ints, kernels: Ints) -> Stack:
+        """Return the layer shapes for `channels` and `kernels`, both [designs, convolutions]."""
+        count, depth = channels.shape
+        pooled = np.array([layer + 1 in self.pools_after for layer in range(depth)], dtype=np.int64)
+        halvings = np.concatenate([[0], np.cumsum(pooled)])
+        side = self.image_side // 2**halvings
+        features = channels[:, -1:] * side[-1] ** 2
+        one = np.ones((count, 1), dtype=np.int64)
+        return Stack(
+            side=np.hstack([np.tile(side[:-1], (count, 1)), one, one]),
+            in_channels=np.hstack(
+                [self.image_channels * one, channels[:, :-1], features, self.hidden * one]
+            ),
+            kernel=np.hstack([kernels, one, one]),
+            out_channels=np.hstack([channels, self.hidden * one, self.classes * one]),
+            pooled=np.hstack([np.tile(pooled, (count, 1)), 0 * one, 0 * one]),
+        )

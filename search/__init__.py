@@ -1,0 +1,1 @@
+"""Proposes designs: the LCDA loop with classic optimisers or a language model."""
