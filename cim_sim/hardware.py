@@ -77,6 +77,6 @@ class FixedHardware(FreeHardware):
         if absent:
             raise UsageError(f"hardware {', '.join(absent)}: neither fixed nor chosen")
         try:
-            return Hardware(**fixed, **chosen)
+            return Hardware.model_validate({**fixed, **chosen})
         except ValueError as error:
             raise UsageError(f"hardware: {error}") from None

@@ -1,4 +1,4 @@
-"""What is fixed during a search: workload, device and its variation, hardware, objective, limits."""
+"""What is fixed during a search: workload, variation, hardware, objective, limits."""
 
 from math import sqrt
 from typing import Annotated, Literal
@@ -66,12 +66,12 @@ class Scenario(Config):
         return digest(self.model_dump(mode="json", exclude_none=True, exclude={"name"}))
 
     def require_fits(self, space: Space) -> None:
-        """Raise UsageError unless each hardware field is fixed here or freed by `space`, not both."""
+        """Raise UsageError unless each hardware field is fixed here or freed by `space`."""
         fixed = self.hardware.model_dump(exclude_none=True)
         twice = [name for name in FREEABLE if name in fixed and name in space.freed]
         absent = [name for name in FREEABLE if name not in fixed and name not in space.freed]
-        faults = [f"hardware.{name} is fixed by the scenario and freed by the space" for name in twice]
-        faults += [f"hardware.{name} is neither fixed by the scenario nor freed" for name in absent]
+        faults = [f"hardware.{name} is fixed by the one and freed by the other" for name in twice]
+        faults += [f"hardware.{name} is neither fixed nor freed" for name in absent]
         if faults:
             raise UsageError(f"scenario {self.name} and space {space.name}: " + "; ".join(faults))
 

@@ -95,7 +95,9 @@ class Space(Config):
             for index in range(self.layers)
             for field, choices in (("channels", self.channels), ("kernel", self.kernels))
         ]
-        hardware = [Parameter(f"hardware.{name}", getattr(self.hardware, name)) for name in self.freed]
+        hardware = [
+            Parameter(f"hardware.{name}", getattr(self.hardware, name)) for name in self.freed
+        ]
         return (*convolutions, *hardware)
 
     @property
@@ -123,7 +125,7 @@ class Space(Config):
             UsageError: the design lies outside the space; names all faults.
         """
         self.require(design)
-        values = [value for layer in design.layers for value in layer]
+        values: list[int | str] = [value for layer in design.layers for value in layer]
         values += list(design.hardware.chosen().values())
         return tuple(p.choices.index(v) for p, v in zip(self.parameters, values, strict=True))
 
@@ -134,9 +136,11 @@ class Space(Config):
             faults.append(f"expected {self.layers} layers, found {len(design.layers)}")
         for index, layer in enumerate(design.layers, start=1):
             if layer.channels not in self.channels:
-                faults.append(f"layer {index}: channels {layer.channels} not in {_set(self.channels)}")
+                channels = _set(self.channels)
+                faults.append(f"layer {index}: channels {layer.channels} not in {channels}")
             if layer.kernel not in self.kernels:
-                faults.append(f"layer {index}: kernel {layer.kernel} not in {_set(self.kernels)}")
+                kernels = _set(self.kernels)
+                faults.append(f"layer {index}: kernel {layer.kernel} not in {kernels}")
         chosen = design.hardware.chosen()
         for name in FREEABLE:
             choices = getattr(self.hardware, name)

@@ -67,10 +67,11 @@ class Query(Config):
     @property
     def training_key(self) -> str:
         """Digest of what training alone depends on: queries that share it share one network."""
-        untrained = {"draws", "recalibrate_batchnorm"}
-        recipe = self.recipe.model_dump(exclude=untrained)
-        tested = self.model_dump(mode="json", exclude={"recipe", "sigma", "state_dependence", "adc"})
-        return digest({**tested, "recipe": recipe})
+        test_only = {"sigma", "state_dependence", "adc"}
+        training = self.model_dump(mode="json", exclude=test_only)
+        for setting in ("draws", "recalibrate_batchnorm"):
+            del training["recipe"][setting]
+        return digest(training)
 
 
 class Accuracy(Config):
