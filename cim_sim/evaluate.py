@@ -1,0 +1,161 @@
+"""The public verbs: what a design costs and how accurate it is, in one scenario."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from cim_sim import cost
+from cim_sim.accuracy.query import Accuracy, Query
+from cim_sim.config import Config
+from cim_sim.scenario import Scenario
+from cim_sim.space import Design, Space
+
+INFEASIBLE_REWARD = -1.0
+"""The paper's reward of an invalid design; derived where a number is needed, never stored."""
+
+AccuracySource = Callable[[Sequence[Query]], Sequence[Accuracy]]
+"""Answers accuracy questions: by training, or by a surrogate."""
+
+Amount = Annotated[float, Field(ge=0)]
+
+
+class Infeasible(Config):
+    """Why a design cannot be used in a scenario."""
+
+    kind: Literal["floorplan", "area", "accuracy"]
+    reason: str
+
+
+class Cost(Config):
+    """Hardware cost of one inference, and the chip's area."""
+
+    dynamic_energy_pj: Amount
+    leakage_energy_pj: Amount
+    latency_ns: Amount
+    area_um2: Amount
+    utilisation: Amount
+    """Share of the chip's memory cells that hold a weight."""
+
+    @property
+    def energy_pj(self) -> float:
+        """Dynamic and leakage energy, as NeuroSim reports and the paper rewards."""
+        return self.dynamic_energy_pj + self.leakage_energy_pj
+
+
+class Evaluation(Config):
+    """What is known of a design in a scenario: costs, accuracy, reward or why there is none."""
+
+    design: Design
+    scenario: str
+    """Digest of the scenario."""
+    cost: Cost | None = None
+    """None when there is no floorplan."""
+    accuracy: Accuracy | None = None
+    """None when a free check already said infeasible, or it was not asked for."""
+    reward: float | None = None
+    infeasible: Infeasible | None = None
+
+    @property
+    def score(self) -> float:
+        """Reward, with the paper's -1 for an infeasible design."""
+        return INFEASIBLE_REWARD if self.reward is None else self.reward
+
+
+@dataclass(frozen=True)
+class Evaluator:
+    """Evaluates designs of `space` in `scenario`, cheap checks before dear ones."""
+
+    scenario: Scenario
+    space: Space
+    accuracy: AccuracySource
+    seed: int = 0
+    """Seed of the accuracy experiment: a run's arms share it, a final re-training varies it."""
+
+    def __post_init__(self) -> None:
+        self.scenario.require_fits(self.space)
+
+    def screen(self, designs: Sequence[Design]) -> list[Evaluation]:
+        """Everything that is free: space, floorplan, area. Leaves accuracy and reward open.
+
+        Raises:
+            UsageError: a design lies outside the space.
+        """
+        for design in designs:
+            self.space.require(design)
+        return screen(designs, self.scenario)
+
+    def evaluate(self, designs: Sequence[Design]) -> list[Evaluation]:
+        """Screen, then measure accuracy of what is left; infeasible for free is never trained."""
+        evaluations = self.screen(designs)
+        alive = [index for index, one in enumerate(evaluations) if one.infeasible is None]
+        queries = [self.scenario.query(designs[index], self.space, self.seed) for index in alive]
+        for index, accuracy in zip(alive, self.accuracy(queries), strict=True):
+            evaluations[index] = judge(evaluations[index], accuracy, self.scenario)
+        return evaluations
+
+
+def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
+    """Cost, floorplan and area of designs, without accuracy."""
+    if not designs:
+        return []
+    settings = [scenario.complete(design) for design in designs]
+    evaluations: list[Evaluation | None] = [None] * len(designs)
+    for hardware in dict.fromkeys(settings):
+        rows = np.array([index for index, other in enumerate(settings) if other == hardware])
+        stack = scenario.workload.stack([designs[index] for index in rows])
+        batch = cost.evaluate(stack, hardware)
+        faults = cost.floorplan_faults(stack, hardware)
+        for place, index in enumerate(rows):
+            evaluations[index] = _screened(designs[index], scenario, batch, place, faults[place])
+    return [one for one in evaluations if one is not None]
+
+
+def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:
+    """Complete a screened evaluation with its accuracy: the accuracy limit, then the reward."""
+    assert evaluation.cost is not None
+    least = scenario.limits.accuracy
+    if least is not None and accuracy.mean < least:
+        reason = f"accuracy {accuracy.mean:.3f} is below the limit {least:.3f}"
+        fault = Infeasible(kind="accuracy", reason=reason)
+        return evaluation.model_copy(update={"accuracy": accuracy, "infeasible": fault})
+    reward = scenario.reward(accuracy, evaluation.cost.energy_pj, evaluation.cost.latency_ns)
+    return evaluation.model_copy(update={"accuracy": accuracy, "reward": reward})
+
+
+@cache
+def simulator_digest() -> str:
+    """Digest of the simulator's sources and constants: runs are comparable when it is equal."""
+    root = Path(__file__).parent
+    files = [*root.rglob("*.py"), *root.rglob("*.csv.gz")]
+    parts = [
+        file.relative_to(root).as_posix().encode() + file.read_bytes() for file in sorted(files)
+    ]
+    return sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _screened(
+    design: Design, scenario: Scenario, batch: cost.CostBatch, place: int, fault: str | None
+) -> Evaluation:
+    blank = Evaluation(design=design, scenario=scenario.digest)
+    if fault is not None:
+        return blank.model_copy(update={"infeasible": Infeasible(kind="floorplan", reason=fault)})
+    price = Cost(
+        dynamic_energy_pj=float(batch.dynamic_energy_pj[place]),
+        leakage_energy_pj=float(batch.leakage_energy_pj[place]),
+        latency_ns=float(batch.latency_ns[place]),
+        area_um2=float(batch.area_um2[place]),
+        utilisation=float(batch.utilisation[place]),
+    )
+    most = scenario.limits.area_um2
+    if most is not None and price.area_um2 > most:
+        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most / 1e6:.2f} mm2"
+        return blank.model_copy(
+            update={"cost": price, "infeasible": Infeasible(kind="area", reason=reason)}
+        )
+    return blank.model_copy(update={"cost": price})

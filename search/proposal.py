@@ -1,0 +1,53 @@
+"""The contract between the loop and an optimiser."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from cim_sim.evaluate import Evaluation
+from cim_sim.scenario import Scenario
+from cim_sim.space import Design, Space
+from search.trace import Exchange, Failure, Trial
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What an optimiser may know: the scenario, the space, the free screening, and its seed."""
+
+    scenario: Scenario
+    space: Space
+    screen: Callable[[Sequence[Design]], list[Evaluation]]
+    """Free of charge: cost, floorplan and area; `Evaluator.screen`."""
+    seed: int
+
+    def generator(self, purpose: str, step: int) -> np.random.Generator:
+        """Random numbers that depend on the seed, the purpose and the step alone."""
+        words = [self.seed, step, *purpose.encode()]
+        return np.random.default_rng(np.random.SeedSequence(words))
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A design, or the failure to name one."""
+
+    design: Design | None = None
+    failure: Failure | None = None
+    exchanges: tuple[Exchange, ...] = field(default=())
+
+
+class Optimizer(Protocol):
+    """Proposes designs and learns from what became of them.
+
+    Its state is what replaying all suggest/update pairs from the start gives: that is how a run
+    resumes. Steps count from 0 in the order of suggestion; batches are synchronous:
+
+        suggest(2) -> steps 0, 1;  update(trials 0, 1);  suggest(2) -> steps 2, 3; ...
+    """
+
+    def suggest(self, count: int) -> list[Proposal]:
+        """Propose `count` designs of the space (repeats are allowed, and cost an episode)."""
+
+    def update(self, trials: Sequence[Trial]) -> None:
+        """Learn from the trials of the last `suggest`, in its order."""
