@@ -1,10 +1,11 @@
 """Designs and the space they come from."""
 
+import json
 from collections.abc import Sequence
 from math import prod
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, AdcLevels, CellBits, FreeHardware, Mapping, Subarray
@@ -45,6 +46,22 @@ def from_wire(value: Any) -> Design:
         pydantic.ValidationError: it is neither.
     """
     return Design.model_validate({"layers": value} if isinstance(value, list) else value)
+
+
+def parse_design(text: str, where: str) -> Design:
+    """Read a design that a user typed; `where` (an option, a file and line) begins the error.
+
+    Raises:
+        UsageError: it is not JSON, or not a design.
+    """
+    example = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
+    try:
+        return from_wire(json.loads(text))
+    except ValidationError as error:
+        faults = "; ".join(f"{_path(one['loc'])}{one['msg']}" for one in error.errors()[:6])
+        raise UsageError(f"{where}: not a design: {faults}; a design looks like {example}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where}: not JSON: {error}; a design looks like {example}") from None
 
 
 class Parameter(NamedTuple):
@@ -157,6 +174,10 @@ class Space(Config):
         faults = self.check(design)
         if faults:
             raise UsageError(f"design outside space {self.name}: " + "; ".join(faults))
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"{part}: " for part in location)
 
 
 def _set(choices: Sequence[int | str]) -> str:

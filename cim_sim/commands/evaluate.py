@@ -1,0 +1,62 @@
+"""The verb `evaluate`: one design in one scenario, with real training."""
+
+from pathlib import Path
+
+from cim_sim import cli
+from cim_sim.config import load
+
+
+def evaluate(
+    design: str,
+    scenario: Path,
+    space: Path = Path("configs/spaces/embedded.yaml"),
+    seed: int = 0,
+    cache: Path = Path("runs/accuracy.sqlite"),
+    json: bool = False,
+) -> int:
+    """Cost, accuracy and reward of one design.
+
+    Args:
+        design: JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        scenario: YAML file of what is fixed.
+        space: YAML file of what is free; says how wide the trained proxy network is.
+        seed: of the accuracy experiment.
+        cache: where trained accuracies are kept.
+        json: print only the evaluation, as one line of JSON.
+    """
+    from cim_sim.accuracy.trained import measure_many
+    from cim_sim.evaluate import Evaluation, Evaluator
+    from cim_sim.scenario import Scenario
+    from cim_sim.space import Space, parse_design
+
+    evaluator = Evaluator(
+        scenario=load(scenario, Scenario),
+        space=load(space, Space),
+        accuracy=lambda queries: measure_many(queries, cache, workers=1),
+        seed=seed,
+    )
+    (evaluation,) = evaluator.evaluate([parse_design(design, "--design")])
+    if not json:
+        print(_describe(evaluation))
+    record: dict[str, object] = evaluation.model_dump(mode="json", exclude={"design"})
+    cli.emit(design=evaluation.design.wire(), score=evaluation.score, **record)
+    return 0
+
+
+def _describe(evaluation: "Evaluation") -> str:  # type: ignore[name-defined]  # noqa: F821
+    lines = [f"design       {evaluation.design.wire()}"]
+    cost, accuracy = evaluation.cost, evaluation.accuracy
+    if cost is not None:
+        lines += [
+            f"energy       {cost.energy_pj / 1e6:.3f} uJ (leakage {cost.leakage_energy_pj / 1e6:.3f})",
+            f"latency      {cost.latency_ns / 1e3:.1f} us ({1e9 / cost.latency_ns:.0f} frames/s)",
+            f"area         {cost.area_um2 / 1e6:.2f} mm2",
+            f"utilisation  {cost.utilisation:.3f}",
+        ]
+    if accuracy is not None:
+        spread = f"+- {accuracy.standard_error:.4f} over {accuracy.draws} draws"
+        lines.append(f"accuracy     {accuracy.mean:.4f} {spread}; without variation {accuracy.clean}")
+    if evaluation.infeasible is not None:
+        lines.append(f"infeasible   {evaluation.infeasible.kind}: {evaluation.infeasible.reason}")
+    lines.append(f"reward       {evaluation.score:.4f}")
+    return "\n".join(lines)
