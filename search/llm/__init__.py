@@ -1,0 +1,1 @@
+"""The language model side of a search: prompt, reply, client, server."""

@@ -1,0 +1,161 @@
+"""THE renderer: what a model is asked, in a search and in every training example.
+
+Three styles. `paper` and `naive` are LCDA's own (see `search.llm.paper`). `codesign`, the default,
+also tells the scenario: one fact a line, in fixed sentences, so that a small tokenizer needs few
+tokens and a model finds each value at its place.
+"""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from typing import Literal
+
+from cim_sim.config import UsageError, digest
+from cim_sim.scenario import EnergyObjective, Scenario
+from cim_sim.space import Design, Space, from_wire
+from search.llm import paper
+from search.llm.history import Entry, selection
+
+Message = dict[str, str]
+"""`role` and `content`, as chat endpoints take them."""
+
+Style = Literal["codesign", "paper", "naive"]
+
+PAIRS_ONLY: tuple[Style, ...] = ("paper", "naive")
+"""Styles that ask for number pairs and thus know no freed hardware."""
+
+PAPER_EXAMPLE = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [128, 3]])
+"""The reply that Algorithm 1 shows."""
+
+
+def render(
+    scenario: Scenario, space: Space, history: Sequence[Entry], style: Style = "codesign"
+) -> list[Message]:
+    """Return the conversation that asks for one design: a system and a user message.
+
+    `history` is complete and in the order of episodes; the style chooses what it shows.
+
+    Raises:
+        UsageError: the style cannot ask for what the space frees.
+    """
+    require_style(style, space)
+    if style == "codesign":
+        system = "You are an expert in the co-design of neural networks and accelerators."
+        user = _codesign(scenario, space, history)
+    else:
+        system = "You are an expert in the field of neural architecture search."
+        results = [f"{answer(one.design)} gives a performance of {_score(one)}" for one in history]
+        example = answer(_example(space))
+        user = paper.text(scenario, space, results, example, co_design=style == "paper")
+    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+
+
+def require_style(style: Style, space: Space) -> None:
+    """Raise UsageError when `style` cannot ask for the hardware that `space` frees."""
+    if style in PAIRS_ONLY and space.freed:
+        raise UsageError(
+            f"prompt style {style} asks for number pairs alone, but space {space.name} frees "
+            f"{', '.join(space.freed)}: use style codesign"
+        )
+
+
+def answer(design: Design) -> str:
+    """Return the exact text of a good reply: the wire format without spaces."""
+    return json.dumps(design.wire(), separators=(",", ":"))
+
+
+def retry_message(error: str) -> Message:
+    """Return the turn that follows an unusable reply; `error` is the parser's message."""
+    text = f"Your answer cannot be used: {error}. Answer again with one design and nothing else."
+    return {"role": "user", "content": text}
+
+
+@cache
+def renderer_digest() -> str:
+    """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
+
+    Rewriting the code without changing a prompt leaves it as it is.
+    """
+    from search.llm.examples import CASES, DESIGN
+
+    prompts = [render(*case) for case in CASES]
+    return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])
+
+
+def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str:
+    work = scenario.workload
+    limits = scenario.limits
+    area = "none" if limits.area_um2 is None else f"{limits.area_um2 / 1e6:.1f} mm2"
+    accuracy = "none" if limits.accuracy is None else f"{limits.accuracy:.3f}"
+    lines = [
+        "Choose a convolutional network and, where free, the compute-in-memory chip that runs it.",
+        f"Dataset: {work.dataset}, {work.image_channels}x{work.image_side}x{work.image_side}, "
+        f"{work.classes} classes.",
+        f"Network: {space.layers} convolutions with ReLU, max pool after "
+        f"{_join(work.pools_after)}, then fully connected {work.hidden} and {work.classes}.",
+        f"Hardware: {_hardware(scenario)}.",
+        f"Variation: {_variation(scenario)}.",
+        f"Reward: {_reward(scenario)}; accuracy is measured under the variation.",
+        f"Area limit: {area}. Accuracy limit: {accuracy}. A design beyond a limit is infeasible.",
+        f"Channels: {_join(space.channels)}. Kernels: {_join(space.kernels)}.",
+        *(f"Free {name}: {_join(getattr(space.hardware, name))}." for name in space.freed),
+        f"Answer with JSON only, {space.layers} pairs [channels,kernel], "
+        f"for example {answer(_example(space))}",
+        "Results so far, worst to best:",
+        *([_line(entry) for entry in selection(history)] or ["none"]),
+        "Give one design that is better than all of these and not among them.",
+    ]
+    return "\n".join(lines)
+
+
+def _hardware(scenario: Scenario) -> str:
+    fixed = scenario.hardware
+
+    def value(name: str) -> str:
+        return str(getattr(fixed, name) or "free")
+
+    return (
+        f"device {fixed.device}, node {fixed.node_nm} nm, subarray {value('subarray')}, "
+        f"cell_bits {value('cell_bits')}, adc_levels {value('adc_levels')}, "
+        f"mux {fixed.col_mux}, mapping {value('mapping')}, pad {fixed.pad}"
+    )
+
+
+def _variation(scenario: Scenario) -> str:
+    variation, training = scenario.variation, scenario.training_sigma
+    if variation.sigma is not None:
+        sigma = f"sigma {variation.sigma:.3f} of the largest weight"
+    else:
+        sigma = f"sigma {variation.cell_sigma:.3f} of a cell's range"
+    noise = training if training == "matched" else f"sigma {training:.3f}"
+    adc = "on" if scenario.adc_quantisation else "off"
+    return f"{sigma}, {variation.state_dependence}, training {noise}, adc quantisation {adc}"
+
+
+def _reward(scenario: Scenario) -> str:
+    objective = scenario.objective
+    if isinstance(objective, EnergyObjective):
+        return f"accuracy - sqrt(energy / {objective.normaliser_pj / 1e6:.4g} uJ)"
+    return f"accuracy + (frames per second) / {objective.normaliser_fps:.4g}"
+
+
+def _score(entry: Entry) -> str:
+    return "-1" if entry.score is None else f"{entry.score:z.3f}"
+
+
+def _line(entry: Entry) -> str:
+    return f"{answer(entry.design)} {entry.fault or _score(entry)}"
+
+
+def _example(space: Space) -> Design:
+    """The paper's example where the space has it, else widths that grow every second layer."""
+    if not space.check(PAPER_EXAMPLE):
+        return PAPER_EXAMPLE
+    widest = len(space.channels) - 1
+    kernel = space.kernels.index(3) if 3 in space.kernels else 0
+    pairs = [(min(layer // 2, widest), kernel) for layer in range(space.layers)]
+    return space.decode([*(index for pair in pairs for index in pair), *(0 for _ in space.freed)])
+
+
+def _join(values: Sequence[object]) -> str:
+    return ",".join(str(value) for value in values)
