@@ -33,14 +33,22 @@ def load(path: Path | str, kind: type[ConfigT]) -> ConfigT:
     Raises:
         UsageError: the file is missing, is not YAML, or does not fit; lists every bad key.
     """
+    return parse(read_yaml(path), kind, where=str(path))
+
+
+def read_yaml(path: Path | str) -> Any:
+    """Read one YAML file as plain data.
+
+    Raises:
+        UsageError: the file is missing or is not YAML.
+    """
     path = Path(path)
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}{_similar_files(path)}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: not YAML: {error}") from None
-    return parse(data, kind, where=str(path))
 
 
 def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:

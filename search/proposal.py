@@ -37,6 +37,18 @@ class Proposal:
     exchanges: tuple[Exchange, ...] = field(default=())
 
 
+class SearchStopped(Exception):
+    """The search cannot go on for a reason outside it: a dead model server, failures in a row.
+
+    What is recorded stays, and the run can be resumed; the command line turns it into exit 1.
+    """
+
+    def __init__(self, reason: str, exchanges: tuple[Exchange, ...] = ()) -> None:
+        super().__init__(reason)
+        self.exchanges = exchanges
+        """What was sent and received since the last proposal; recorded like the rest."""
+
+
 class Optimizer(Protocol):
     """Proposes designs and learns from what became of them.
 
@@ -44,10 +56,18 @@ class Optimizer(Protocol):
     resumes. Steps count from 0 in the order of suggestion; batches are synchronous:
 
         suggest(2) -> steps 0, 1;  update(trials 0, 1);  suggest(2) -> steps 2, 3; ...
+
+    With free screening on, proposals that are passed over come back in `update` like all others,
+    with what the screening (or an earlier trial) said of them: the optimiser's own count of
+    proposals then runs ahead of `Trial.step`, so rely on the order alone.
     """
 
     def suggest(self, count: int) -> list[Proposal]:
-        """Propose `count` designs of the space (repeats are allowed, and cost an episode)."""
+        """Propose `count` designs of the space (repeats are allowed, and cost an episode).
+
+        Raises:
+            SearchStopped: nothing more can be proposed, now or ever.
+        """
 
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn from the trials of the last `suggest`, in its order."""

@@ -21,6 +21,7 @@ class Exchange(Config):
     """What was sent to a model and what came back, whole."""
 
     step: int
+    """Counts the optimiser's proposals; without screening that is the trial's step."""
     attempt: int
     """0 for the first request of a step; later ones carry the error back to the model."""
     request: dict[str, Any]

@@ -1,0 +1,19 @@
+"""Command line of the search: `python -m search VERB --help`."""
+
+import sys
+
+from cim_sim import cli
+from search.commands.run import run
+
+
+def main() -> int:
+    """Run one verb and return its exit code."""
+    return cli.run(
+        "python -m search",
+        "Search pairs of CNN and compute-in-memory accelerator, and compare searches.",
+        {"run": run},
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

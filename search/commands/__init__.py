@@ -1,0 +1,1 @@
+"""Verbs of `python -m search`: typed functions, one module each."""

@@ -1,0 +1,105 @@
+"""The verb `run`: one search, in one directory."""
+
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from cim_sim import cli
+from cim_sim.config import UsageError, parse, read_yaml
+from search.runs import RunConfig, read_run, stored_config
+
+
+def run(
+    *,
+    out: Path,
+    optimizer: str | None = None,
+    scenario: Path | None = None,
+    space: Path | None = None,
+    episodes: int | None = None,
+    seed: int | None = None,
+    model: Path | None = None,
+    style: str | None = None,
+    evaluator: Literal["trained", "surrogate"] | None = None,
+    accuracy_seed: int | None = None,
+    batch: int | None = None,
+    screen: int | None = None,
+    config: Path | None = None,
+    resume: bool = False,
+    cache: Path = Path("runs/accuracy.sqlite"),
+    workers: int = 1,
+) -> int:
+    """Search designs with one optimiser and record every trial.
+
+    What is not given is taken from --config, or from the run that is resumed, or is: 20 episodes,
+    seed 0, trained evaluator, accuracy seed 0, batch 1, no screening.
+
+    Args:
+        out: the run directory; must be new or empty unless --resume is given.
+        optimizer: a name; an unknown one lists them all.
+        scenario: YAML file of what is fixed.
+        space: YAML file of what is free.
+        episodes: designs proposed in all; a resumed run may be given more.
+        seed: root of the optimiser's randomness.
+        model: YAML file of the language model (optimizer llm).
+        style: of the prompt (optimizer llm).
+        evaluator: accuracy by real training, or predicted.
+        accuracy_seed: of the accuracy experiment; the arms of a comparison share it.
+        batch: designs proposed before the first of them is evaluated.
+        screen: take the first of so many proposals that is feasible for free and new.
+        config: YAML file with any of these, and `settings` of the optimiser; options win.
+        resume: go on with the run in --out, or begin it if it was never begun.
+        cache: where trained accuracies are kept.
+        workers: processes that train.
+    """
+    from search.execute import execute
+    from search.progress import shown
+    from search.proposal import SearchStopped
+    from search.summary import summarise
+
+    options = {
+        "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,
+        "seed": seed, "evaluator": evaluator, "accuracy_seed": accuracy_seed, "batch": batch,
+        "screen": screen,
+    }  # fmt: skip
+    model_options = {"model": str(model) if model else None, "style": style}
+    wanted = _wanted(out, resume, config, _given(options), _given(model_options))
+    before = read_run(out).trials if resume and _begun(out) else []
+    try:
+        with shown(wanted, before) as report:
+            trials = execute(
+                wanted, out, resume=resume, cache=cache, workers=workers, report=report
+            )
+    except SearchStopped as stop:
+        print(stop, file=sys.stderr)
+        return cli.EXIT_FAILED
+    except OSError as error:
+        print(f"{error.filename or out}: {error.strerror or error}", file=sys.stderr)
+        return cli.EXIT_FAILED
+    cli.emit(run=str(out), optimizer=wanted.optimizer, **summarise(trials).model_dump())
+    return 0
+
+
+def _wanted(
+    out: Path, resume: bool, file: Path | None, options: dict[str, Any], model: dict[str, Any]
+) -> RunConfig:
+    """Lay options over the configuration file, and both over the run that is resumed."""
+    layers = [stored_config(out).model_dump(mode="json")] if resume and _begun(out) else []
+    if file is not None:
+        data = read_yaml(file)
+        if not isinstance(data, dict):
+            raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
+        layers.append(data)
+    layers.append({**options, "settings": model})
+    merged = {key: value for layer in layers for key, value in layer.items()}
+    same = [one for one in layers if one.get("optimizer") in (None, merged.get("optimizer"))]
+    settings = [layer.get("settings") or {} for layer in same]
+    merged["settings"] = {key: value for one in settings for key, value in one.items()}
+    return parse(merged, RunConfig, str(file or "options"))
+
+
+def _begun(out: Path) -> bool:
+    return (out / "manifest.json").exists()
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None}

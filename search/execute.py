@@ -1,0 +1,105 @@
+"""One run from beginning to end: directory, evaluator, optimiser, loop, and how it ended."""
+
+import shlex
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from cim_sim.config import UsageError
+from cim_sim.evaluate import Evaluator
+from search import evaluators
+from search.loop import Report, Search
+from search.optimizers import opened, settings_of
+from search.proposal import Problem, SearchStopped
+from search.runs import Run, RunConfig, Status, open_run
+from search.trace import Trial
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """Return the configuration with every setting of its optimiser spelt out.
+
+    Raises:
+        UsageError: optimiser or settings are not known.
+    """
+    settings = settings_of(config.optimizer, config.settings).model_dump(mode="json")
+    return config.model_copy(update={"settings": settings})
+
+
+def execute(
+    config: RunConfig,
+    out: Path,
+    *,
+    resume: bool = False,
+    cache: Path = evaluators.CACHE,
+    workers: int = 1,
+    report: Report = lambda trial: None,
+) -> Sequence[Trial]:
+    """Do a run, or what is left of it, and return all its trials.
+
+    Args:
+        config: what to do; see `resolved`.
+        out: the run directory.
+        resume: go on with the run that is there.
+        cache: trained accuracies.
+        workers: processes that train.
+        report: told of each new trial when it is on the disk.
+
+    Raises:
+        UsageError: the settings do not fit, or the directory holds something else.
+        SearchStopped: the run ended early and can be resumed; says why and how.
+        KeyboardInterrupt: likewise.
+        OSError: the directory cannot be written.
+    """
+    config = resolved(config)
+    evaluator = evaluators.build(config, cache, workers)
+    with open_run(out, config, evaluators.digests(config), resume) as run:
+        if not run.complete:
+            _advance(run, evaluator, report)
+        elif run.manifest.status != "done":
+            run.finish("done", "episodes")
+        return run.trials.records
+
+
+def resume_command(out: Path) -> str:
+    """Return what to type to go on with a run."""
+    return f"python -m search run --resume --out {shlex.quote(str(out))}"
+
+
+def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
+    config = run.config
+    problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
+    try:
+        with opened(config, problem, run.exchanges.records, run.path) as ready:
+            run.identify(ready.model)
+            Search(run, ready.optimizer, evaluator).to_the_end(report)
+    except KeyboardInterrupt:
+        _end(run, "interrupted", "interrupt")
+        raise KeyboardInterrupt(_go_on(run, "interrupted")) from None
+    except UsageError:
+        run.withdraw()
+        raise
+    except (SearchStopped, OSError) as error:
+        reason = _reason(error)
+        _end(run, "failed", reason)
+        raise SearchStopped(_go_on(run, reason)) from None
+    except Exception as error:
+        _end(run, "failed", f"{type(error).__name__}: {error}")
+        raise
+    run.finish("done", "episodes")
+
+
+def _end(run: Run, status: Status, reason: str) -> None:
+    """Note the end in the manifest; on a full disk that fails too, and the first fault counts."""
+    with suppress(OSError):
+        run.finish(status, reason)
+
+
+def _reason(error: SearchStopped | OSError) -> str:
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
+
+
+def _go_on(run: Run, reason: str) -> str:
+    done = f"{len(run.trials.records)} of {run.config.episodes} episodes are recorded"
+    return f"{reason}\n{done}; go on with: {resume_command(run.path)}"

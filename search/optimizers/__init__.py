@@ -1,0 +1,66 @@
+"""Optimisers by name: one file each, one entry here, one contract test for all."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cim_sim.config import Config, UsageError, parse
+from search.optimizers import random
+from search.proposal import Optimizer, Problem
+from search.runs import RunConfig
+from search.trace import Exchange
+
+
+class Kind(NamedTuple):
+    """How an optimiser is set and made."""
+
+    settings: type[Config]
+    build: Callable[[Problem, Any], Optimizer]
+    """Takes the problem and an object of `settings`; imports what is heavy when called."""
+
+
+OPTIMIZERS: dict[str, Kind] = {
+    "random": Kind(random.Settings, random.RandomOptimizer),
+}
+
+
+class Opened(NamedTuple):
+    """An optimiser that is ready to propose, and the identity of its model if it has one."""
+
+    optimizer: Optimizer
+    model: dict[str, Any] | None
+
+
+def settings_of(name: str, settings: dict[str, Any]) -> Config:
+    """Return the complete settings of an optimiser.
+
+    Raises:
+        UsageError: there is no such optimiser, or it has no such setting.
+    """
+    if name not in OPTIMIZERS:
+        close = get_close_matches(name, OPTIMIZERS, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"choose from {', '.join(OPTIMIZERS)}"
+        raise UsageError(f"optimizer {name} is not known; {hint}")
+    return parse(settings, OPTIMIZERS[name].settings, f"settings of optimizer {name}")
+
+
+@contextmanager
+def opened(
+    config: RunConfig, problem: Problem, exchanges: Sequence[Exchange], directory: Path
+) -> Iterator[Opened]:
+    """Make the optimiser of a run, with the model server it needs, and stop that afterwards.
+
+    Args:
+        config: of the run.
+        problem: what the optimiser may know.
+        exchanges: recorded ones; a language model's are replayed, not asked again.
+        directory: of the run; a server writes its log there.
+
+    Raises:
+        UsageError: the settings or the model do not fit.
+        SearchStopped: the model server does not start.
+    """
+    settings = settings_of(config.optimizer, config.settings)
+    yield Opened(OPTIMIZERS[config.optimizer].build(problem, settings), None)

@@ -1,0 +1,297 @@
+"""The run directory: manifest.json, config.yaml, trials.jsonl, exchanges.jsonl."""
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from cim_sim.config import Config, UsageError, dump, load, parse
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
+from search.journal import Journal, read, write_whole
+from search.provenance import Session, now, session
+from search.trace import Exchange, Trial
+
+FILES = ("manifest.json", "config.yaml", "trials.jsonl", "exchanges.jsonl")
+Status = Literal["running", "done", "interrupted", "failed"]
+
+
+class RunConfig(Config):
+    """Everything that decides what a run does: equal configurations give equal trials."""
+
+    optimizer: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Of this optimiser; its own `Settings` says which there are."""
+    scenario: Scenario
+    """Whole, or the path of a YAML file."""
+    space: Space
+    """Whole, or the path of a YAML file."""
+    evaluator: Literal["trained", "surrogate"] = "trained"
+    accuracy_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the accuracy experiment: the arms of a comparison share it."""
+    episodes: Annotated[int, Field(ge=1)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Root of the optimiser's randomness."""
+    batch: Annotated[int, Field(ge=1)] = 1
+    """Designs proposed before the first of them is evaluated."""
+    screen: Annotated[int, Field(ge=0)] = 0
+    """Proposals for one slot of which the first feasible and new one is taken; 0: no screening."""
+
+    @field_validator("scenario", mode="before")
+    @classmethod
+    def _scenario_file(cls, value: Any) -> Any:
+        return load(value, Scenario) if isinstance(value, (str, Path)) else value
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _space_file(cls, value: Any) -> Any:
+        return load(value, Space) if isinstance(value, (str, Path)) else value
+
+
+class Digests(Config):
+    """What must be equal for two runs to be comparable, and for one to be resumed."""
+
+    scenario: str
+    space: str
+    evaluator: str
+    simulator: str
+
+
+class Manifest(Config):
+    """What a run is, how it ended, and where its numbers come from."""
+
+    format: Literal[1] = 1
+    status: Status = "running"
+    """A run that was killed keeps `running`; nobody holds its lock."""
+    stopped_by: str | None = None
+    digests: Digests
+    model: dict[str, Any] | None = None
+    """Identity of the language model, where there is one."""
+    sessions: tuple[Session, ...]
+    ended_at: str | None = None
+
+
+class RunRecord(NamedTuple):
+    """A run as read from disk."""
+
+    path: Path
+    config: RunConfig
+    manifest: Manifest
+    trials: list[Trial]
+    exchanges: list[Exchange]
+
+
+class Run:
+    """An open run directory and its only writer; see `open_run`."""
+
+    def __init__(
+        self, path: Path, config: RunConfig, manifest: Manifest, before: Manifest | None
+    ) -> None:
+        self.path, self.config, self.manifest, self.before = path, config, manifest, before
+        self.trials = Journal(path / "trials.jsonl", Trial)
+        self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
+        _require_sequence(self.trials.path, self.trials.records)
+        self._known = {(one.step, one.attempt) for one in self.exchanges.records}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the budget is spent."""
+        return len(self.trials.records) >= self.config.episodes
+
+    def add_exchanges(self, exchanges: Sequence[Exchange]) -> None:
+        """Record what is not recorded yet: replay hands the old ones in again."""
+        for exchange in exchanges:
+            if (exchange.step, exchange.attempt) not in self._known:
+                self.exchanges.append(exchange)
+                self._known.add((exchange.step, exchange.attempt))
+
+    def identify(self, model: dict[str, Any] | None) -> None:
+        """Record the identity of the model.
+
+        Raises:
+            UsageError: the run was begun with another one.
+        """
+        if self.trials.records or self.exchanges.records:
+            changes = differences(self.manifest.model, model, "model")
+            _refuse_changes(self.path, changes)
+        self._write(model=model)
+
+    def finish(self, status: Status, stopped_by: str) -> None:
+        """Say in the manifest how this session ended."""
+        self._write(status=status, stopped_by=stopped_by, ended_at=now())
+
+    def withdraw(self) -> None:
+        """Undo the start of this session, which was refused and recorded nothing."""
+        if self.before:
+            self.manifest = self.before
+            self._write()
+        else:
+            self.finish("failed", "refused")
+
+    def close(self) -> None:
+        """Release the files."""
+        self.trials.close()
+        self.exchanges.close()
+
+    def _write(self, **changes: Any) -> None:
+        self.manifest = self.manifest.model_copy(update=changes)
+        _write_manifest(self.path, self.manifest)
+
+
+@contextmanager
+def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> Iterator[Run]:
+    """Begin a run in an empty or new directory, or go on with the one that is there.
+
+    Raises:
+        UsageError: the directory is not empty and `resume` is not given, it holds something
+            else, another process writes it, or the run was begun with other settings, another
+            scenario, space, evaluator or simulator.
+        OSError: the directory cannot be made or written.
+    """
+    if not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"{path}: is not empty; add --resume to go on with the run there, "
+            "or choose another directory with --out"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    with _locked(path):
+        before = read_manifest(path) if (path / "manifest.json").exists() else None
+        manifest = _continued(path, before, config, digests) if before else _first(path, digests)
+        write_whole(path / "config.yaml", dump(config))
+        run = Run(path, config, manifest, before)
+        try:
+            _write_manifest(path, manifest)
+            yield run
+        finally:
+            run.close()
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run, finished or not, without changing anything.
+
+    Raises:
+        UsageError: there is no run, or one of its files is damaged.
+    """
+    config, manifest = stored_config(path), read_manifest(path)
+    trials = read(path / "trials.jsonl", Trial).records
+    _require_sequence(path / "trials.jsonl", trials)
+    exchanges = read(path / "exchanges.jsonl", Exchange).records
+    return RunRecord(path, config, manifest, trials, exchanges)
+
+
+def stored_config(path: Path) -> RunConfig:
+    """Return the configuration a run was begun with.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    if not (path / "manifest.json").exists():
+        raise UsageError(f"{path}: holds no run (no manifest.json)")
+    return load(path / "config.yaml", RunConfig)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a run.
+
+    Raises:
+        UsageError: it is damaged, or of another format.
+    """
+    file = path / "manifest.json"
+    try:
+        return parse(json.loads(file.read_text(encoding="utf-8")), Manifest, str(file))
+    except ValueError as error:
+        raise UsageError(f"{file}: not JSON: {error}") from None
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Name each place where two trees of plain data differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [*old, *(name for name in new if name not in old)]
+        places = ((name, f"{key}.{name}" if key else str(name)) for name in names)
+        return [
+            found
+            for name, place in places
+            for found in differences(old.get(name), new.get(name), place)
+        ]
+    return [] if old == new else [f"{key}: {old!r:.200} is not {new!r:.200}"]
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold the directory alone; the lock goes with the process, however it ends."""
+    folder = os.open(path, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{path}: another process is writing this run") from None
+        yield
+    finally:
+        os.close(folder)
+
+
+def _first(path: Path, digests: Digests) -> Manifest:
+    """Return the manifest of a new run; a start that was killed before it wrote one is no run."""
+    foreign = sorted(file.name for file in path.iterdir() if not _is_leftover(file))
+    if foreign:
+        raise UsageError(f"{path}: holds no run to resume but {', '.join(foreign[:6])}")
+    return Manifest(digests=digests, sessions=(session(),))
+
+
+def _is_leftover(file: Path) -> bool:
+    empty_journal = file.name.endswith(".jsonl") and file.stat().st_size == 0
+    return file.name.lstrip(".").removesuffix(".new") in FILES and (
+        empty_journal or not file.name.endswith(".jsonl")
+    )
+
+
+def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Digests) -> Manifest:
+    old = stored_config(path)
+    free = {"episodes"}
+    changes = differences(
+        old.model_dump(mode="json", exclude=free), config.model_dump(mode="json", exclude=free)
+    )
+    changes += differences(manifest.digests.model_dump(), digests.model_dump(), "digests")
+    _refuse_changes(path, changes)
+    if config.episodes < old.episodes:
+        raise UsageError(
+            f"{path}: --episodes {config.episodes} is less than the {old.episodes} of the run; "
+            "a budget can be raised, not lowered"
+        )
+    return manifest.model_copy(
+        update={
+            "status": "running",
+            "stopped_by": None,
+            "ended_at": None,
+            "sessions": (*manifest.sessions, session()),
+        }
+    )
+
+
+def _refuse_changes(path: Path, changes: Sequence[str]) -> None:
+    if changes:
+        raise UsageError(
+            f"{path}: cannot be resumed, it was begun with something else:\n  "
+            + "\n  ".join(changes)
+            + "\ngive the settings it was begun with (or --resume and --out alone), "
+            "or start a new run in another directory"
+        )
+
+
+def _require_sequence(path: Path, trials: Sequence[Trial]) -> None:
+    for step, trial in enumerate(trials):
+        if trial.step != step:
+            raise UsageError(
+                f"{path}:{step + 1}: found step {trial.step}, expected {step}; "
+                "lines are missing or doubled: restore the file, or start a new run"
+            )
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n"
+    write_whole(path / "manifest.json", text)
