@@ -1,4 +1,8 @@
-"""Device variation: what a programmed weight becomes."""
+"""Device variation: what a programmed weight becomes.
+
+Every error here is drawn once, when the weights are written, and stays for the life of that chip:
+one Monte Carlo draw is one chip.
+"""
 
 from typing import Annotated, Literal, Self
 
@@ -7,6 +11,22 @@ from pydantic import Field, model_validator
 from cim_sim.config import Config
 
 WEIGHT_BITS = 8
+
+SWIM_VERIFIED_SIGMA = 0.03
+"""Cell sigma that is left after write-verify (SWIM, arXiv 2202.08395, `write_var`)."""
+
+StateDependence = Literal["uniform", "evaxb-fefet2", "evaxb-rram4", "evaxb-fefet6"]
+
+MIDDLE_STATE_FACTOR: dict[StateDependence, float] = {
+    "uniform": 1.0,
+    "evaxb-fefet2": 2.0,
+    "evaxb-rram4": 4.0,
+    "evaxb-fefet6": 6.0,
+}
+"""How much noisier a middle conductance is than one near either end (EvaXB's device presets)."""
+
+MIDDLE_STATE = (0.25, 0.75)
+"""The middle conductances: |w| / w_max strictly between these (EvaXB)."""
 
 
 def effective_sigma(cell_sigma: float, cell_bits: int, weight_bits: int = WEIGHT_BITS) -> float:
@@ -21,6 +41,16 @@ def effective_sigma(cell_sigma: float, cell_bits: int, weight_bits: int = WEIGHT
     return float(steps / 2 ** (weight_bits - 1))
 
 
+def state_factors(dependence: StateDependence) -> tuple[float, float]:
+    """Multipliers of sigma for (middle, outer) states; the presets share one overall strength.
+
+    EvaXB divides by sqrt(.4 s^2 + .6), as if two weights in five sat in the middle.
+    """
+    middle = MIDDLE_STATE_FACTOR[dependence]
+    norm = (0.4 * middle**2 + 0.6) ** 0.5
+    return middle / norm, 1 / norm
+
+
 class Variation(Config):
     """How far a programmed weight strays, given for the weight or for one cell of a device."""
 
@@ -28,12 +58,17 @@ class Variation(Config):
     """Effective, relative to max|w|, whatever the number of bits in a cell."""
     cell_sigma: Annotated[float, Field(ge=0, le=1)] | None = None
     """Of one cell, relative to its conductance range; converted with the cell bits."""
-    state_dependence: Literal["uniform", "evaxb-fefet2", "evaxb-rram4", "evaxb-fefet6"] = "uniform"
+    write_verify: bool = False
+    """Every cell is read back and corrected after writing: `cell_sigma` falls to SWIM's .03."""
+    state_dependence: StateDependence = "uniform"
+    """EvaXB's presets; `uniform`: all conductances err alike."""
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.sigma is None) == (self.cell_sigma is None):
             raise ValueError("give exactly one of sigma (of a weight) and cell_sigma (of a cell)")
+        if self.write_verify and self.cell_sigma is None:
+            raise ValueError("write_verify works on cells: give cell_sigma, not sigma")
         return self
 
     def effective(self, cell_bits: int) -> float:
@@ -41,4 +76,5 @@ class Variation(Config):
         if self.sigma is not None:
             return self.sigma
         assert self.cell_sigma is not None
-        return effective_sigma(self.cell_sigma, cell_bits)
+        left = SWIM_VERIFIED_SIGMA if self.write_verify else self.cell_sigma
+        return effective_sigma(min(left, self.cell_sigma), cell_bits)

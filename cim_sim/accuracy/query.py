@@ -48,6 +48,10 @@ class Query(Config):
     layers: tuple[ConvChoice, ...]
     """(channels, kernel) of the network that is trained: already divided by `width_divisor`."""
     dataset: str
+    hidden: Annotated[int, Field(ge=1)] = 1024
+    """Width between the two fully connected layers."""
+    pools_after: tuple[int, ...] = (2, 4, 6)
+    """Convolutions (counted from 1) that a 2x2 max pool follows."""
     recipe: Recipe = Recipe()
     training_sigma: Sigma
     """Noise injected while training, relative to max|w|."""

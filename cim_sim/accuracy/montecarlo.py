@@ -1,0 +1,149 @@
+"""Accuracy of a trained network over random chips: a plain loop over Monte Carlo draws."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cim_sim.accuracy import noise, quantise
+from cim_sim.accuracy.data import Split
+from cim_sim.accuracy.network import Network, product
+from cim_sim.accuracy.query import Accuracy, Adc, Query
+from cim_sim.accuracy.training import stream
+
+BATCH = 250
+"""Test images at a time: small enough to stay in a core's cache."""
+ADC_BATCH = 25
+"""The same with an ADC, where every layer is unrolled into its word lines."""
+CALIBRATION = 250
+"""Training images on which ADC ranges and recalibrated batch norm are found."""
+
+Affines = Sequence[tuple[Tensor, Tensor]]
+
+
+def test(network: Network, query: Query, split: Split) -> Accuracy:
+    """Measure `query` on its trained network; batch norm stays frozen unless the recipe says."""
+    meant = [noise.intended(weight, query.recipe) for weight in network.weights]
+    chip = Chip(network, query, split)
+    clean = chip.accuracy(meant)
+    if query.sigma == 0:
+        return _summary([clean] * query.recipe.draws, clean)
+    generator = stream(query.key, "test")
+    shares = [
+        chip.accuracy(
+            [
+                noise.written(w, query.sigma, query.recipe, generator, query.state_dependence)
+                for w in meant
+            ]
+        )
+        for _ in range(query.recipe.draws)
+    ]
+    return _summary(shares, clean)
+
+
+def _summary(shares: Sequence[float], clean: float) -> Accuracy:
+    values = torch.tensor(shares, dtype=torch.float64)
+    return Accuracy(
+        mean=float(values.mean()),
+        std=float(values.std()),
+        quantile_10=float(values.quantile(0.1)),
+        draws=len(shares),
+        clean=clean,
+    )
+
+
+class Chip:
+    """How a trained network runs on hardware: given written weights, the share it gets right."""
+
+    def __init__(self, network: Network, query: Query, split: Split) -> None:
+        """Freeze batch norm and, with an ADC, calibrate its range layer by layer."""
+        self.network, self.split = network, split
+        self.adc, self.recipe = query.adc, query.recipe
+        self.affines = network.affines()
+        self.full_scales: list[float] = []
+        if self.adc:
+            meant = [noise.intended(weight, self.recipe) for weight in network.weights]
+            self.logits(split.train_images[:CALIBRATION], meant, self.affines, calibrate=True)
+
+    def accuracy(self, weights: Sequence[Tensor]) -> float:
+        """Share of the test images that these weights classify correctly."""
+        with torch.inference_mode():
+            recalibrate = self.recipe.recalibrate_batchnorm
+            affines = self._recalibrated(weights) if recalibrate else self.affines
+            batch = ADC_BATCH if self.adc else BATCH
+            tests = zip(
+                self.split.test_images.split(batch),
+                self.split.test_labels.split(batch),
+                strict=True,
+            )
+            right = sum(
+                int((self.logits(images, weights, affines).argmax(1) == labels).sum())
+                for images, labels in tests
+            )
+        return right / len(self.split.test_images)
+
+    def logits(
+        self,
+        images: Tensor,
+        weights: Sequence[Tensor],
+        affines: Affines,
+        calibrate: bool = False,
+    ) -> Tensor:
+        """Logits with batch norm folded into each product, or applied after the ADC's sum."""
+        bits, values = self.recipe.activation_bits, images
+        for index, (weight, (scale, shift)) in enumerate(zip(weights, affines, strict=True)):
+            if self.adc:
+                values = self._converted(values, weight, index, self.adc, calibrate)
+                shape = (1, -1, 1, 1)[: values.dim()]
+                values = values * scale.view(shape) + shift.view(shape)
+            else:
+                values = product(values, weight * scale.view(-1, *[1] * (weight.dim() - 1)), shift)
+            if index + 1 in self.network.pools_after:
+                values = functional.max_pool2d(values, 2)
+            if index + 1 < len(weights):
+                values = values.relu_()
+                if bits:
+                    values = quantise.activations(values, bits, float(self.network.ranges[index]))
+        return values
+
+    def _converted(
+        self, values: Tensor, weight: Tensor, index: int, adc: Adc, calibrate: bool
+    ) -> Tensor:
+        """The product as a sum of converted partial sums, each over `adc.rows` word lines."""
+        sums = partial_sums(values, weight, adc.rows)
+        if calibrate:
+            self.full_scales.append(quantise.calibrated_full_scale(sums, adc.levels))
+        total = quantise.adc(sums, adc.levels, self.full_scales[index]).sum(1)
+        if weight.dim() == 2:
+            return total.squeeze(-1)
+        return total.unflatten(-1, values.shape[-2:])
+
+    def _recalibrated(self, weights: Sequence[Tensor]) -> Affines:
+        """Batch norm with the statistics of this very chip on the calibration images."""
+        network = self.network
+        kept = {name: value.clone() for name, value in network.state_dict().items()}
+        for norm in network.norms:
+            norm.train()
+            norm.momentum = 1.0
+        with torch.no_grad():
+            network(self.split.train_images[:CALIBRATION], weights, self.recipe.activation_bits)
+            affines = network.affines()
+            network.load_state_dict(kept)
+        network.eval()
+        return affines
+
+
+def partial_sums(values: Tensor, weight: Tensor, rows: int) -> Tensor:
+    """Analogue sums of groups of `rows` word lines, [batch, groups, out, positions].
+
+    Word lines are the unrolled inputs (channel, then kernel row and column).
+    """
+    if weight.dim() == 4:
+        lines = functional.unfold(values, weight.shape[-1], padding=weight.shape[-1] // 2)
+    else:
+        lines = values.flatten(1).unsqueeze(-1)
+    flat = weight.flatten(1)
+    starts = range(0, flat.shape[1], rows)
+    groups = [torch.matmul(flat[:, s : s + rows], lines[:, s : s + rows]) for s in starts]
+    return torch.stack(groups, 1)

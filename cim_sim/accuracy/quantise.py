@@ -1,0 +1,40 @@
+"""Uniform quantisers: weights, activations, and the ADC behind the partial sums."""
+
+import torch
+from torch import Tensor
+
+SHRINK = tuple(step / 20 for step in range(2, 21))
+"""Fractions of the largest partial sum that are tried as the ADC's full scale."""
+
+
+def weights(values: Tensor, bits: int) -> Tensor:
+    """Round to the signed `bits`-bit grid of step w_max / (2^(bits-1) - 1), straight through."""
+    top = 2 ** (bits - 1) - 1
+    step = float(values.detach().abs().amax()) / top or 1.0
+    return torch.fake_quantize_per_tensor_affine(values, step, 0, -top - 1, top)
+
+
+def activations(values: Tensor, bits: int, full_scale: float) -> Tensor:
+    """Round non-negative activations to `bits` bits over [0, full_scale], straight through."""
+    top = 2**bits - 1
+    return torch.fake_quantize_per_tensor_affine(values, full_scale / top or 1.0, 0, 0, top)
+
+
+def adc(partial_sums: Tensor, levels: int, full_scale: float) -> Tensor:
+    """Convert signed partial sums with `levels` output codes over [-full_scale, full_scale]."""
+    step = 2 * full_scale / levels or 1.0
+    return torch.fake_quantize_per_tensor_affine(
+        partial_sums, step, 0, -(levels // 2), levels - levels // 2 - 1
+    )
+
+
+def calibrated_full_scale(partial_sums: Tensor, levels: int) -> float:
+    """Full scale with the least squared conversion error on sample partial sums.
+
+    The worst case (all word lines on) as full scale wastes nearly every code.
+    """
+    top = float(partial_sums.abs().amax())
+    sample = partial_sums.flatten()
+    sample = sample[:: max(1, len(sample) // 50_000)]
+    errors = [float((adc(sample, levels, top * f) - sample).square().sum()) for f in SHRINK]
+    return top * SHRINK[errors.index(min(errors))]
