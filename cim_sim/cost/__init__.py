@@ -1,0 +1,8 @@
+"""Hardware cost: a DNN+NeuroSim-compatible macro model, vectorised over designs.
+
+The physics and the equations are in `cim_sim/README.md`.
+"""
+
+from cim_sim.cost.chip import CostBatch, evaluate, evaluate_mixed, floorplan_fault
+
+__all__ = ["CostBatch", "evaluate", "evaluate_mixed", "floorplan_fault"]

@@ -1,0 +1,199 @@
+"""The public verbs of the cost model: `evaluate`, `breakdown`, `floorplan_fault`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cim_sim.cost.activity import synthetic_activity
+from cim_sim.cost.components import Components
+from cim_sim.cost.energy import dynamic_energy_pj
+from cim_sim.cost.hierarchy import Area, build
+from cim_sim.cost.latency import latency_cycles
+from cim_sim.cost.layers import Bools, Floats, layers_of
+from cim_sim.cost.leakage import leakage_energy_pj
+from cim_sim.cost.mapping import Floorplan, floorplan
+from cim_sim.cost.placement import Placement, place
+from cim_sim.cost.setting import setting
+from cim_sim.hardware import Hardware
+from cim_sim.workload import Stack
+
+CHUNK = 1024
+"""Designs worked on at a time, so that the arrays of one step stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class CostBatch:
+    """Cost of a batch of designs; every array is [designs], NaN where infeasible."""
+
+    feasible: Bools
+    """Whether the design has a floorplan."""
+    latency_ns: Floats
+    """One image, layer by layer."""
+    dynamic_energy_pj: Floats
+    leakage_energy_pj: Floats
+    area_um2: Floats
+    utilisation: Floats
+    """Share of the chip's memory cells that hold weights."""
+    clock_ns: Floats
+    tiles: Floats
+
+    @property
+    def energy_pj(self) -> Floats:
+        """Dynamic and leakage energy of one image: what is reported."""
+        return self.dynamic_energy_pj + self.leakage_energy_pj
+
+    def __len__(self) -> int:
+        """Return the number of designs."""
+        return len(self.feasible)
+
+
+def evaluate(stack: Stack, hardware: Hardware) -> CostBatch:
+    """Cost a batch of designs on one hardware setting.
+
+    Raises:
+        UsageError: the table of constants does not hold the setting; lists the nearest ones.
+    """
+    return _in_chunks(stack, lambda part: _evaluate(part, hardware))
+
+
+def evaluate_mixed(stack: Stack, hardware: Sequence[Hardware]) -> CostBatch:
+    """Cost designs with a hardware setting each: rows of equal hardware go together.
+
+    Raises:
+        UsageError: as `evaluate`.
+    """
+    groups: dict[Hardware, list[int]] = {}
+    for row, one in enumerate(hardware):
+        groups.setdefault(one, []).append(row)
+    order = np.array([row for rows in groups.values() for row in rows], dtype=np.int64)
+    parts = [evaluate(stack[np.array(rows)], one) for one, rows in groups.items()]
+    back = np.argsort(order)
+    return CostBatch(
+        *(
+            np.concatenate([getattr(part, field.name) for part in parts])[back]
+            for field in fields(CostBatch)
+        )
+    )
+
+
+def floorplan_fault(stack: Stack, hardware: Hardware) -> list[str | None]:
+    """Say for each design why it has no floorplan and what would cure it; None if it has one."""
+    layers = layers_of(stack, hardware)
+    plan = floorplan(layers, hardware)
+    return [
+        None if fits else _fault(plan, stack, hardware, index)
+        for index, fits in enumerate(_feasible(stack, plan, hardware))
+    ]
+
+
+def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> "Assessment":
+    """Lay out a batch and compute every layer's latency, energy and leakage.
+
+    Args:
+        stack: the designs.
+        hardware: their setting.
+        planes: share of ones on each input bit plane, [8, layers, designs]; the synthetic
+            activity if None.
+    """
+    layers = layers_of(stack, hardware)
+    plan = floorplan(layers, hardware)
+    here = setting(hardware)
+    placement = place(layers, plan, build(layers, plan, here))
+    latency = latency_cycles(placement).scaled(here.constants.clock_ns)
+    dynamic = dynamic_energy_pj(placement, synthetic_activity(layers) if planes is None else planes)
+    leakage = leakage_energy_pj(placement, latency.total)
+    return Assessment(placement, _feasible(stack, plan, hardware), latency, dynamic, leakage)
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Everything computed for one batch, [layers, designs]; meaningless where infeasible."""
+
+    placement: Placement
+    feasible: Bools
+    latency_ns: Components
+    dynamic_energy_pj: Components
+    leakage_energy_pj: Floats
+
+    @property
+    def area(self) -> Area:
+        """Area of the chip."""
+        return self.placement.chip.area
+
+
+def _evaluate(stack: Stack, hardware: Hardware) -> CostBatch:
+    one = assess(stack, hardware)
+    plan, hidden = one.placement.plan, np.where(one.feasible, 0.0, np.nan)
+    clock_ns = one.placement.chip.setting.constants.clock_ns
+    return CostBatch(
+        feasible=one.feasible,
+        latency_ns=one.latency_ns.total.sum(axis=0) + hidden,
+        dynamic_energy_pj=one.dynamic_energy_pj.total.sum(axis=0) + hidden,
+        leakage_energy_pj=one.leakage_energy_pj.sum(axis=0) + hidden,
+        area_um2=one.area.total + hidden,
+        utilisation=plan.utilisation + hidden,
+        clock_ns=clock_ns + hidden,
+        tiles=one.placement.chip.tiles + hidden,
+    )
+
+
+Batch = TypeVar("Batch")
+
+
+def _in_chunks(stack: Stack, work: Callable[[Stack], CostBatch]) -> CostBatch:
+    parts = [work(stack[at : at + CHUNK]) for at in range(0, max(len(stack), 1), CHUNK)]
+    columns = (
+        np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CostBatch)
+    )
+    return parts[0] if len(parts) == 1 else CostBatch(*columns)
+
+
+def _feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
+    return plan.feasible & ~_windowless(stack, hardware).any(axis=1)
+
+
+def _windowless(stack: Stack, hardware: Hardware) -> NDArray[np.bool_]:
+    """[designs, layers]: the stock count finds no window of the kernel on the map."""
+    return (stack.kernel > stack.side) & (hardware.pad == "stock")
+
+
+def _fault(plan: Floorplan, stack: Stack, hardware: Hardware, index: int) -> str:
+    windowless = np.flatnonzero(_windowless(stack, hardware)[index])
+    if len(windowless):
+        layer = int(windowless[0])
+        return (
+            f"layer {layer + 1}: kernel {stack.kernel[index, layer]} is larger than its "
+            f"{stack.side[index, layer]}x{stack.side[index, layer]} map, which pad 'stock' cannot "
+            "count; use pad 'same' or a smaller kernel"
+        )
+    return _too_narrow(plan, stack, hardware, index)
+
+
+def _too_narrow(plan: Floorplan, stack: Stack, hardware: Hardware, index: int) -> str:
+    size = hardware.subarray
+    cells = -(-8 // hardware.cell_bits)
+    widest, needed = int(plan.widest[index]), int(plan.needed)
+    channels = needed // cells // 2 + 1
+    if hardware.mapping == "conventional":
+        return (
+            f"the widest layer takes {widest} columns, below the {needed} (4 subarrays of {size}) "
+            f"of a tile; give one layer {channels} or more channels, or take a smaller subarray"
+        )
+    kernel = int(plan.frequent_kernel[index])
+    members = np.flatnonzero(plan.novel[:, index])
+    if not len(members):
+        return (
+            f"no layer can be mapped by kernel position: none with kernel {kernel}, the most "
+            f"frequent, has Cin*K^2 >= {size} rows; take mapping conventional, a smaller subarray "
+            "or more channels"
+        )
+    layer = int(members[stack.out_channels[index, members].argmax()])
+    return (
+        f"layer {layer + 1}, the widest of those mapped by kernel position (kernel {kernel}), has "
+        f"{stack.out_channels[index, layer]} channels = {widest} columns rounded up to 2^n, below "
+        f"the {needed} (2 subarrays of {size}) of a PE; give it {channels} or more channels, or "
+        "take a smaller subarray, fewer cell bits or mapping conventional"
+    )

@@ -1,0 +1,259 @@
+"""Dynamic energy of every layer, pJ.
+
+PEs come in four classes, full or partly filled along rows and along columns, so that an energy is
+a sum of counts times classes. Source: DNN+NeuroSim V1.3; sections in `cim_sim/README.md`.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
+from cim_sim.cost.components import Components
+from cim_sim.cost.latency import bank_operations, plain_inputs, pool_operations
+from cim_sim.cost.layers import INPUT_BITS, Floats, remainder
+from cim_sim.cost.placement import Placement
+from cim_sim.cost.subarray import Reader
+
+
+@dataclass(frozen=True)
+class PeClasses:
+    """How often PEs of each class are counted, and what part of a PE the partial ones fill."""
+
+    full_full: Floats
+    full_part: Floats
+    part_full: Floats
+    part_part: Floats
+    part_rows: Floats
+    """Rows of a PE that is partly filled along rows, 0 if there is none."""
+    part_columns: Floats
+
+    @property
+    def full_rows(self) -> Floats:
+        """PEs whose rows are full."""
+        return self.full_full + self.full_part
+
+    @property
+    def partial_rows(self) -> Floats:
+        """PEs whose rows are partly filled."""
+        return self.part_full + self.part_part
+
+    @property
+    def full_columns(self) -> Floats:
+        """PEs whose columns are full."""
+        return self.full_full + self.part_full
+
+    @property
+    def partial_columns(self) -> Floats:
+        """PEs whose columns are partly filled."""
+        return self.full_part + self.part_part
+
+
+def dynamic_energy_pj(place: Placement, planes: Floats) -> Components:
+    """Energy by component, [layers, designs].
+
+    Args:
+        place: layers on their tiles.
+        planes: share of ones on each input bit plane, [planes, layers, designs].
+    """
+    classes = count_pes(place)
+    adc, array_sums, array_other = _array_energy(place, classes, planes)
+    return Components(
+        adc=adc,
+        accumulation=array_sums
+        + _pe_sum_energy(place, classes)
+        + _tile_sum_energy(place)
+        + _chip_sum_energy(place),
+        buffers=_bank_energy(place, classes) + _tile_buffer_energy(place) + _global_buffer(place),
+        interconnect=_pe_bus_energy(place, classes) + _tree_energy(place),
+        other=array_other + _relu_energy(place) + _pool_energy(place),
+    )
+
+
+def count_pes(place: Placement) -> PeClasses:
+    """Count the PEs of each class over all tiles of a layer.
+
+    In a conventional tile without duplication, PE slots that hold no weights count once more what
+    the PE evaluated before them spent (NeuroSim's rule): along a row of PEs the last used one,
+    and for rows of PEs without weights the last used one of all.
+    """
+    rows_full, rows_left = remainder(place.block_rows, place.pe)
+    cols_full, cols_left = remainder(place.layers.columns, place.pe)
+    rows_part, cols_part = rows_left > 0, cols_left > 0
+    extra = _recounted(place)
+    positions = place.positions
+    ends = [
+        np.where(rows_part, 0, 1) * np.where(cols_part, 0, 1),
+        np.where(rows_part, 0, 1) * cols_part,
+        rows_part * np.where(cols_part, 0, 1),
+        rows_part * cols_part,
+    ]
+    last_column = [np.where(cols_part, 0, extra.full_then_last), cols_part * extra.full_then_last]
+    last_row = [np.where(rows_part, 0, extra.last_then_full), rows_part * extra.last_then_full]
+    return PeClasses(
+        full_full=positions * rows_full * cols_full
+        + last_column[0]
+        + last_row[0]
+        + ends[0] * extra.last_then_last,
+        full_part=positions * rows_full * cols_part
+        + last_column[1]
+        + ends[1] * extra.last_then_last,
+        part_full=positions * rows_part * cols_full + last_row[1] + ends[2] * extra.last_then_last,
+        part_part=positions * rows_part * cols_part + ends[3] * extra.last_then_last,
+        part_rows=rows_left,
+        part_columns=cols_left,
+    )
+
+
+@dataclass(frozen=True)
+class _Recounted:
+    """PE slots without weights, by the used PE that is counted in their stead."""
+
+    full_then_last: Floats
+    """A PE with full rows in the last used column."""
+    last_then_full: Floats
+    """A PE in the last used row with full columns."""
+    last_then_last: Floats
+
+
+def _recounted(place: Placement) -> _Recounted:
+    across = place.across
+    active = ~place.novel & (place.plan.copies == 1)
+    row_tiles, row_rest = remainder(place.layers.rows, place.tile)
+    col_tiles, col_rest = remainder(place.layers.columns, place.tile)
+    used_rows, used_cols = np.ceil(row_rest / place.pe), np.ceil(col_rest / place.pe)
+    free_rows = np.where(row_rest > 0, across - used_rows, 0) * active
+    free_cols = np.where(col_rest > 0, across - used_cols, 0) * active
+    corner = (row_rest > 0) & (col_rest > 0)
+    return _Recounted(
+        full_then_last=free_cols * (row_tiles * across + corner * (used_rows - 1)),
+        last_then_full=free_rows * across * col_tiles,
+        last_then_last=corner * (free_cols + free_rows * across),
+    )
+
+
+def _array_energy(
+    place: Placement, classes: PeClasses, planes: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """ADC, shift-add and other energy of all subarrays, themselves of four classes."""
+    size = place.chip.setting.size
+    reader = Reader(place.chip.setting, place.vectors, planes, planes.mean(axis=0))
+    per_side = place.pe / size
+    row_full, row_left = remainder(classes.part_rows, size)
+    col_full, col_left = remainder(classes.part_columns, size)
+    row_part, col_part = row_left > 0, col_left > 0
+    full = np.full_like(row_left, size)
+    high = classes.full_full * per_side + classes.part_full * row_full
+    wide = classes.full_part * per_side + classes.part_part * row_full
+    parts = (
+        (high * per_side + wide * col_full, full, full),
+        (wide * col_part, full, col_left),
+        (row_part * (classes.part_full * per_side + classes.part_part * col_full), row_left, full),
+        (row_part * col_part * classes.part_part, row_left, col_left),
+    )
+    spent = [(count, reader.energy(rows, columns)) for count, rows, columns in parts]
+    return (
+        sum((count * one.adc for count, one in spent), np.zeros_like(full)),
+        sum((count * one.accumulation for count, one in spent), np.zeros_like(full)),
+        sum((count * one.other for count, one in spent), np.zeros_like(full)),
+    )
+
+
+def _pe_sum_energy(place: Placement, classes: PeClasses) -> Floats:
+    """Adder trees of the PEs; where copies share a PE its tree is counted per subarray."""
+    chip, size = place.chip, place.chip.setting.size
+    table = chip.trees.energy_pj
+    once = classes.full_rows * chip.trees.at(table, place.pe / size)
+    once = once + classes.partial_rows * chip.trees.at(table, np.ceil(classes.part_rows / size))
+    held = np.ceil(np.minimum(place.block_rows, place.pe) / size)
+    held = held * np.ceil(np.minimum(place.layers.columns, place.pe) / size)
+    times = np.where(place.inner_copies > 1, held, 1)
+    operations = place.vectors * chip.setting.merges * place.of_tile("pe_trees")
+    return np.where(place.treeless, 0, operations * times * once)
+
+
+def _bank_energy(place: Placement, classes: PeClasses) -> Floats:
+    """Flip-flop banks of the PEs."""
+    loads, stores = bank_operations(place, place.pe, place.pe)
+    part_loads, part_stores = bank_operations(place, classes.part_rows, classes.part_columns)
+    loads = classes.full_rows * loads + classes.partial_rows * part_loads
+    stores = classes.full_columns * stores + classes.partial_columns * part_stores
+    flips = loads * INPUT_BITS * place.chip.setting.size + stores * place.of_tile("output_flops")
+    return flips * place.chip.setting.constants.dff_pj
+
+
+def _pe_bus_energy(place: Placement, classes: PeClasses) -> Floats:
+    """Buses along and across the subarrays of a PE."""
+    setting = place.chip.setting
+    c, gaps = setting.constants, place.pe / setting.size - 1
+    rows = classes.full_rows * place.pe + classes.partial_rows * classes.part_rows
+    columns = classes.full_columns * place.pe + classes.partial_columns * classes.part_columns
+    weights = columns / setting.cells
+    into = rows * place.bit_vectors * c.subarray_width_um
+    out = weights * setting.adc_bits * place.vectors * c.subarray_height_um
+    return c.pe_bus_pj_per_um * gaps * (into + out)
+
+
+def _tile_sum_energy(place: Placement) -> Floats:
+    """Adder trees of the tiles, row of tiles by row of tiles."""
+    chip, plan = place.chip, place.plan
+    full, rest = remainder(place.block_rows, place.tile)
+    bits = place.of_tile("pe_sum_bits")
+    table = chip.trees.energy_pj
+    full_tiles = chip.trees.at(table, plain_inputs(place, place.tile), bits) * full
+    last_tile = chip.trees.at(table, plain_inputs(place, rest), bits) * (rest > 0)
+    novel = chip.trees.at(table, chip.novel.leaves, bits) * plan.tile_rows
+    trees = place.of_tile("tile_trees") * place.merges * place.vectors
+    return trees * plan.tile_cols * place.pick(novel, full_tiles + last_tile)
+
+
+def _chip_sum_energy(place: Placement) -> Floats:
+    chip = place.chip
+    tree = chip.trees.at(chip.trees.energy_pj, place.plan.tile_rows, chip.extra_bits)
+    return np.ceil(place.layers.columns * place.vectors / chip.units) * chip.units * tree
+
+
+def tile_bits(place: Placement) -> tuple[Floats, Floats]:
+    """Bits into and out of all tiles of a layer; every column of tiles gets all inputs."""
+    into = place.tile_in_bits(place.block_rows) * place.plan.tile_cols
+    out = place.tile_out_bits(place.layers.columns, place.of_tile("sum_bits"))
+    return into, out * place.plan.tile_rows
+
+
+def _tile_buffer_energy(place: Placement) -> Floats:
+    chip, c = place.chip, place.chip.setting.constants
+    into, out = tile_bits(place)
+    novel, plain = chip.novel, chip.plain
+    return into * place.pick(
+        novel.input_buffer.access_pj_per_bit(c), plain.input_buffer.access_pj_per_bit(c)
+    ) + out * place.pick(
+        novel.output_buffer.access_pj_per_bit(c), plain.output_buffer.access_pj_per_bit(c)
+    )
+
+
+def _global_buffer(place: Placement) -> Floats:
+    """Inputs are read from the global buffer, outputs written to it, line by line."""
+    c = place.chip.setting.constants
+    read = place.global_out_bits * c.global_read_pj
+    return (read + place.global_in_bits * c.global_write_pj) / GLOBAL_CORE_WIDTH
+
+
+def _tree_energy(place: Placement) -> Floats:
+    """H-trees: every bit inside tiles, whole bus widths on the chip."""
+    chip, c = place.chip, place.chip.setting.constants
+    local = place.pick(chip.novel.htree.energy_pj_per_bit(c), chip.plain.htree.energy_pj_per_bit(c))
+    wide = place.pick(chip.novel_htree.energy_pj_per_bit(c), chip.plain_htree.energy_pj_per_bit(c))
+    transfers = np.ceil((place.global_out_bits + place.global_in_bits) / chip.bus_bits)
+    into, out = tile_bits(place)
+    return local * (into + out) + wide * transfers * chip.bus_bits
+
+
+def _relu_energy(place: Placement) -> Floats:
+    flips = np.ceil(place.vectors * place.layers.out_channels / place.chip.units)
+    flips = flips * INPUT_BITS * place.chip.units
+    return flips * place.chip.setting.constants.dff_pj
+
+
+def _pool_energy(place: Placement) -> Floats:
+    units = place.chip.tile_side * place.chip.setting.constants.pool_pj
+    return pool_operations(place) * units

@@ -1,0 +1,104 @@
+"""Energy of reading subarrays: fixed periphery, word lines, and what the columns draw.
+
+Per bit-vector a subarray spends E = base + active * (active rows / S), whatever share of it is
+used, plus for every used column t (p0 (levels - 1) + k G) while its sense amplifiers settle, with
+G the conductance of its active cells in series with wires and access transistor; a column without
+an active cell draws 1 uW instead. Source: DNN+NeuroSim V1.3, multilevel sense amplifier.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from cim_sim.cost.activity import digit_shares
+from cim_sim.cost.layers import INPUT_BITS, Floats
+from cim_sim.cost.setting import Setting
+
+SENSE_NS = 1.0
+SENSE_UW_PER_LEVEL = {22: 1.7, 32: 3.0875, 45: 6.3162}
+SENSE_UW_PER_SIEMENS = {22: 0.0631e6, 32: 0.0649e6, 45: 0.075e6}
+"""p0 and k of low-standby-power transistors at each node."""
+IDLE_COLUMN_UW = 1.0
+ACCESS_SHARE = {"rram": 0.25, "fefet": 0.0, "sram": 0.0}
+"""Resistance of the access transistor as a share of the on-resistance."""
+
+
+@dataclass(frozen=True)
+class ArrayEnergy:
+    """Energy of all bit-vectors in one subarray, pJ, [layers, designs]."""
+
+    adc: Floats
+    accumulation: Floats
+    other: Floats
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads subarrays of one batch under one activity."""
+
+    setting: Setting
+    vectors: Floats
+    planes: Floats
+    """Share of ones on each bit plane, [planes, layers, designs]."""
+    mean: Floats
+    """Share of ones over all planes, [layers, designs]."""
+
+    def energy(self, rows: Floats, columns: Floats) -> ArrayEnergy:
+        """Energy of a subarray of which `rows` x `columns` are used."""
+        c = self.setting.constants
+        bit_vectors = INPUT_BITS * self.vectors
+        active = self.mean * rows / self.setting.size
+        return ArrayEnergy(
+            adc=bit_vectors * (c.base_adc_pj + c.active_adc_pj * active)
+            + self.vectors * self._columns_pj(rows, columns),
+            accumulation=bit_vectors * c.base_accumulation_pj,
+            other=bit_vectors * (c.base_other_pj + c.active_other_pj * active),
+        )
+
+    def _columns_pj(self, rows: Floats, columns: Floats) -> Floats:
+        """Energy of the sense amplifiers for one input vector: its eight planes together."""
+        node = self.setting.hardware.node_nm
+        busy_uw = SENSE_UW_PER_LEVEL[node] * (self.setting.hardware.adc_levels - 1)
+        idle = np.zeros_like(rows)
+        for share in self.planes:
+            idle += np.exp(rows * np.log1p(-share))
+        size = int(self.setting.size) + 1
+        cells = column_conductance(self.setting).ravel()[(rows * size + columns).astype(np.intp)]
+        drawn_uw = columns * (idle * IDLE_COLUMN_UW + (INPUT_BITS - idle) * busy_uw)
+        drawn_uw = drawn_uw + SENSE_UW_PER_SIEMENS[node] * INPUT_BITS * self.mean * cells
+        return SENSE_NS * drawn_uw * 1e-3
+
+
+@cache
+def column_conductance(setting: Setting) -> Floats:
+    """Summed mean conductance (S) of the first r x c cells of a subarray, [S + 1, S + 1].
+
+    Cell (i, j) is read through j + 1 pieces of word line and i + 1 of bit line, counted from the
+    sense amplifier.
+    """
+    c, size = setting.constants, int(setting.size)
+    along = np.arange(1, size + 1)
+    wires = along[None, :] * c.wire_row_ohm + along[:, None] * c.wire_column_ohm
+    shares = digit_shares(setting.hardware.cell_bits)
+    mean = np.empty((size, size))
+    for slot, digits in enumerate(shares):
+        columns = slice(slot, None, len(shares))
+        mean[:, columns] = sum(
+            share * _conductance(setting, digit, wires[:, columns])
+            for digit, share in enumerate(digits)
+        )
+    summed = np.zeros((size + 1, size + 1))
+    summed[1:, 1:] = mean.cumsum(axis=0).cumsum(axis=1)
+    return summed
+
+
+def _conductance(setting: Setting, digit: int, wires_ohm: Floats) -> Floats:
+    """Conductance of a cell that holds `digit`, in series with its wires."""
+    c = setting.constants
+    if setting.hardware.device == "sram":
+        return digit / (c.access_ohm + wires_ohm)
+    top = (1 << setting.hardware.cell_bits) - 1
+    low, high = 1 / (c.on_ohm * c.on_off), 1 / c.on_ohm
+    cell_ohm = 1 / (low + digit / top * (high - low))
+    return 1 / (cell_ohm + wires_ohm + ACCESS_SHARE[setting.hardware.device] * c.on_ohm)
