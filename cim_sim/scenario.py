@@ -1,8 +1,9 @@
 """What is fixed during a search: workload, variation, hardware, objective, limits."""
 
-from math import sqrt
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
@@ -14,6 +15,9 @@ from cim_sim.workload import Workload
 
 Positive = Annotated[float, Field(gt=0)]
 
+Number = TypeVar("Number", float, NDArray[np.float64])
+"""Of one design or of many at once."""
+
 
 class EnergyObjective(Config):
     """Reward (1) of the paper: accuracy - sqrt(energy / normaliser)."""
@@ -21,9 +25,10 @@ class EnergyObjective(Config):
     metric: Literal["energy"]
     normaliser_pj: Positive = 8e7
 
-    def reward(self, accuracy: float, energy_pj: float, latency_ns: float) -> float:
+    def reward(self, accuracy: Number, energy_pj: Number, latency_ns: Number) -> Number:
         """Higher is better."""
-        return accuracy - sqrt(energy_pj / self.normaliser_pj)
+        price: Number = (energy_pj / self.normaliser_pj) ** 0.5
+        return accuracy - price
 
 
 class LatencyObjective(Config):
@@ -32,7 +37,7 @@ class LatencyObjective(Config):
     metric: Literal["latency"]
     normaliser_fps: Positive = 1600.0
 
-    def reward(self, accuracy: float, energy_pj: float, latency_ns: float) -> float:
+    def reward(self, accuracy: Number, energy_pj: Number, latency_ns: Number) -> Number:
         """Higher is better."""
         return accuracy + 1e9 / latency_ns / self.normaliser_fps
 
@@ -88,6 +93,8 @@ class Scenario(Config):
         return Query(
             layers=proxy,
             dataset=self.workload.dataset,
+            hidden=self.workload.hidden,
+            pools_after=self.workload.pools_after,
             recipe=self.recipe,
             training_sigma=sigma if self.training_sigma == "matched" else self.training_sigma,
             sigma=sigma,
