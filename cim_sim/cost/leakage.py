@@ -7,20 +7,47 @@ other layers, every one at the leakage of this layer's kind of tile; global modu
 import numpy as np
 
 from cim_sim.cost.hierarchy import Tile
-from cim_sim.cost.layers import Floats
+from cim_sim.cost.latency import plain_inputs
+from cim_sim.cost.layers import Bools, Floats, remainder
 from cim_sim.cost.placement import Placement
 
 
 def tile_leakage_uw(place: Placement) -> Floats:
-    """Leakage power of one tile as each layer counts it, [layers, designs].
+    """Leakage power of one tile as each layer counts it, [layers, designs]."""
+    chip, trees = place.chip, place.chip.trees
+    pe_tree = place.of_tile("pe_trees") * trees.at(trees.leak_uw, _pe_tree_inputs(place))
+    tile_tree = trees.at(trees.leak_uw, _tile_tree_inputs(place), place.of_tile("pe_sum_bits"))
+    fixed = place.pick(_fixed_uw(chip.novel), _fixed_uw(chip.plain))
+    return place.of_tile("pes") * pe_tree + place.of_tile("tile_trees") * tile_tree + fixed
 
-    A tree leaks only as far as the layer's inputs reach into it.
+
+def _pe_tree_inputs(place: Placement) -> Floats:
+    """Inputs up to which the trees of PEs leak: those of the PE with the layer's last rows."""
+    _, rest = remainder(place.block_rows, place.pe)
+    last = np.ceil(np.where(rest > 0, rest, place.pe) / place.chip.setting.size)
+    return np.where(place.novel, last, _kept(last, ~place.novel & ~place.treeless))
+
+
+def _tile_tree_inputs(place: Placement) -> Floats:
+    """Inputs up to which the trees of tiles leak: those of the last tile that added anything."""
+    full, rest = remainder(place.block_rows, place.tile)
+    last = plain_inputs(place, np.where(rest > 0, rest, place.tile))
+    last = np.where((last <= 1) & (full > 0), plain_inputs(place, place.tile), last)
+    return place.pick(place.chip.novel.leaves, _kept(last, ~place.novel & (last > 1)))
+
+
+def _kept(inputs: Floats, evaluated: Bools) -> Floats:
+    """Replace inputs of trees that a layer does not evaluate by those evaluated before.
+
+    NeuroSim runs the network twice, first to find the clock, so that the first layer finds what
+    the last one left; a tree that is never evaluated does not leak.
     """
-    chip = place.chip
-    rows = np.minimum(place.pe, place.block_rows)
-    inputs = np.where(place.treeless, 1, np.ceil(rows / chip.setting.size))
-    tree = place.of_tile("pe_trees") * chip.trees.at(chip.trees.leak_uw, inputs)
-    return place.of_tile("pes") * tree + place.pick(_fixed_uw(chip.novel), _fixed_uw(chip.plain))
+    count, kept = np.ones(inputs.shape[1]), inputs.copy()
+    for _ in range(2):
+        for layer, fresh in enumerate(evaluated):
+            count = np.where(fresh, inputs[layer], count)
+            kept[layer] = count
+    return kept
 
 
 def leakage_energy_pj(place: Placement, latency_ns: Floats) -> Floats:
@@ -30,10 +57,9 @@ def leakage_energy_pj(place: Placement, latency_ns: Floats) -> Floats:
 
 
 def _fixed_uw(tile: Tile) -> Floats:
-    """Subarrays, banks, the tile's tree and one core of each of its buffers."""
+    """Subarrays, banks and one core of each of a tile's buffers."""
     c = tile.setting.constants
     flops = (tile.input_flops + tile.output_flops) * c.dff_leak_uw
     pe = tile.arrays**2 * c.subarray_leak_uw + flops
-    tree = tile.tile_trees * tile.trees.at(tile.trees.leak_uw, tile.leaves, tile.pe_sum_bits)
     buffers = tile.input_buffer.core_leak_uw(c) + tile.output_buffer.core_leak_uw(c)
-    return tile.pes * pe + tree + buffers
+    return tile.pes * pe + buffers
