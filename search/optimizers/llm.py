@@ -1,0 +1,151 @@
+"""A language model proposes: Algorithm 1 and its relatives, with errors told to the model."""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import Field, field_validator
+
+from cim_sim.config import Config, load
+from search.llm.client import Client
+from search.llm.connection import connected, identity
+from search.llm.history import Entry, entries
+from search.llm.model import ModelConfig
+from search.llm.prompt import Message, Style, render, require_style, retry_message
+from search.llm.reply import ReplyError, parse_reply
+from search.proposal import Problem, Proposal, SearchStopped
+from search.trace import Exchange, Failure, Trial
+
+REPLY_SHOWN = 1000
+"""Characters of an unusable reply that the model sees again; the record keeps all."""
+
+
+class Settings(Config):
+    """How a language model is asked."""
+
+    model: ModelConfig
+    """Whole, or the path of a YAML file."""
+    style: Style = "codesign"
+    retries: Annotated[int, Field(ge=0)] = 2
+    """How often an unusable reply is answered with its error before the slot is lost."""
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _model_file(cls, value: Any) -> Any:
+        return load(value, ModelConfig) if isinstance(value, (str, Path)) else value
+
+
+class LlmOptimizer:
+    """Shows a model the scenario and what has been tried, and asks for a design.
+
+    The designs of one batch are asked for at once, from the same prompt with different seeds.
+    """
+
+    def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
+        require_style(settings.style, problem.space)
+        self._problem, self._settings, self._client = problem, settings, client
+        self._history: list[Entry] = []
+        self._step = 0
+
+    def suggest(self, count: int) -> list[Proposal]:
+        """Ask for `count` designs, side by side as far as the model's `concurrency` goes.
+
+        Raises:
+            SearchStopped: the server is gone; carries the exchanges of designs that came in.
+            UsageError: the server refuses, or a recorded request differs.
+        """
+        prompt = render(
+            self._problem.scenario, self._problem.space, self._history, self._settings.style
+        )
+        steps = range(self._step, self._step + count)
+        self._step += count
+        if count == 1:
+            return [self._conversation(steps[0], prompt)]
+        pool = ThreadPoolExecutor(min(count, self._settings.model.concurrency))
+        try:
+            futures = [pool.submit(self._conversation, step, prompt) for step in steps]
+            return _gathered(futures)
+        except KeyboardInterrupt:
+            self._client.close()
+            raise
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def update(self, trials: Sequence[Trial]) -> None:
+        """Add what became of the last designs to the history."""
+        self._history += entries(trials)
+
+    def _conversation(self, step: int, prompt: Sequence[Message]) -> Proposal:
+        """Ask, and tell the model what is wrong, until there is a design or patience ends."""
+        messages, exchanges = list(prompt), list[Exchange]()
+        for attempt in range(self._settings.retries + 1):
+            try:
+                exchange = self._client.complete(step, attempt, messages, self._seed(step, attempt))
+            except SearchStopped as stop:
+                raise SearchStopped(str(stop), tuple(exchanges)) from None
+            reply = exchange.reply or ""
+            try:
+                design = parse_reply(reply, self._problem.space)
+            except ReplyError as error:
+                exchanges.append(exchange.model_copy(update={"error": str(error)}))
+                shown: Message = {"role": "assistant", "content": reply[:REPLY_SHOWN]}
+                messages += [shown, retry_message(str(error))]
+            else:
+                return Proposal(design, exchanges=(*exchanges, exchange))
+        message = f"no design in {len(exchanges)} replies; the last: {exchanges[-1].error}"
+        return Proposal(failure=Failure(kind="reply", message=message), exchanges=tuple(exchanges))
+
+    def _seed(self, step: int, attempt: int) -> int:
+        """Seed of one request: depends on the run's seed, the step and the attempt alone."""
+        return int(self._problem.generator(f"request {attempt}", step).integers(2**31))
+
+
+class Opened(NamedTuple):
+    """An optimiser that is ready to propose, and the identity of its model."""
+
+    optimizer: LlmOptimizer
+    model: dict[str, Any]
+
+
+@contextmanager
+def opened(
+    problem: Problem, settings: Settings, recorded: Sequence[Exchange], directory: Path
+) -> Iterator[Opened]:
+    """Make the optimiser, with the server that its model needs; stop that afterwards.
+
+    Args:
+        problem: of the search.
+        settings: of the optimiser.
+        recorded: exchanges of an earlier part of the run, which are not asked again.
+        directory: where the server's log goes.
+
+    Raises:
+        UsageError: model, style or endpoint do not fit.
+        SearchStopped: the server does not come up.
+    """
+    require_style(settings.style, problem.space)
+    model = identity(settings.model)
+    with connected(settings.model, directory, recorded) as client:
+        yield Opened(LlmOptimizer(problem, settings, client), model)
+
+
+def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:
+    """Return the proposals in order, or stop with every exchange that came in.
+
+    Raises:
+        SearchStopped: at least one conversation met a dead server.
+        UsageError: likewise for a refusal; the earliest failure is raised.
+    """
+    failures = [error for future in futures if (error := future.exception())]
+    if not failures:
+        return [future.result() for future in futures]
+    if not isinstance(failures[0], SearchStopped):
+        raise failures[0]
+    exchanges: list[Exchange] = []
+    for future in futures:
+        error = future.exception()
+        exchanges += error.exchanges if isinstance(error, SearchStopped) else ()
+        exchanges += future.result().exchanges if error is None else ()
+    raise SearchStopped(str(failures[0]), tuple(exchanges))
