@@ -3,9 +3,9 @@
 Reward (1) subtracts sqrt(energy / normaliser), reward (2) adds frames per second / normaliser.
 With the energy of some example design as normaliser the one term swamps accuracy or vanishes, so
 both follow from the whole space on the hardware at hand. The energy normaliser is the smallest
-that keeps the dearest design above the -1 of an infeasible one, however inaccurate it is; a median
-energy term of .2 to .35 follows, since the dearest design takes 8 to 27 times the median energy. The
-latency normaliser makes the median latency term equal to that.
+that keeps the dearest design above the -1 of an infeasible one, however inaccurate it is. A median
+energy term of .2 to .35 follows, since the dearest design takes 8 to 27 times the median energy.
+The latency normaliser makes the median latency term equal to that.
 """
 
 from functools import cache
