@@ -1,6 +1,6 @@
 """Accuracy of a trained network over random chips: a plain loop over Monte Carlo draws."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,10 +12,8 @@ from cim_sim.accuracy.network import Network, product
 from cim_sim.accuracy.query import Accuracy, Adc, Query
 from cim_sim.accuracy.training import stream
 
-BATCH = 250
+BATCH = 125
 """Test images at a time: small enough to stay in a core's cache."""
-ADC_BATCH = 25
-"""The same with an ADC, where every layer is unrolled into its word lines."""
 CALIBRATION = 250
 """Training images on which ADC ranges and recalibrated batch norm are found."""
 
@@ -71,10 +69,9 @@ class Chip:
         with torch.inference_mode():
             recalibrate = self.recipe.recalibrate_batchnorm
             affines = self._recalibrated(weights) if recalibrate else self.affines
-            batch = ADC_BATCH if self.adc else BATCH
             tests = zip(
-                self.split.test_images.split(batch),
-                self.split.test_labels.split(batch),
+                self.split.test_images.split(BATCH),
+                self.split.test_labels.split(BATCH),
                 strict=True,
             )
             right = sum(
@@ -113,11 +110,11 @@ class Chip:
         """The product as a sum of converted partial sums, each over `adc.rows` word lines."""
         sums = partial_sums(values, weight, adc.rows)
         if calibrate:
-            self.full_scales.append(quantise.calibrated_full_scale(sums, adc.levels))
-        total = quantise.adc(sums, adc.levels, self.full_scales[index]).sum(1)
-        if weight.dim() == 2:
-            return total.squeeze(-1)
-        return total.unflatten(-1, values.shape[-2:])
+            kept = list(sums)
+            self.full_scales.append(quantise.calibrated_full_scale(kept, adc.levels))
+            sums = iter(kept)
+        scale = self.full_scales[index]
+        return sum((quantise.adc(part, adc.levels, scale) for part in sums), torch.zeros(()))
 
     def _recalibrated(self, weights: Sequence[Tensor]) -> Affines:
         """Batch norm with the statistics of this very chip on the calibration images."""
@@ -134,16 +131,18 @@ class Chip:
         return affines
 
 
-def partial_sums(values: Tensor, weight: Tensor, rows: int) -> Tensor:
-    """Analogue sums of groups of `rows` word lines, [batch, groups, out, positions].
+def partial_sums(values: Tensor, weight: Tensor, rows: int) -> Iterator[Tensor]:
+    """Analogue sums of each group of `rows` word lines, shaped as the layer's product.
 
-    Word lines are the unrolled inputs (channel, then kernel row and column).
+    Word lines are the unrolled inputs: channel, then kernel row and column. A group is computed
+    as the same product over the channels it touches, with the weights of other groups at zero.
     """
-    if weight.dim() == 4:
-        lines = functional.unfold(values, weight.shape[-1], padding=weight.shape[-1] // 2)
-    else:
-        lines = values.flatten(1).unsqueeze(-1)
+    taps = weight[0, 0].numel()
     flat = weight.flatten(1)
-    starts = range(0, flat.shape[1], rows)
-    groups = [torch.matmul(flat[:, s : s + rows], lines[:, s : s + rows]) for s in starts]
-    return torch.stack(groups, 1)
+    values = values if weight.dim() == 4 else values.flatten(1)
+    for start in range(0, flat.shape[1], rows):
+        stop = min(start + rows, flat.shape[1])
+        first, last = start // taps, -(-stop // taps)
+        part = functional.pad(flat[:, start:stop], (start - first * taps, last * taps - stop))
+        part = part.unflatten(1, (last - first, *weight.shape[2:]))
+        yield product(values[:, first:last], part)

@@ -1,10 +1,14 @@
 """Uniform quantisers: weights, activations, and the ADC behind the partial sums."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 SHRINK = tuple(step / 20 for step in range(2, 21))
 """Fractions of the largest partial sum that are tried as the ADC's full scale."""
+
+SAMPLES = 50_000
 
 
 def weights(values: Tensor, bits: int) -> Tensor:
@@ -28,13 +32,13 @@ def adc(partial_sums: Tensor, levels: int, full_scale: float) -> Tensor:
     )
 
 
-def calibrated_full_scale(partial_sums: Tensor, levels: int) -> float:
+def calibrated_full_scale(partial_sums: Sequence[Tensor], levels: int) -> float:
     """Full scale with the least squared conversion error on sample partial sums.
 
     The worst case (all word lines on) as full scale wastes nearly every code.
     """
-    top = float(partial_sums.abs().amax())
-    sample = partial_sums.flatten()
-    sample = sample[:: max(1, len(sample) // 50_000)]
+    every = torch.cat([part.flatten() for part in partial_sums])
+    sample = every[:: max(1, len(every) // SAMPLES)]
+    top = float(every.abs().amax())
     errors = [float((adc(sample, levels, top * f) - sample).square().sum()) for f in SHRINK]
     return top * SHRINK[errors.index(min(errors))]

@@ -1,0 +1,115 @@
+"""The verbs `accuracy`, `bench-accuracy` and `surrogate`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cim_sim import cli
+from cim_sim.config import UsageError, load
+
+BENCH = Path("datasets/accuracy-bench/trainings.parquet")
+
+
+def accuracy(
+    design: str,
+    scenario: Path,
+    space: Path = Path("configs/spaces/embedded.yaml"),
+    seed: int = 0,
+    cache: Path = Path("runs/accuracy.sqlite"),
+) -> int:
+    """Train a design's proxy network and test it under the scenario's device variation.
+
+    Args:
+        design: JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        scenario: YAML file; its variation, recipe and ADC setting count, its objective does not.
+        space: YAML file; says how much narrower the trained network is.
+        seed: of initial weights, order, training noise and the tested chips.
+        cache: SQLite file of trained accuracies.
+    """
+    from cim_sim.accuracy.trained import measure
+    from cim_sim.scenario import Scenario
+    from cim_sim.space import Space, parse_design
+
+    chosen, problem, choices = (
+        parse_design(design, "--design"),
+        load(scenario, Scenario),
+        load(space, Space),
+    )
+    problem.require_fits(choices)
+    choices.require(chosen)
+    query = problem.query(chosen, choices, seed)
+    answer = measure(query, cache)
+    print(f"network      {[list(layer) for layer in query.layers]} on {query.dataset}")
+    print(
+        f"trained at   sigma {query.training_sigma:.4g}, {query.recipe.epochs} epochs, seed {seed}"
+    )
+    print(f"clean        {answer.clean:.4f}")
+    print(
+        f"noisy        {answer.mean:.4f} +- {answer.standard_error:.4f} at sigma {query.sigma:.4g} "
+        f"({answer.draws} draws of standard deviation {answer.std:.4f})"
+    )
+    print(f"worst tenth  {answer.quantile_10:.4f}")
+    cli.emit(
+        **answer.model_dump(exclude={"predictive_std"}),
+        standard_error=answer.standard_error,
+        sigma=query.sigma,
+        training_sigma=query.training_sigma,
+        key=query.key,
+    )
+    return 0
+
+
+def bench_accuracy(
+    n: int | None = None, workers: int = 2, out: Path = Path("runs/accuracy-bench"), seed: int = 0
+) -> int:
+    """Train the networks of the benchmark table; the same command again goes on where it stopped.
+
+    Args:
+        n: how many of the list's trainings to have in the end; all when not given.
+        workers: processes, one thread each.
+        out: folder of the table's lines.
+        seed: of the list of networks.
+    """
+    from cim_sim.accuracy import bench
+    from cim_sim.accuracy.bench_jobs import jobs
+
+    wanted = jobs(seed)[:n]
+    trained = bench.run(wanted, out, workers, _progress)
+    cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
+    return 0
+
+
+def _progress(done: int, total: int) -> None:
+    if done % 10 == 0 or done == total or sys.stderr.isatty():
+        print(f"{done} of {total} trainings done", file=sys.stderr, flush=True)
+
+
+def surrogate(
+    check: bool = False,
+    fit: bool = False,
+    fresh: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    table: Path = BENCH,
+    workers: int = 2,
+) -> int:
+    """Check the accuracy surrogate against trained networks, or fit it anew.
+
+    Args:
+        check: how good it is on committed rows that its fit never saw.
+        fit: fit it to the whole table and write it beside the code.
+        fresh: train this many new random designs and check on those.
+        table: benchmark table, Parquet.
+        workers: processes that train the fresh designs.
+    """
+    from cim_sim.accuracy import surrogate_check, surrogate_fit
+
+    if not (check or fit or fresh):
+        raise UsageError("surrogate: nothing to do; give --check, --fresh N or --fit")
+    if fit:
+        print(f"wrote {surrogate_fit.refit(table)}")
+    if fresh:
+        surrogate_check.print_fresh(fresh, workers)
+    if check:
+        cli.emit(**surrogate_check.report(table))
+    return 0

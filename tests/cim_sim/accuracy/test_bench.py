@@ -1,0 +1,144 @@
+"""The benchmark list and its runner: order, durability, resume after a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+
+import pytest
+
+from cim_sim.accuracy import Query, bench
+from cim_sim.accuracy.bench_jobs import KERNELS, LEVELS, WIDTHS, Job, jobs
+
+SMALL = ((2, 1),) * 6
+SETTINGS = {"dataset": "digits", "hidden": 16, "recipe": {"epochs": 1, "draws": 2}}
+
+
+def small_jobs(count):
+    return [
+        Job(
+            "test",
+            tuple(
+                Query.model_validate(
+                    {"layers": SMALL, **SETTINGS, "training_sigma": 0.1, "sigma": s, "seed": seed}
+                )
+                for s in (0.1, 0.2)
+            ),
+        )
+        for seed in range(count)
+    ]
+
+
+@pytest.fixture(scope="module")
+def full():
+    return jobs()
+
+
+def test_the_list_is_the_same_each_time_and_trains_nothing_twice(full):
+    assert jobs() == full
+    assert len({job.key for job in full}) == len(full) >= 900
+    assert jobs(seed=1) != full
+
+
+def test_every_job_stays_in_the_table_and_tests_four_sigmas_on_one_network(full):
+    for job in full:
+        assert len({query.training_key for query in job.queries}) == 1
+        plain = [query.sigma for query in job.queries if query.adc is None]
+        assert len(set(plain)) == 4
+        assert plain[0] == job.queries[0].training_sigma
+        assert set(plain) <= set(LEVELS)
+        assert all(c in WIDTHS and k in KERNELS for c, k in job.queries[0].layers)
+
+
+def test_any_prefix_is_a_fair_sample(full):
+    head = full[:150]
+    assert len({job.queries[0].layers for job in head}) == 150
+    assert sum(job.queries[0].training_sigma in (0.05, 0.07, 0.1) for job in head) > 120
+    half = Counter(job.origin for job in full[: len(full) // 2])
+    whole = Counter(job.origin for job in full)
+    assert all(half[origin] > 0.35 * whole[origin] for origin in whole)
+
+
+def test_the_studies_of_the_list_are_complete(full):
+    by_level = {}
+    for job in full:
+        first = job.queries[0]
+        if first.recipe.epochs == 10 and first.seed == 0:
+            by_level.setdefault(first.layers, set()).add(first.training_sigma)
+    assert sum(len(levels) >= 4 for levels in by_level.values()) >= 100
+    seeds = Counter(
+        job.queries[0].layers
+        for job in full
+        if job.queries[0].training_sigma == 0.1 and job.queries[0].recipe.epochs == 10
+    )
+    thrice = [layers for layers, count in seeds.items() if count >= 3]
+    assert len(swap_pairs(thrice)) >= 100
+    longer = {job.queries[0].layers for job in full if job.queries[0].recipe.epochs == 40}
+    assert len(longer) == 50
+    assert sum(any(q.adc for q in job.queries) for job in full) >= len(full) / 5
+
+
+def swap_pairs(designs):
+    return [
+        (a, b)
+        for n, a in enumerate(designs)
+        for b in designs[:n]
+        if [x.channels for x in a] == [x.channels for x in b]
+        and sum(x.kernel != y.kernel for x, y in zip(a, b, strict=True)) == 1
+    ]
+
+
+def test_a_run_goes_on_where_it_stopped_and_repeats_nothing(tmp_path):
+    wanted = small_jobs(3)
+    assert bench.run(wanted[:2], tmp_path, workers=1) == 2
+    before = bench.read(tmp_path / bench.LINES)
+    with (tmp_path / bench.LINES).open("a") as file:
+        file.write('{"key": "torn')
+    assert bench.run(wanted, tmp_path, workers=1) == 1
+    after = bench.read(tmp_path / bench.LINES)
+    assert after[:2] == before
+    assert [line["key"] for line in after] == [job.key for job in wanted]
+
+
+def test_a_table_has_one_row_for_each_test(tmp_path):
+    bench.run(small_jobs(1), tmp_path, workers=1)
+    table = bench.table(bench.read(tmp_path / bench.LINES))
+    assert table["sigma"].tolist() == [0.1, 0.2]
+    assert table["channels_6"].tolist() == [2, 2]
+    assert table["adc_levels"].isna().all()
+    assert table["mean"].between(0, 1).all()
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from test_bench import bench, small_jobs
+if __name__ == "__main__":
+    bench.run(small_jobs(400), Path({folder!r}), workers={workers})
+"""
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_kill_nine_loses_only_what_was_unfinished(tmp_path, workers):
+    program = tmp_path / "program.py"
+    here = os.path.dirname(__file__)
+    program.write_text(PROGRAM.format(here=here, folder=str(tmp_path), workers=workers))
+    child = subprocess.Popen([sys.executable, str(program)], env={**os.environ, "PYTHONPATH": "."})
+    lines = tmp_path / bench.LINES
+    deadline = time.monotonic() + 120
+    while len(bench.read(lines)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.kill(child.pid, signal.SIGKILL)
+    child.wait()
+    time.sleep(1)
+    before = bench.read(lines)
+    assert 2 <= len(before) < 400, "workers must end with their parent"
+    assert len(bench.read(lines)) == len(before)
+    wanted = small_jobs(len(before) + 1)
+    bench.run(wanted, tmp_path, workers=1)
+    keys = [line["key"] for line in bench.read(lines)]
+    assert len(keys) == len(set(keys))
+    assert {job.key for job in wanted} <= set(keys)
