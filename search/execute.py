@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
-from search import evaluators
+from search.evaluators import digests
 from search.loop import Report, Search
 from search.optimizers import opened, settings_of
 from search.proposal import Problem, SearchStopped
@@ -27,21 +27,19 @@ def resolved(config: RunConfig) -> RunConfig:
 
 def execute(
     config: RunConfig,
+    evaluator: Evaluator,
     out: Path,
     *,
     resume: bool = False,
-    cache: Path = evaluators.CACHE,
-    workers: int = 1,
     report: Report = lambda trial: None,
 ) -> Sequence[Trial]:
     """Do a run, or what is left of it, and return all its trials.
 
     Args:
-        config: what to do; see `resolved`.
+        config: what to do.
+        evaluator: that of `config`; `evaluators.build` makes it.
         out: the run directory.
-        resume: go on with the run that is there.
-        cache: trained accuracies.
-        workers: processes that train.
+        resume: go on with the run that is there, or begin it if it was never begun.
         report: told of each new trial when it is on the disk.
 
     Raises:
@@ -51,8 +49,7 @@ def execute(
         OSError: the directory cannot be written.
     """
     config = resolved(config)
-    evaluator = evaluators.build(config, cache, workers)
-    with open_run(out, config, evaluators.digests(config), resume) as run:
+    with open_run(out, config, digests(config), resume) as run:
         if not run.complete:
             _advance(run, evaluator, report)
         elif run.manifest.status != "done":
@@ -70,7 +67,7 @@ def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
     try:
         with opened(config, problem, run.exchanges.records, run.path) as ready:
-            run.identify(ready.model)
+            run.identify(ready.model, ready.lineage)
             Search(run, ready.optimizer, evaluator).to_the_end(report)
     except KeyboardInterrupt:
         _end(run, "interrupted", "interrupt")

@@ -90,6 +90,8 @@ class Search:
         except SearchStopped as stop:
             self.run.add_exchanges(stop.exchanges)
             raise
+        if len(proposals) != self.run.config.batch:
+            raise ValueError(f"asked for {self.run.config.batch} proposals, got {len(proposals)}")
         for proposal in proposals:
             self.run.add_exchanges(proposal.exchanges)
         return [self._inside(proposal) for proposal in proposals]

@@ -14,6 +14,7 @@ from cim_sim.config import Config, UsageError, dump, load, parse
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.journal import Journal, read, write_whole
+from search.lineage import Lineage
 from search.provenance import Session, now, session
 from search.trace import Exchange, Trial
 
@@ -72,6 +73,8 @@ class Manifest(Config):
     digests: Digests
     model: dict[str, Any] | None = None
     """Identity of the language model, where there is one."""
+    lineage: Lineage | None = None
+    """What that model was made from, as found when the session began."""
     sessions: tuple[Session, ...]
     ended_at: str | None = None
 
@@ -110,8 +113,8 @@ class Run:
                 self.exchanges.append(exchange)
                 self._known.add((exchange.step, exchange.attempt))
 
-    def identify(self, model: dict[str, Any] | None) -> None:
-        """Record the identity of the model.
+    def identify(self, model: dict[str, Any] | None, lineage: Lineage | None) -> None:
+        """Record which model proposes and what it was made from.
 
         Raises:
             UsageError: the run was begun with another one.
@@ -119,7 +122,7 @@ class Run:
         if self.trials.records or self.exchanges.records:
             changes = differences(self.manifest.model, model, "model")
             _refuse_changes(self.path, changes)
-        self._write(model=model)
+        self._write(model=model, lineage=lineage)
 
     def finish(self, status: Status, stopped_by: str) -> None:
         """Say in the manifest how this session ended."""

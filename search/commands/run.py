@@ -51,6 +51,7 @@ def run(
         cache: where trained accuracies are kept.
         workers: processes that train.
     """
+    from search.evaluators import build
     from search.execute import execute
     from search.progress import shown
     from search.proposal import SearchStopped
@@ -66,9 +67,8 @@ def run(
     before = read_run(out).trials if resume and _begun(out) else []
     try:
         with shown(wanted, before) as report:
-            trials = execute(
-                wanted, out, resume=resume, cache=cache, workers=workers, report=report
-            )
+            judge = build(wanted, cache, workers)
+            trials = execute(wanted, judge, out, resume=resume, report=report)
     except SearchStopped as stop:
         print(stop, file=sys.stderr)
         return cli.EXIT_FAILED

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import Config, UsageError, parse
-from search.optimizers import random
+from search.lineage import Lineage, lineage_of
+from search.optimizers import llm, random
 from search.proposal import Optimizer, Problem
 from search.runs import RunConfig
 from search.trace import Exchange
@@ -17,20 +18,23 @@ class Kind(NamedTuple):
     """How an optimiser is set and made."""
 
     settings: type[Config]
-    build: Callable[[Problem, Any], Optimizer]
-    """Takes the problem and an object of `settings`; imports what is heavy when called."""
+    build: Callable[[Problem, Any], Optimizer] | None = None
+    """Takes the problem and an object of `settings`; imports what is heavy when called.
+    None: it needs a model, see `opened`."""
 
 
 OPTIMIZERS: dict[str, Kind] = {
     "random": Kind(random.Settings, random.RandomOptimizer),
+    "llm": Kind(llm.Settings),
 }
 
 
 class Opened(NamedTuple):
-    """An optimiser that is ready to propose, and the identity of its model if it has one."""
+    """An optimiser that is ready to propose, and who its model is, if it has one."""
 
     optimizer: Optimizer
-    model: dict[str, Any] | None
+    model: dict[str, Any] | None = None
+    lineage: Lineage | None = None
 
 
 def settings_of(name: str, settings: dict[str, Any]) -> Config:
@@ -63,4 +67,11 @@ def opened(
         SearchStopped: the model server does not start.
     """
     settings = settings_of(config.optimizer, config.settings)
-    yield Opened(OPTIMIZERS[config.optimizer].build(problem, settings), None)
+    build = OPTIMIZERS[config.optimizer].build
+    if build:
+        yield Opened(build(problem, settings))
+    else:
+        assert isinstance(settings, llm.Settings)
+        lineage = lineage_of(settings.model)
+        with llm.opened(problem, settings, exchanges, directory) as ready:
+            yield Opened(ready.optimizer, ready.model, lineage)

@@ -1,0 +1,74 @@
+"""A small real problem: the exact cost model, and an accuracy that is quick and known."""
+
+import json
+
+import pytest
+
+from cim_sim.accuracy import Accuracy
+from cim_sim.config import load, parse
+from cim_sim.evaluate import Evaluator
+from cim_sim.space import Space
+from search.runs import RunConfig
+from search.trace import UNTIMED
+
+SCENARIO = {
+    "name": "test",
+    "hardware": {"subarray": 128, "cell_bits": 2, "adc_levels": 32, "mapping": "novel"},
+    "variation": {"sigma": 0.07},
+    "objective": {"metric": "energy"},
+}
+
+
+def accuracy_of(queries):
+    """Between .1 and .6, from the key of the question alone."""
+    means = [0.1 + int(query.key[:4], 16) / 2**17 for query in queries]
+    return [Accuracy(mean=m, std=0.02, quantile_10=m - 0.03, draws=16, clean=m) for m in means]
+
+
+@pytest.fixture
+def space():
+    return load("configs/spaces/embedded.yaml", Space)
+
+
+@pytest.fixture
+def config():
+    """Make a run configuration of the small problem."""
+
+    def make(**changes):
+        data = {"optimizer": "random", "scenario": SCENARIO, "episodes": 12}
+        data["space"] = "configs/spaces/embedded.yaml"
+        return parse({**data, **changes}, RunConfig, "test")
+
+    return make
+
+
+@pytest.fixture
+def judge():
+    """Make the evaluator of a configuration; `source` answers accuracy questions."""
+
+    def make(config, source=accuracy_of):
+        return Evaluator(config.scenario, config.space, source, config.accuracy_seed)
+
+    return make
+
+
+@pytest.fixture
+def accuracy():
+    """Answer accuracy questions."""
+    return accuracy_of
+
+
+@pytest.fixture
+def untimed():
+    """Drop the fields in which an unbroken and a resumed run may differ."""
+
+    def drop(records):
+        return [record.model_copy(update=UNTIMED) for record in records]
+
+    return drop
+
+
+@pytest.fixture
+def last_json(capsys):
+    """Read the closing line of JSON of the command that just ran."""
+    return lambda: json.loads(capsys.readouterr().out.splitlines()[-1])

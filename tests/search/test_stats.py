@@ -1,0 +1,81 @@
+"""Curves, regret and intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from cim_sim.evaluate import Evaluation, Infeasible
+from cim_sim.space import parse_design
+from search.stats import best_so_far, bootstrap, normalised_regret
+from search.trace import Failure, Trial
+
+DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
+FAULT = Infeasible(kind="area", reason="too large")
+
+
+def trial(step, reward=None, failure=None):
+    fault = FAULT if reward is None else None
+    done = Evaluation(design=DESIGN, scenario="s", reward=reward, infeasible=fault)
+    known = {"failure": failure} if failure else {"evaluation": done}
+    return Trial(step=step, design=DESIGN, started_at="", seconds=0, **known)
+
+
+def test_best_so_far_is_nan_until_feasible_and_never_falls():
+    crash = Failure(kind="crash", message="")
+    rewards = [None, 0.2, -0.1, None, 0.3]
+    trials = [trial(step, reward) for step, reward in enumerate(rewards)]
+    trials[3] = trial(3, failure=crash)
+    np.testing.assert_array_equal(best_so_far(trials, 7), [np.nan, 0.2, 0.2, 0.2, 0.3, 0.3, 0.3])
+    np.testing.assert_array_equal(best_so_far(trials, 2), [np.nan, 0.2])
+    assert np.isnan(best_so_far([], 3)).all()
+
+
+def test_a_feasible_reward_below_minus_one_still_counts():
+    np.testing.assert_array_equal(best_so_far([trial(0, -1.5)], 1), [-1.5])
+
+
+def test_regret_is_one_until_feasible_zero_at_the_optimum_and_clipped():
+    best = [np.nan, 0.1, 0.3, 0.5, 0.6, -2.0]
+    np.testing.assert_allclose(normalised_regret(best, 0.5, 0.1), [1, 1, 0.5, 0, 0, 1])
+    with pytest.raises(ValueError, match=r"optimum 0\.1 is not above the median 0\.1"):
+        normalised_regret(best, 0.1, 0.1)
+
+
+def test_one_value_allows_no_interval():
+    assert bootstrap([0.4], np.random.default_rng(0)) is None
+    assert bootstrap([[0.4]], np.random.default_rng(0)) is None
+
+
+def test_an_interval_says_when_the_sign_is_open():
+    rng = np.random.default_rng
+    sure = bootstrap([0.1, 0.2, 0.15], rng(0))
+    assert sure.mean == pytest.approx(0.15)
+    assert (sure.low, sure.high) == pytest.approx((0.1, 0.2))
+    assert not sure.contains_zero
+    assert bootstrap([0.1, -0.2, 0.15], rng(0)).contains_zero
+    assert sure == bootstrap([0.1, 0.2, 0.15], rng(0)), "same generator, same interval"
+
+
+def test_coverage_of_the_mean_of_many_normal_values():
+    """Of 300 intervals from 30 values about .94 should hold the mean; 4 sigma is .055."""
+    rng = np.random.default_rng(1)
+    held = [bootstrap(rng.normal(0.3, 1, 30), rng) for _ in range(300)]
+    share = np.mean([one.low <= 0.3 <= one.high for one in held])
+    assert 0.88 < share < 0.99
+
+
+def test_groups_that_differ_widen_the_interval():
+    rng = np.random.default_rng
+    table = np.array([[0.0, 0.1], [1.0, 1.1], [2.0, 2.1], [3.0, 3.1]])
+    apart = bootstrap(table, rng(0))
+    together = bootstrap(table.ravel(), rng(0))
+    assert apart.high - apart.low > together.high - together.low
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 4), st.integers(2, 5)),
+                     elements=st.floats(-1, 1)))  # fmt: skip
+def test_an_interval_holds_its_mean_and_stays_in_range(table):
+    one = bootstrap(table, np.random.default_rng(0))
+    assert table.min() - 1e-9 <= one.low <= one.high <= table.max() + 1e-9
