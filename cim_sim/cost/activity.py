@@ -15,32 +15,32 @@ from cim_sim.cost.layers import INPUT_BITS, Floats, Layers
 
 WEIGHT_SIGMA = 0.30
 INPUT_SIGMA = 0.35
-LEVELS = 128
-"""Input codes 0..127: sign plane and seven bits."""
+VALUE_BITS = INPUT_BITS - 1
+LEVELS = 1 << VALUE_BITS
+"""Input codes 0..127: seven bits beside the sign."""
+IMAGE_SHARE = 0.5
+"""Share of ones on each plane of a uniform code."""
 
 
 def synthetic_activity(layers: Layers) -> Floats:
-    """Share of ones on each bit plane, [planes, layers, designs], sign plane first (all 0).
+    """Share of ones on each value plane, [7, layers, designs], most significant first.
 
-    The zero border of 'same' windows lowers it by the layer's coverage.
+    The sign plane is not among them: it is 0 after ReLU. The zero border of 'same' windows lowers
+    the shares by the layer's coverage.
     """
-    first = (np.arange(len(layers.side)) == 0)[:, None]
-    planes = zip(image_plane_shares(), relu_plane_shares(), strict=True)
-    return np.stack([np.where(first, image, relu) * layers.coverage for image, relu in planes])
-
-
-def image_plane_shares() -> tuple[float, ...]:
-    """Share of ones on each plane of a uniform code: one half, none on the sign plane."""
-    return (0.0, *[0.5] * (INPUT_BITS - 1))
+    shares = np.empty((VALUE_BITS, *layers.side.shape))
+    shares[:, 0] = IMAGE_SHARE
+    shares[:, 1:] = np.array(relu_plane_shares())[:, None, None]
+    return np.asarray(shares * layers.coverage)
 
 
 @cache
 def relu_plane_shares() -> tuple[float, ...]:
-    """Share of ones on each plane of a rectified normal code, sign plane first."""
+    """Share of ones on each value plane of a rectified normal code, most significant first."""
     edges = [_normal_cdf(code / LEVELS / INPUT_SIGMA) for code in range(1, LEVELS)]
     mass = np.diff([0.0, *edges, 1.0])
     codes = np.arange(LEVELS)
-    return (0.0, *[float(mass[codes >> bit & 1 == 1].sum()) for bit in range(6, -1, -1)])
+    return tuple(float(mass[codes >> bit & 1 == 1].sum()) for bit in reversed(range(VALUE_BITS)))
 
 
 @cache

@@ -20,7 +20,7 @@ from cim_sim.cost.setting import setting
 from cim_sim.hardware import Hardware
 from cim_sim.workload import Stack
 
-CHUNK = 1024
+CHUNK = 2048
 """Designs worked on at a time, so that the arrays of one step stay in the processor's cache."""
 
 
@@ -95,8 +95,8 @@ def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> "A
     Args:
         stack: the designs.
         hardware: their setting.
-        planes: share of ones on each input bit plane, [8, layers, designs]; the synthetic
-            activity if None.
+        planes: share of ones on each value plane of the inputs, [7, layers, designs], most
+            significant first; the synthetic activity if None.
     """
     layers = layers_of(stack, hardware)
     plan = floorplan(layers, hardware)

@@ -54,7 +54,7 @@ def dynamic_energy_pj(place: Placement, planes: Floats) -> Components:
 
     Args:
         place: layers on their tiles.
-        planes: share of ones on each input bit plane, [planes, layers, designs].
+        planes: share of ones on each value plane of the inputs, [7, layers, designs].
     """
     classes = count_pes(place)
     adc, array_sums, array_other = _array_energy(place, classes, planes)
@@ -137,7 +137,7 @@ def _array_energy(
 ) -> tuple[Floats, Floats, Floats]:
     """ADC, shift-add and other energy of all subarrays, themselves of four classes."""
     size = place.chip.setting.size
-    reader = Reader(place.chip.setting, place.vectors, planes, planes.mean(axis=0))
+    reader = Reader(place.chip.setting, place.vectors, planes)
     per_side = place.pe / size
     row_full, row_left = remainder(classes.part_rows, size)
     col_full, col_left = remainder(classes.part_columns, size)
@@ -145,13 +145,14 @@ def _array_energy(
     full = np.full_like(row_left, size)
     high = classes.full_full * per_side + classes.part_full * row_full
     wide = classes.full_part * per_side + classes.part_part * row_full
-    parts = (
-        (high * per_side + wide * col_full, full, full),
-        (wide * col_part, full, col_left),
-        (row_part * (classes.part_full * per_side + classes.part_part * col_full), row_left, full),
-        (row_part * col_part * classes.part_part, row_left, col_left),
+    counts = (
+        high * per_side + wide * col_full,
+        wide * col_part,
+        row_part * (classes.part_full * per_side + classes.part_part * col_full),
+        row_part * col_part * classes.part_part,
     )
-    spent = [(count, reader.energy(rows, columns)) for count, rows, columns in parts]
+    energies = [*reader.energy(full, (full, col_left)), *reader.energy(row_left, (full, col_left))]
+    spent = list(zip(counts, energies, strict=True))
     return (
         sum((count * one.adc for count, one in spent), np.zeros_like(full)),
         sum((count * one.accumulation for count, one in spent), np.zeros_like(full)),

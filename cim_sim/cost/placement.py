@@ -1,6 +1,6 @@
 """What a layer meets on its tiles: the quantities of a tile's kind, picked for each layer."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class Placement:
     """Every subarray holds the whole matrix: nothing to add inside the PE."""
     merges: Floats
     """Weights that share an ADC, as NeuroSim rounds it for this kind of tile."""
+    _picked: dict[str, Floats] = field(default_factory=dict)
 
     @property
     def inner_copies(self) -> Floats:
@@ -59,7 +60,10 @@ class Placement:
 
     def of_tile(self, name: str) -> Floats:
         """Pick a property of `Tile` by kind."""
-        return self.pick(getattr(self.chip.novel, name), getattr(self.chip.plain, name))
+        if name not in self._picked:
+            tiles = self.chip.novel, self.chip.plain
+            self._picked[name] = self.pick(*(getattr(tile, name) for tile in tiles))
+        return self._picked[name]
 
     @property
     def global_out_bits(self) -> Floats:

@@ -6,8 +6,9 @@ G the conductance of its active cells in series with wires and access transistor
 an active cell draws 1 uW instead. Source: DNN+NeuroSim V1.3, multilevel sense amplifier.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -40,33 +41,44 @@ class Reader:
     setting: Setting
     vectors: Floats
     planes: Floats
-    """Share of ones on each bit plane, [planes, layers, designs]."""
-    mean: Floats
-    """Share of ones over all planes, [layers, designs]."""
+    """Share of ones on each value plane of the inputs, [planes, layers, designs]."""
 
-    def energy(self, rows: Floats, columns: Floats) -> ArrayEnergy:
-        """Energy of a subarray of which `rows` x `columns` are used."""
+    def energy(self, rows: Floats, widths: Sequence[Floats]) -> list[ArrayEnergy]:
+        """Energy of subarrays of which `rows` are used, for each of some used columns."""
         c = self.setting.constants
         bit_vectors = INPUT_BITS * self.vectors
-        active = self.mean * rows / self.setting.size
-        return ArrayEnergy(
-            adc=bit_vectors * (c.base_adc_pj + c.active_adc_pj * active)
-            + self.vectors * self._columns_pj(rows, columns),
-            accumulation=bit_vectors * c.base_accumulation_pj,
-            other=bit_vectors * (c.base_other_pj + c.active_other_pj * active),
-        )
+        active = bit_vectors * self._mean * rows / self.setting.size
+        fixed_adc = bit_vectors * c.base_adc_pj + c.active_adc_pj * active
+        accumulation = bit_vectors * c.base_accumulation_pj
+        other = bit_vectors * c.base_other_pj + c.active_other_pj * active
+        idle = 1 + np.exp(rows * self._log_zero).sum(axis=0)  # the sign plane is always idle
+        return [
+            ArrayEnergy(
+                fixed_adc + self.vectors * self._columns_pj(rows, columns, idle),
+                accumulation,
+                other,
+            )
+            for columns in widths
+        ]
 
-    def _columns_pj(self, rows: Floats, columns: Floats) -> Floats:
-        """Energy of the sense amplifiers for one input vector: its eight planes together."""
+    @cached_property
+    def _mean(self) -> Floats:
+        """Share of ones over all planes, the sign plane's zeros included."""
+        return np.asarray(self.planes.sum(axis=0) / INPUT_BITS)
+
+    @cached_property
+    def _log_zero(self) -> Floats:
+        """Logarithm of the share of zeros on each plane."""
+        return np.log1p(-self.planes)
+
+    def _columns_pj(self, rows: Floats, columns: Floats, idle: Floats) -> Floats:
+        """Energy of the sense amplifiers for one input vector, all its planes together."""
         node = self.setting.hardware.node_nm
         busy_uw = SENSE_UW_PER_LEVEL[node] * (self.setting.hardware.adc_levels - 1)
-        idle = np.zeros_like(rows)
-        for share in self.planes:
-            idle += np.exp(rows * np.log1p(-share))
         size = int(self.setting.size) + 1
         cells = column_conductance(self.setting).ravel()[(rows * size + columns).astype(np.intp)]
         drawn_uw = columns * (idle * IDLE_COLUMN_UW + (INPUT_BITS - idle) * busy_uw)
-        drawn_uw = drawn_uw + SENSE_UW_PER_SIEMENS[node] * INPUT_BITS * self.mean * cells
+        drawn_uw = drawn_uw + SENSE_UW_PER_SIEMENS[node] * INPUT_BITS * self._mean * cells
         return SENSE_NS * drawn_uw * 1e-3
 
 
@@ -97,7 +109,7 @@ def _conductance(setting: Setting, digit: int, wires_ohm: Floats) -> Floats:
     """Conductance of a cell that holds `digit`, in series with its wires."""
     c = setting.constants
     if setting.hardware.device == "sram":
-        return digit / (c.access_ohm + wires_ohm)
+        return 1 / (c.access_ohm + wires_ohm)  # either node of the cell discharges a bit line
     top = (1 << setting.hardware.cell_bits) - 1
     low, high = 1 / (c.on_ohm * c.on_off), 1 / c.on_ohm
     cell_ohm = 1 / (low + digit / top * (high - low))
