@@ -3,7 +3,8 @@
 
 MODEL    ?= local
 SCENARIO ?= embedded-latency
-SPACE    ?= embedded
+SPACE    ?= $(firstword $(filter $(firstword $(subst -, ,$(notdir $(SCENARIO)))),codesign) \
+                         $(if $(filter paper-%,$(notdir $(SCENARIO))),lcda) embedded)
 EPISODES ?= 20
 SEED     ?= 0
 WORKERS  ?= 2
