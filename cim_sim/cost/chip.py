@@ -50,6 +50,22 @@ class CostBatch:
         return len(self.feasible)
 
 
+@dataclass(frozen=True)
+class Assessment:
+    """Everything computed for one batch, [layers, designs]; meaningless where infeasible."""
+
+    placement: Placement
+    feasible: Bools
+    latency_ns: Components
+    dynamic_energy_pj: Components
+    leakage_energy_pj: Floats
+
+    @property
+    def area(self) -> Area:
+        """Area of the chip."""
+        return self.placement.chip.area
+
+
 def evaluate(stack: Stack, hardware: Hardware) -> CostBatch:
     """Cost a batch of designs on one hardware setting.
 
@@ -89,7 +105,7 @@ def floorplan_fault(stack: Stack, hardware: Hardware) -> list[str | None]:
     ]
 
 
-def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> "Assessment":
+def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> Assessment:
     """Lay out a batch and compute every layer's latency, energy and leakage.
 
     Args:
@@ -108,24 +124,12 @@ def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> "A
     return Assessment(placement, _feasible(stack, plan, hardware), latency, dynamic, leakage)
 
 
-@dataclass(frozen=True)
-class Assessment:
-    """Everything computed for one batch, [layers, designs]; meaningless where infeasible."""
-
-    placement: Placement
-    feasible: Bools
-    latency_ns: Components
-    dynamic_energy_pj: Components
-    leakage_energy_pj: Floats
-
-    @property
-    def area(self) -> Area:
-        """Area of the chip."""
-        return self.placement.chip.area
-
-
 def _evaluate(stack: Stack, hardware: Hardware) -> CostBatch:
-    one = assess(stack, hardware)
+    return totals(assess(stack, hardware))
+
+
+def totals(one: Assessment) -> CostBatch:
+    """Sum an assessment over layers; NaN where infeasible."""
     plan, hidden = one.placement.plan, np.where(one.feasible, 0.0, np.nan)
     clock_ns = one.placement.chip.setting.constants.clock_ns
     return CostBatch(

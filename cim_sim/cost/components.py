@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from cim_sim.cost.layers import Floats
 
 COMPONENTS = ("adc", "accumulation", "buffers", "interconnect", "other")
@@ -31,7 +29,3 @@ class Components:
     def scaled(self, factor: float) -> "Components":
         """Every component times `factor`."""
         return Components(*(getattr(self, name) * factor for name in COMPONENTS))
-
-    def stacked(self) -> Floats:
-        """One array [components, layers, designs]."""
-        return np.stack([getattr(self, name) for name in COMPONENTS])

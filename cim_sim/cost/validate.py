@@ -1,0 +1,199 @@
+"""Does the model say what DNN+NeuroSim says? Row by row, against stated tolerances."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cim_sim.cost import reference
+from cim_sim.cost.breakdown import Breakdown, breakdown
+from cim_sim.cost.layers import Floats
+from cim_sim.cost.reference import Case
+from cim_sim.hardware import Hardware
+from cim_sim.workload import Workload
+
+QUANTITIES = (
+    "latency",
+    "area",
+    "dynamic_energy",
+    "leakage_energy",
+    "dynamic_energy_synthetic",
+)
+"""Compared as relative errors. Dynamic energy is computed from the bit statistics that each row
+records of its own trace; `dynamic_energy_synthetic` from the closed form that `evaluate` uses."""
+
+LATENCY_LIMIT = {22: 1e-6, 32: 2e-3, 45: 2e-3}
+AREA_LIMIT = 2e-4
+ENERGY_LIMITS = {"median": 1e-3, "p99": 1e-2, "max": 7e-2}
+LEAKAGE_GOAL = 2e-2
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row compared: what should be equal and is not, and relative errors."""
+
+    case: Case
+    unequal: tuple[str, ...]
+    """Floorplan numbers that differ, in words."""
+    errors: dict[str, float]
+    """Relative error by quantity; without those that the row cannot tell."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of a validation."""
+
+    rows: int
+    comparisons: list[Comparison]
+    skipped: dict[str, int]
+
+    @property
+    def failures(self) -> list[str]:
+        """What is beyond tolerance, in words; empty if all is well."""
+        wrong = [
+            f"{one.case.chip['id']}: {fault}" for one in self.comparisons for fault in one.unequal
+        ]
+        for one in self.comparisons:
+            for name, limit in (
+                ("latency", LATENCY_LIMIT[one.case.hardware.node_nm]),
+                ("area", AREA_LIMIT),
+            ):
+                if not one.errors.get(name, 0) <= limit:
+                    wrong.append(
+                        f"{one.case.chip['id']}: {name} off by {one.errors[name]:.2e} > {limit:g}"
+                    )
+        spread = statistics(self.comparisons)["dynamic_energy"]
+        wrong += [
+            f"dynamic energy: {name} error {spread[name]:.2e} > {limit:g}"
+            for name, limit in ENERGY_LIMITS.items()
+            if spread["rows"] and not spread[name] <= limit
+        ]
+        return wrong
+
+    def summary(self) -> dict[str, Any]:
+        """Everything that the last line of the command says."""
+        return {
+            "rows": self.rows,
+            "compared": len(self.comparisons),
+            "skipped": self.skipped,
+            "unequal": sum(bool(one.unequal) for one in self.comparisons),
+            "errors": statistics(self.comparisons),
+            "passed": not self.failures,
+        }
+
+
+def validate(folder: Path | None = None) -> Report:
+    """Compare the model with all rows of a folder (default: the data in the package).
+
+    Raises:
+        UsageError: the folder lacks a file or a column.
+    """
+    cases, skipped, rows = reference.read(folder or reference.packaged())
+    groups: dict[Hardware, list[Case]] = {}
+    for case in cases:
+        groups.setdefault(case.hardware, []).append(case)
+    comparisons = [one for cases in groups.values() for one in _compare(cases)]
+    reasons = {
+        "energy of rows that the program read out of bounds": sum(
+            one.case.out_of_bounds for one in comparisons
+        )
+    }
+    return Report(rows, comparisons, {**skipped, **{k: n for k, n in reasons.items() if n}})
+
+
+def statistics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, float]]:
+    """Rows, median, 99th percentile and maximum of every quantity's relative error."""
+    table = {}
+    comparisons = list(comparisons)
+    for name in QUANTITIES:
+        errors = [one.errors[name] for one in comparisons if name in one.errors]
+        quantiles = np.quantile(errors, [0.5, 0.99, 1.0]) if errors else np.zeros(3)
+        table[name] = {
+            "rows": len(errors),
+            **dict(zip(("median", "p99", "max"), map(float, quantiles), strict=True)),
+        }
+    return table
+
+
+def _compare(cases: Sequence[Case]) -> list[Comparison]:
+    """Compare rows of equal hardware."""
+    hardware = cases[0].hardware
+    stack = Workload().stack([case.design for case in cases])
+    synthetic = breakdown(stack, hardware)
+    measured = breakdown(stack, hardware, planes) if (planes := _planes(cases)) is not None else None
+    return [
+        Comparison(case, _unequal(case, synthetic, row), _errors(case, synthetic, measured, row))
+        for row, case in enumerate(cases)
+    ]
+
+
+def _planes(cases: Sequence[Case]) -> Floats | None:
+    """Activity of all rows, [7, layers, designs]; rows without layers get zeros (not compared)."""
+    found = [case.planes for case in cases]
+    known = [planes for planes in found if planes is not None]
+    if not known or any(planes is None and case.valid for planes, case in zip(found, cases, strict=True)):
+        return None
+    blank = np.zeros_like(known[0])
+    return np.stack([blank if planes is None else planes for planes in found], axis=2)
+
+
+def _unequal(case: Case, ours: Breakdown, row: int) -> tuple[str, ...]:
+    if bool(ours.totals.feasible[row]) != case.valid:
+        return (f"feasible {bool(ours.totals.feasible[row])}, reference {case.valid}",)
+    if not case.valid:
+        return ()
+    novel = ours.novel[row]
+    tiles = ours.tiles[row]
+    pairs = [
+        ("tile side", ours.tile[row], case.chip["desiredTileSizeCM"]),
+        ("PE side", ours.pe[row], case.chip["desiredPESizeCM"]),
+        ("novel tiles", tiles[novel].sum(), case.chip["desiredNumTileNM"]),
+        ("conventional tiles", tiles[~novel].sum(), case.chip["desiredNumTileCM"]),
+        ("tiles", tiles.sum(), case.chip["totalNumTile"]),
+        ("tile grid rows", ours.grid_rows[row], case.chip["numTileRow"]),
+        ("tile grid columns", ours.grid_cols[row], case.chip["numTileCol"]),
+        ("utilisation", ours.totals.utilisation[row], case.chip["memUtil"]),
+    ]
+    if case.hardware.mapping == "novel":
+        pairs.append(("novel PE side", ours.novel_pe[row], case.chip["desiredPESizeNM"]))
+        pairs.append(("PEs of a novel tile", ours.frequent_kernel[row] ** 2, case.chip["numPENM"]))
+    for number, layer in enumerate(case.layers):
+        pairs += [
+            (f"layer {number + 1} {name}", values[row, number], layer[column])
+            for name, values, column in (
+                ("mapped by kernel position", ours.novel, "markNM"),
+                ("tile rows", ours.tile_rows, "numTileRowL"),
+                ("tile columns", ours.tile_cols, "numTileColL"),
+                ("copies along rows", ours.speedup_rows, "speedUpRow"),
+                ("copies along columns", ours.speedup_cols, "speedUpCol"),
+                ("utilisation", ours.utilisation, "utilization"),
+            )
+        ]
+    return tuple(
+        f"{name} {float(value):.10g}, reference {float(expected):.10g}"
+        for name, value, expected in pairs
+        if not abs(float(value) - float(expected)) <= 1e-9 * abs(float(expected))
+    )
+
+
+def _errors(
+    case: Case, synthetic: Breakdown, measured: Breakdown | None, row: int
+) -> dict[str, float]:
+    if not case.valid or not synthetic.totals.feasible[row]:
+        return {}
+    ours = synthetic.totals
+    found = {
+        "latency": (ours.latency_ns, "latency_ns"),
+        "area": (ours.area_um2, "area_um2"),
+    }
+    if not case.out_of_bounds:
+        found["leakage_energy"] = (ours.leakage_energy_pj, "leakE_pJ")
+        found["dynamic_energy_synthetic"] = (ours.dynamic_energy_pj, "dynE_pJ")
+        best = synthetic if measured is None else measured
+        found["dynamic_energy"] = (best.totals.dynamic_energy_pj, "dynE_pJ")
+    return {
+        name: abs(float(values[row]) / float(case.chip[column]) - 1)
+        for name, (values, column) in found.items()
+    }
