@@ -3,6 +3,7 @@
 import sys
 
 from cim_sim import cli
+from search.commands.compare import compare
 from search.commands.run import run
 
 
@@ -11,7 +12,7 @@ def main() -> int:
     return cli.run(
         "python -m search",
         "Search pairs of CNN and compute-in-memory accelerator, and compare searches.",
-        {"run": run},
+        {"run": run, "compare": compare},
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cim_sim.config import digest
 from cim_sim.evaluate import Evaluator, simulator_digest
-from search.runs import Digests, RunConfig
+from search.manifest import Digests, RunConfig
 
 CACHE = Path("runs/accuracy.sqlite")
 """Where trained accuracies are kept, for all runs."""

@@ -9,9 +9,10 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.loop import Report, Search
+from search.manifest import RunConfig, Status
 from search.optimizers import opened, settings_of
 from search.proposal import Problem, SearchStopped
-from search.runs import Run, RunConfig, Status, open_run
+from search.runs import Run, open_run
 from search.trace import Trial
 
 

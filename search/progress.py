@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from search.runs import RunConfig
+from search.manifest import RunConfig
 from search.trace import Trial
 
 

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
-from search.runs import RunConfig, read_run, stored_config
+from search.manifest import RunConfig
+from search.runs import read_run, stored_config
 
 
 def run(

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from cim_sim.config import Config, UsageError, parse
 from search.lineage import Lineage, lineage_of
+from search.manifest import RunConfig
 from search.optimizers import llm, random
 from search.proposal import Optimizer, Problem
-from search.runs import RunConfig
 from search.trace import Exchange
 
 

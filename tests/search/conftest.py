@@ -8,7 +8,7 @@ from cim_sim.accuracy import Accuracy
 from cim_sim.config import load, parse
 from cim_sim.evaluate import Evaluator
 from cim_sim.space import Space
-from search.runs import RunConfig
+from search.manifest import RunConfig
 from search.trace import UNTIMED
 
 SCENARIO = {

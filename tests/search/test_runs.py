@@ -8,7 +8,8 @@ import pytest
 from cim_sim.config import UsageError, load
 from search.evaluators import digests
 from search.journal import Journal, read
-from search.runs import RunConfig, differences, open_run, read_manifest, read_run
+from search.manifest import RunConfig, differences
+from search.runs import open_run, read_manifest, read_run
 from search.trace import Exchange, Failure, Trial
 
 

@@ -1,0 +1,92 @@
+"""The verb `compare`: runs on equal terms, or exit 3 and what is unequal."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from cim_sim import cli
+from cim_sim.config import UsageError
+from search.equality import Factor
+
+EXIT_REFUSED = 3
+
+
+def compare(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    *,
+    out: Path,
+    optimum: str | None = None,
+    factor: tuple[Factor, ...] = (),
+) -> int:
+    """Compare runs that share scenario, space, evaluator, simulator and screening.
+
+    Runs that differ in their seed alone form one arm. Writes comparison.json, comparison.md and
+    best_so_far.png. Exit 3: the runs cannot be compared, and why.
+
+    Args:
+        runs: run directories.
+        out: where the page goes.
+        optimum: best known reward, or the JSON file of `search optimum`; without it the best of
+            these runs.
+        factor: what language-model arms may differ in, because it is what is compared.
+    """
+    from search.compare import compare as compared
+    from search.compare import scale_of
+    from search.equality import NotComparable, arms_of, require_comparable
+    from search.journal import write_whole
+    from search.report.figure import draw
+    from search.report.page import page
+    from search.runs import read_run
+
+    records = [read_run(path) for path in runs]
+    if not records:
+        raise UsageError("compare: name the run directories, as in runs/a runs/b --out runs/c")
+    best, median = _known(optimum, records[0].manifest.digests.scenario)
+    try:
+        require_comparable(records, factor)
+        arms = arms_of(records)
+        comparison = compared(arms, scale_of(arms, best, median))
+    except NotComparable as refusal:
+        print(refusal, file=sys.stderr)
+        return EXIT_REFUSED
+    out.mkdir(parents=True, exist_ok=True)
+    draw(arms, comparison, out / "best_so_far.png")
+    write_whole(out / "comparison.md", page(comparison))
+    write_whole(out / "comparison.json", comparison.model_dump_json(indent=2) + "\n")
+    print(f"wrote {out / 'comparison.md'}")
+    cli.emit(
+        scenario=comparison.scenario,
+        budget=comparison.budget,
+        best_reward={arm.name: arm.best_reward.mean for arm in comparison.arms},
+        regret={arm.name: arm.regret and arm.regret.mean for arm in comparison.arms},
+        out=str(out),
+    )
+    return 0
+
+
+def _known(optimum: str | None, scenario: str) -> tuple[float | None, float | None]:
+    """Return the best known reward and the median of random designs, as far as they are given.
+
+    Raises:
+        UsageError: neither a number nor an optimum file of this scenario.
+    """
+    import json
+
+    if optimum is None:
+        return None, None
+    try:
+        return float(optimum), None
+    except ValueError:
+        pass
+    try:
+        data = json.loads(Path(optimum).read_text(encoding="utf-8"))
+        found = data["reward"], data.get("median_feasible")
+    except OSError as error:
+        raise UsageError(f"--optimum {optimum}: neither a number nor a file: {error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UsageError(f"--optimum {optimum}: expected JSON with `reward`") from None
+    if data.get("scenario", scenario) != scenario:
+        raise UsageError(f"--optimum {optimum}: is of scenario {data['scenario']}, not {scenario}")
+    return found
