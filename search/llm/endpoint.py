@@ -28,12 +28,13 @@ class Endpoint:
 
     def send(self, request: Mapping[str, Any]) -> Completion:
         """Post a chat completion: what is sent is `request`, whole and nothing else."""
-        import httpx
         import openai
 
+        rest: dict[str, Any] = dict(request)
+        model, messages = rest.pop("model"), rest.pop("messages")
         try:
-            response = self._client.post(
-                "/chat/completions", body=dict(request), cast_to=httpx.Response
+            response = self._client.chat.completions.with_raw_response.create(
+                model=model, messages=messages, extra_body=rest
             )
         except openai.APITimeoutError:
             raise Unavailable(f"no answer within {self._timeout_s:g} s") from None

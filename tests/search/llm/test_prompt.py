@@ -42,10 +42,8 @@ def words(text):
 
 
 def test_paper_style_is_algorithm_1_word_for_word():
-    history = [
-        Entry(from_wire(PAIRS), 0.5),
-        Entry(from_wire(PAIRS), None, "infeasible: area 9 mm2"),
-    ]
+    design = from_wire(PAIRS)
+    history = [Entry(design, 0.5), Entry(design, None, "infeasible: area 9 mm2")]
     text = words(user(ENERGY, "lcda", history, "paper"))
     parts = [words(part) for part in ALGORITHM_1.replace("{", "|").replace("}", "|").split("|")]
     for fixed in parts[::2]:
@@ -148,10 +146,11 @@ def trial(step, **fields):
 def test_entries_say_in_few_words_what_became_of_a_trial():
     design = from_wire(PAIRS)
     blank = Evaluation(design=design, scenario="x")
-    cost = Cost(dynamic_energy_pj=1, leakage_energy_pj=1, latency_ns=1, area_um2=45.14e6, utilisation=1)  # fmt: skip
-    area = blank.model_copy(
-        update={"cost": cost, "infeasible": Infeasible(kind="area", reason="-")}
+    cost = Cost(
+        dynamic_energy_pj=1, leakage_energy_pj=1, latency_ns=1, area_um2=45.14e6, utilisation=1
     )
+    large = Infeasible(kind="area", reason="-")
+    area = blank.model_copy(update={"cost": cost, "infeasible": large})
     plan = blank.model_copy(update={"infeasible": Infeasible(kind="floorplan", reason="-")})
     found = entries(
         [

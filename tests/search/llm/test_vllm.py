@@ -1,0 +1,64 @@
+"""The real server, with a random model: start-up, sampling, rubbish, sudden death, clean end."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from cim_sim.config import load
+from cim_sim.space import Space
+from search.llm import examples
+from search.llm.client import Client
+from search.llm.endpoint import Endpoint
+from search.llm.model import ModelConfig, Sampling, ServerSettings
+from search.llm.server import serving
+from search.optimizers.llm import LlmOptimizer, Settings
+from search.proposal import Problem, SearchStopped
+
+ASK = [{"role": "user", "content": "A design, please."}]
+SPACE = load("configs/spaces/embedded.yaml", Space)
+
+
+@pytest.mark.vllm
+def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path):
+    model = ModelConfig(
+        name="tiny",
+        path=tiny_model,
+        max_model_len=2048,
+        sampling=Sampling(max_tokens=24),
+        server=ServerSettings(kv_cache_bytes=64 << 20),
+        pause_s=0.1,
+    )
+    with serving(model, tmp_path / "server.log") as server:
+        family = psutil.Process(server._child.pid).children(recursive=True)
+        endpoint = Endpoint(server.base_url, "EMPTY", model.timeout_s)
+        client = Client(model, endpoint, fault=server.fault)
+        _seeds_decide(client)
+        _rubbish_is_recorded(client, model)
+        family[0].kill()
+        with pytest.raises(SearchStopped, match="the server of model tiny ended by itself"):
+            client.complete(9, 0, ASK, 0)
+        endpoint.close()
+    assert not psutil.wait_procs(family, timeout=10).alive
+
+
+def _seeds_decide(client):
+    """The same request gives the same text, alone and beside others."""
+    alone = [client.complete(step, 0, ASK, seed=step) for step in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        beside = pool.map(lambda step: client.complete(step, 0, ASK, seed=step), range(4))
+    replies = [exchange.reply for exchange in alone]
+    assert replies == [exchange.reply for exchange in beside]
+    assert len(set(replies)) == 4
+    assert {exchange.finish_reason for exchange in alone} <= {"length", "stop"}
+    assert all(0 < exchange.usage["completion_tokens"] <= 24 for exchange in alone)
+
+
+def _rubbish_is_recorded(client, model):
+    problem = Problem(examples.ENERGY, SPACE, lambda designs: [], seed=0)
+    proposals = LlmOptimizer(problem, Settings(model=model, retries=1), client).suggest(3)
+    assert [one.failure.kind for one in proposals] == ["reply"] * 3
+    for one in proposals:
+        assert [exchange.attempt for exchange in one.exchanges] == [0, 1]
+        assert all(exchange.error for exchange in one.exchanges)
+        assert one.exchanges[1].request["messages"][-1]["content"].startswith("Your answer cannot")

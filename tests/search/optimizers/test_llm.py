@@ -1,0 +1,230 @@
+import threading
+
+import numpy as np
+import pytest
+
+from cim_sim.config import UsageError, load
+from cim_sim.evaluate import Evaluation, Infeasible
+from cim_sim.hardware import FixedHardware
+from cim_sim.scenario import LatencyObjective, Scenario
+from cim_sim.space import Space
+from cim_sim.variation import Variation
+from search.llm.client import Client, Unavailable
+from search.llm.model import ModelConfig
+from search.llm.prompt import answer, render, retry_message
+from search.llm.scripted import Scripted
+from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
+from search.proposal import Problem, SearchStopped
+from search.trace import UNTIMED, Trial
+
+SPACE = load("configs/spaces/embedded.yaml", Space)
+SCENARIO = Scenario(
+    name="s",
+    hardware=FixedHardware(subarray=128, cell_bits=2, adc_levels=32, mapping="novel"),
+    variation=Variation(sigma=0.05),
+    objective=LatencyObjective(metric="latency"),
+)
+MODEL = ModelConfig(name="m", model="x", tries=2, pause_s=0.01, concurrency=4)
+SETTINGS = Settings(model=MODEL)
+PROBLEM = Problem(SCENARIO, SPACE, screen=lambda designs: [], seed=3)
+
+
+def design(number):
+    return SPACE.decode([number % 7, number // 7 % 4, *[0] * 10])
+
+
+def optimizer(script, recorded=(), settings=SETTINGS, problem=PROBLEM):
+    transport = Scripted(script)
+    return LlmOptimizer(problem, settings, Client(settings.model, transport, recorded)), transport
+
+
+def by_seed(request):
+    """A model whose reply depends on prompt and seed, and is rubbish a third of the time."""
+    words = [request["seed"], *request["messages"][-1]["content"].encode()]
+    draw = np.random.default_rng(words).integers(300)
+    return "I would rather not." if draw % 3 == 0 else answer(design(int(draw)))
+
+
+def returned(step, proposals):
+    """What a loop would make of proposals, without evaluating: rewards, faults, failures."""
+    trials = []
+    for place, proposal in enumerate(proposals, start=step):
+        fields = {"step": place, **UNTIMED, "failure": proposal.failure, "design": proposal.design}
+        if proposal.design:
+            said = {"reward": place / 10}
+            if place % 3 == 0:
+                said = {"infeasible": Infeasible(kind="floorplan", reason="-")}
+            fields["evaluation"] = Evaluation(design=proposal.design, scenario="s", **said)
+        trials.append(Trial(**fields))
+    return trials
+
+
+def search(llm, batch, rounds):
+    proposals = []
+    for number in range(rounds):
+        new = llm.suggest(batch)
+        llm.update(returned(number * batch, new))
+        proposals += new
+    return proposals
+
+
+def untimed(proposals):
+    return [
+        (one.design, one.failure, [each.model_copy(update=UNTIMED) for each in one.exchanges])
+        for one in proposals
+    ]
+
+
+def test_the_prompt_is_the_renderers_and_tells_what_has_been_tried():
+    llm, transport = optimizer([answer(design(1)), answer(design(2))])
+    search(llm, 1, 2)
+    first, second = (request["messages"] for request in transport.requests)
+    assert first == render(SCENARIO, SPACE, [], "codesign")
+    assert f"\n{answer(design(1))} infeasible: no floorplan\n" in second[1]["content"]
+
+
+@pytest.mark.parametrize("style", ["codesign", "paper", "naive"])
+def test_every_style_searches(style):
+    settings = SETTINGS.model_copy(update={"style": style})
+    llm, transport = optimizer(by_seed, settings=settings)
+    assert len(search(llm, 2, 3)) == 6
+    assert ("Area limit" in transport.requests[0]["messages"][1]["content"]) == (
+        style == "codesign"
+    )
+
+
+def test_an_unusable_reply_goes_back_to_the_model_with_its_error():
+    llm, transport = optimizer(["x" * 5000, "[[1,1]]", answer(design(4))])
+    (proposal,) = llm.suggest(1)
+    assert proposal.design == design(4)
+    errors = [exchange.error for exchange in proposal.exchanges]
+    assert errors[0] == "no list of [channels,kernel] pairs found"
+    assert errors[1].startswith("expected 6 layers, found 1; layer 1: channels 1 not in {16,")
+    assert errors[2] is None
+    assert [exchange.attempt for exchange in proposal.exchanges] == [0, 1, 2]
+    assert proposal.exchanges[0].reply == "x" * 5000
+    assert transport.requests[2]["messages"][2:] == [
+        {"role": "assistant", "content": "x" * REPLY_SHOWN},
+        retry_message(errors[0]),
+        {"role": "assistant", "content": "[[1,1]]"},
+        retry_message(errors[1]),
+    ]
+
+
+def test_a_model_that_answers_rubbish_loses_the_slot():
+    llm, transport = optimizer(lambda request: "no")
+    (proposal,) = llm.suggest(1)
+    assert proposal.design is None
+    assert proposal.failure.kind == "reply"
+    assert proposal.failure.message == (
+        "no design in 3 replies; the last: no list of [channels,kernel] pairs found"
+    )
+    assert len(proposal.exchanges) == len(transport.requests) == 3
+    assert len({request["seed"] for request in transport.requests}) == 3
+    llm.update(returned(0, [proposal]))
+    text = llm.suggest(1)[0].exchanges[0].request["messages"][1]["content"]
+    assert "Results so far, worst to best:\nnone\n" in text
+
+
+def test_no_retries_means_one_attempt():
+    llm, transport = optimizer(["no"], settings=SETTINGS.model_copy(update={"retries": 0}))
+    assert llm.suggest(1)[0].failure is not None
+    assert len(transport.requests) == 1
+
+
+def test_a_batch_is_asked_at_once():
+    meeting = threading.Barrier(4, timeout=10)
+
+    class Meeting(Scripted):
+        def send(self, request):
+            meeting.wait()
+            return super().send(request)
+
+    settings = SETTINGS.model_copy(update={"retries": 0})
+    llm = LlmOptimizer(PROBLEM, settings, Client(MODEL, Meeting(by_seed)))
+    proposals = llm.suggest(4)
+    assert [one.exchanges[0].step for one in proposals] == [0, 1, 2, 3]
+    prompts = {str(one.exchanges[0].request["messages"]) for one in proposals}
+    assert len(prompts) == 1
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_same_seed_same_search_whatever_the_concurrency(batch):
+    alone = SETTINGS.model_copy(update={"model": MODEL.model_copy(update={"concurrency": 1})})
+    one = search(optimizer(by_seed)[0], batch, 6)
+    assert untimed(one) == untimed(search(optimizer(by_seed, settings=alone)[0], batch, 6))
+    other = Problem(SCENARIO, SPACE, PROBLEM.screen, seed=4)
+    assert untimed(one) != untimed(search(optimizer(by_seed, problem=other)[0], batch, 6))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("kept", [0, 1, 5, 11])
+def test_a_resumed_search_is_the_unbroken_one(batch, kept):
+    unbroken = search(optimizer(by_seed)[0], batch, 6)
+    exchanges = [exchange for one in unbroken for exchange in one.exchanges]
+    known = exchanges[:kept]
+    llm, transport = optimizer(by_seed, known)
+    assert untimed(search(llm, batch, 6)) == untimed(unbroken)
+    assert len(transport.requests) == len(exchanges) - len(known)
+
+
+def test_a_dead_server_stops_the_search_and_keeps_what_came_in():
+    llm, _ = optimizer(["no", Unavailable("gone"), Unavailable("gone")])
+    with pytest.raises(SearchStopped, match="gave no answer in 2 tries; the last: gone") as caught:
+        llm.suggest(1)
+    assert [exchange.reply for exchange in caught.value.exchanges] == ["no"]
+
+
+def test_a_batch_keeps_the_exchanges_of_its_other_designs():
+    second = optimizer(by_seed)[0].suggest(3)[1].exchanges[0].request["seed"]
+
+    def second_fails(request):
+        return Unavailable("gone") if request["seed"] == second else answer(design(1))
+
+    llm, _ = optimizer(second_fails)
+    with pytest.raises(SearchStopped, match="the last: gone") as caught:
+        llm.suggest(3)
+    assert [exchange.step for exchange in caught.value.exchanges] == [0, 2]
+
+
+def test_a_refusal_ends_the_batch():
+    llm, _ = optimizer(lambda request: UsageError("HTTP 400: too long"))
+    with pytest.raises(UsageError, match="HTTP 400: too long"):
+        llm.suggest(3)
+
+
+def test_an_interrupt_in_a_batch_does_not_wait_for_the_model(monkeypatch):
+    def interrupt(futures):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("search.optimizers.llm._gathered", interrupt)
+    slow = MODEL.model_copy(update={"pause_s": 60.0, "tries": 9})
+    client = Client(slow, Scripted(lambda request: Unavailable("busy")))
+    llm = LlmOptimizer(PROBLEM, SETTINGS.model_copy(update={"model": slow}), client)
+    with pytest.raises(KeyboardInterrupt):
+        llm.suggest(3)
+    workers = [one for one in threading.enumerate() if "ThreadPool" in one.name]
+    for worker in workers:
+        worker.join(10)
+    assert not any(worker.is_alive() for worker in workers)
+
+
+def test_a_style_that_cannot_ask_for_free_hardware_is_refused(tmp_path):
+    codesign = load("configs/spaces/codesign.yaml", Space)
+    problem = Problem(SCENARIO, codesign, PROBLEM.screen, seed=0)
+    settings = SETTINGS.model_copy(update={"style": "paper"})
+    with (
+        pytest.raises(UsageError, match="use style codesign"),
+        opened(problem, settings, [], tmp_path),
+    ):
+        pass
+
+
+def test_opened_connects_the_model_of_a_file(tmp_path):
+    (tmp_path / "replies.txt").write_text(answer(design(5)) + "\n")
+    (tmp_path / "m.yaml").write_text(f"name: scripted\nscript: {tmp_path}/replies.txt\n")
+    settings = Settings.model_validate({"model": str(tmp_path / "m.yaml")})
+    with opened(PROBLEM, settings, [], tmp_path) as ready:
+        assert ready.model["name"] == "scripted"
+        assert ready.optimizer.suggest(1)[0].design == design(5)
+    assert Settings.model_validate(settings.model_dump(mode="json")) == settings
