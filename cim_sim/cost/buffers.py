@@ -21,7 +21,7 @@ FEWEST_LINES = 4
 DECODER_ENERGY = np.array([0.2, 0.32755, 0.47805, 1.0])
 DECODER_AREA = np.array([0.09, 0.19628, 0.43267, 1.0])
 DECODER_LEAK = np.array([0.17, 0.337, 0.6425, 1.0])
-"""A decoder of 4, 8, 16 and 32 lines relative to one of 32: 8 and 16 from NeuroSim's module dumps, the same
+"""Decoders of 4, 8, 16 and 32 lines relative to 32: 8 and 16 from NeuroSim's module dumps, equal
 at 22, 32 and 45 nm to .2 %; 4 extrapolated (it is below 1e-5 of any total)."""
 
 

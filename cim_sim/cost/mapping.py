@@ -164,7 +164,7 @@ class _Plain:
     size: float
 
     def tile(self, widest: Floats) -> tuple[Floats, Floats]:
-        """Best filled side of max(widest, 4S), half of it, ... above four subarrays, and how full."""
+        """Best filled of max(widest, 4S), half of it, ... above four subarrays, and how full."""
         best, found = np.maximum(widest, 4 * self.size), np.zeros_like(widest)
         weights = np.where(self.member, self.rows * self.columns, 0).sum(axis=0)
         candidate = best

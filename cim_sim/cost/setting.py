@@ -25,7 +25,7 @@ class Setting:
 
     @property
     def array_sum_bits(self) -> int:
-        """Width of what a subarray hands on: ADC, input bits and weight digits shifted and added."""
+        """Width of what a subarray hands on: ADC bits, inputs and weight digits shifted in."""
         return self.adc_bits + INPUT_BITS + self.cells
 
     @property

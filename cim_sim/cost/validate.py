@@ -122,7 +122,9 @@ def _compare(cases: Sequence[Case]) -> list[Comparison]:
     hardware = cases[0].hardware
     stack = Workload().stack([case.design for case in cases])
     synthetic = breakdown(stack, hardware)
-    measured = breakdown(stack, hardware, planes) if (planes := _planes(cases)) is not None else None
+    measured = (
+        breakdown(stack, hardware, planes) if (planes := _planes(cases)) is not None else None
+    )
     return [
         Comparison(case, _unequal(case, synthetic, row), _errors(case, synthetic, measured, row))
         for row, case in enumerate(cases)
@@ -133,7 +135,9 @@ def _planes(cases: Sequence[Case]) -> Floats | None:
     """Activity of all rows, [7, layers, designs]; rows without layers get zeros (not compared)."""
     found = [case.planes for case in cases]
     known = [planes for planes in found if planes is not None]
-    if not known or any(planes is None and case.valid for planes, case in zip(found, cases, strict=True)):
+    if not known or any(
+        planes is None and case.valid for planes, case in zip(found, cases, strict=True)
+    ):
         return None
     blank = np.zeros_like(known[0])
     return np.stack([blank if planes is None else planes for planes in found], axis=2)
