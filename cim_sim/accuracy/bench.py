@@ -58,8 +58,29 @@ def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
     """One row for each test; columns as `datasets/accuracy-bench/README.md` explains them."""
     import pandas as pd
 
-    rows = [row for line in lines for row in _rows(line)]
-    return pd.DataFrame(rows).astype({"adc_levels": "Int16", "adc_rows": "Int16"})
+    rows = pd.DataFrame([row for line in lines for row in _rows(line)])
+    small = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
+    small += ["epochs", "seed", "draws"]
+    return rows.astype({"adc_levels": "Int16", "adc_rows": "Int16"} | dict.fromkeys(small, "int16"))
+
+
+def publish(path: Path, parquet: Path) -> int:
+    """Join finished trainings to a Parquet table (made if missing); return its trainings.
+
+    Rows that the table already has stay, so that lines of several machines can be joined.
+    """
+    import pandas as pd
+
+    fresh = table(read(path))
+    if parquet.exists():
+        known = pd.read_parquet(parquet)
+        fresh = fresh[~fresh["training_key"].isin(set(known["training_key"]))]
+        fresh = pd.concat([known, fresh], ignore_index=True)
+    parquet.parent.mkdir(parents=True, exist_ok=True)
+    part = parquet.with_suffix(".part")
+    fresh.to_parquet(part, index=False, compression="zstd")
+    os.replace(part, parquet)
+    return int(fresh["training_key"].nunique())
 
 
 def _line(job: Job, answers: Sequence[Accuracy]) -> dict[str, Any]:

@@ -46,23 +46,33 @@ class Job(NamedTuple):
 def jobs(seed: int = 0) -> list[Job]:
     """The whole list, each training once, in an order whose every prefix is a fair sample."""
     rng = np.random.default_rng([seed, 20230])
-    singles = list(islice(_distinct(rng), SINGLES + LEVELLED))
+    singles = list(islice(distinct(rng), SINGLES + LEVELLED))
     singles, levelled = singles[:SINGLES], singles[SINGLES:]
     single = [
-        _job(rng, origin, layers, _level(rng, n < HEAD))
+        job(rng, origin, layers, _level(rng, n < HEAD))
         for n, (origin, layers) in enumerate(singles)
     ]
     levels = [
-        _job(rng, "levels", layers, level)
+        job(rng, "levels", layers, level)
         for _, layers in levelled
         for level in (0.0, 0.07, 0.1, float(rng.choice((0.03, 0.05, 0.15, 0.2))))
     ]
     pairs, longer = _pairs(rng, [layers for _, layers in levelled[:PAIRED]])
     ordered = [*single[:HEAD], *_interleaved([single[HEAD:], levels, pairs, longer])]
     first: dict[str, Job] = {}
-    for job in ordered:
-        first.setdefault(job.key, job)
-    return [_with_adc(job, number) for number, job in enumerate(first.values())]
+    for one in ordered:
+        first.setdefault(one.key, one)
+    return [_with_adc(one, number) for number, one in enumerate(first.values())]
+
+
+def fresh(count: int, seed: int) -> list[Query]:
+    """Matched questions about networks that are not in the list, each at a random level."""
+    known = {one.queries[0].layers for one in jobs()}
+    rng = np.random.default_rng([seed, 20231])
+    unseen = (layers for _, layers in distinct(rng) if layers not in known)
+    levels = [level for level in LEVELS if level > 0]
+    chosen = islice(unseen, count)
+    return [job(rng, "", layers, float(rng.choice(levels))).queries[0] for layers in chosen]
 
 
 def _pairs(rng: np.random.Generator, bases: Sequence[Layers]) -> tuple[list[Job], list[Job]]:
@@ -71,11 +81,11 @@ def _pairs(rng: np.random.Generator, bases: Sequence[Layers]) -> tuple[list[Job]
     for number, base in enumerate(bases):
         swaps = [_swapped(rng, base, position) for position in rng.permutation(len(base))[:2]]
         for layers in (base, *swaps):
-            pairs += [_job(rng, "pair", layers, 0.1, seed=s) for s in range(3)]
-            pairs += [_job(rng, "pair", layers, 0.0)]
+            pairs += [job(rng, "pair", layers, 0.1, seed=s) for s in range(3)]
+            pairs += [job(rng, "pair", layers, 0.0)]
         if number % 2 == 0:
             longer += [
-                _job(rng, f"{epochs} epochs", layers, level, epochs=epochs)
+                job(rng, f"{epochs} epochs", layers, level, epochs=epochs)
                 for epochs in (20, 40)
                 for layers in (base, swaps[0])
                 for level in (0.1, 0.0)
@@ -83,7 +93,7 @@ def _pairs(rng: np.random.Generator, bases: Sequence[Layers]) -> tuple[list[Job]
     return pairs, longer
 
 
-def _job(
+def job(
     rng: np.random.Generator,
     origin: str,
     layers: Layers,
@@ -92,6 +102,7 @@ def _job(
     seed: int = 0,
     epochs: int = 10,
 ) -> Job:
+    """A training at noise `level`, tested there and at three other levels."""
     others = rng.permutation([sigma for sigma in LEVELS if sigma not in (level, 0.0)])[:3]
     queries = [
         Query(
@@ -107,14 +118,14 @@ def _job(
     return Job(origin, tuple(queries))
 
 
-def _with_adc(job: Job, number: int) -> Job:
+def _with_adc(plain: Job, number: int) -> Job:
     """Every fourth job of the later part also meets two ADC settings, in turn."""
     if number < 250 or number % 4:
-        return job
+        return plain
     first = number // 4
     settings = (ADCS[(5 * first) % len(ADCS)], ADCS[(5 * first + 6) % len(ADCS)])
-    extra = [job.queries[0].model_copy(update={"adc": adc}) for adc in settings]
-    return job._replace(queries=(*job.queries, *extra))
+    extra = [plain.queries[0].model_copy(update={"adc": adc}) for adc in settings]
+    return plain._replace(queries=(*plain.queries, *extra))
 
 
 def _level(rng: np.random.Generator, head: bool) -> float:
@@ -127,10 +138,10 @@ def _interleaved(lists: Sequence[list[Job]]) -> Iterator[Job]:
     placed = [
         ((n + 1) / len(one), k, job) for k, one in enumerate(lists) for n, job in enumerate(one)
     ]
-    return (job for _, _, job in sorted(placed, key=lambda entry: entry[:2]))
+    return (entry for _, _, entry in sorted(placed, key=lambda item: item[:2]))
 
 
-def _distinct(rng: np.random.Generator) -> Iterator[tuple[str, Layers]]:
+def distinct(rng: np.random.Generator) -> Iterator[tuple[str, Layers]]:
     """Endless different designs: half random, half structured, in turn."""
     seen: set[Layers] = set()
     makers = (_random, _good, _random, _uniform, _random, _sloped, _random, _pointwise)

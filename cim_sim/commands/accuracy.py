@@ -62,7 +62,11 @@ def accuracy(
 
 
 def bench_accuracy(
-    n: int | None = None, workers: int = 2, out: Path = Path("runs/accuracy-bench"), seed: int = 0
+    n: int | None = None,
+    workers: int = 2,
+    out: Path = Path("runs/accuracy-bench"),
+    seed: int = 0,
+    publish: Path | None = None,
 ) -> int:
     """Train the networks of the benchmark table; the same command again goes on where it stopped.
 
@@ -71,12 +75,17 @@ def bench_accuracy(
         workers: processes, one thread each.
         out: folder of the table's lines.
         seed: of the list of networks.
+        publish: Parquet table that all finished trainings of the folder are joined to; the card
+            beside it is brought up to date.
     """
-    from cim_sim.accuracy import bench
+    from cim_sim.accuracy import bench, bench_card
     from cim_sim.accuracy.bench_jobs import jobs
 
     wanted = jobs(seed)[:n]
     trained = bench.run(wanted, out, workers, _progress)
+    if publish:
+        print(f"{publish} holds {bench.publish(out / bench.LINES, publish)} trainings")
+        bench_card.update(publish)
     cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
     return 0
 
@@ -87,29 +96,42 @@ def _progress(done: int, total: int) -> None:
 
 
 def surrogate(
+    *,
     check: bool = False,
     fit: bool = False,
     fresh: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
+    round: Annotated[int, tyro.conf.arg(metavar="R")] = 0,
+    designs: int = 60,
     table: Path = BENCH,
+    out: Path = Path("runs/accuracy-bench"),
     workers: int = 2,
 ) -> int:
-    """Check the accuracy surrogate against trained networks, or fit it anew.
+    """Check the accuracy surrogate against trained networks, fit it anew, or challenge it.
 
     Args:
         check: how good it is on committed rows that its fit never saw.
         fit: fit it to the whole table and write it beside the code.
         fresh: train this many new random designs and check on those.
+        round: train what an optimiser finds best under it; 1, 2, ... are the active rounds.
+        designs: of an active round.
         table: benchmark table, Parquet.
-        workers: processes that train the fresh designs.
+        out: folder of the table's lines, which an active round adds to.
+        workers: processes that train.
     """
-    from cim_sim.accuracy import surrogate_check, surrogate_fit
+    from cim_sim.accuracy import active, bench, surrogate_check, surrogate_fit
+    from cim_sim.accuracy.surrogate import load as load_surrogate
 
-    if not (check or fit or fresh):
-        raise UsageError("surrogate: nothing to do; give --check, --fresh N or --fit")
+    if not (check or fit or fresh or round):
+        raise UsageError("surrogate: nothing to do; give --check, --fit, --fresh N or --round R")
+    figures: dict[str, object] = {}
     if fit:
         print(f"wrote {surrogate_fit.refit(table)}")
+    if round:
+        wanted = active.round_jobs(load_surrogate(table=table), round, designs)
+        figures["trained_now"] = bench.run(wanted, out, workers, _progress)
     if fresh:
-        surrogate_check.print_fresh(fresh, workers)
+        figures |= surrogate_check.fresh(fresh, workers)
     if check:
-        cli.emit(**surrogate_check.report(table))
+        figures |= surrogate_check.report(table)
+    cli.emit(**figures)
     return 0

@@ -1,0 +1,290 @@
+"""A regression of the benchmark table: accuracy in microseconds, and how far it may be off.
+
+A Gaussian process over features of network, variation, training noise and ADC. Its length scales
+and its calibration lie in `surrogate.json` with the digest of the table they were fitted to; the
+rest is linear algebra on the committed table and is redone at loading, in about a second. Nothing
+is unpickled.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cim_sim.accuracy.features import CONVOLUTIONS, Floats, Inputs, Ints, features, of_queries
+from cim_sim.accuracy.query import Accuracy, Query, Recipe
+from cim_sim.config import Config, UsageError, parse
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TABLE = Path(__file__).parents[2] / "datasets" / "accuracy-bench" / "trainings.parquet"
+FITTED = Path(__file__).with_name("surrogate.json")
+
+TARGETS = ("mean", "std", "quantile_10")
+INDUCING = 700
+"""Rows of the table that span the process; more change the third digit and cost time squared."""
+JITTER = 1e-6
+CHUNK = 8192
+WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
+
+
+class Scales(Config):
+    """Hyperparameters of the process, in units of standardised features and targets."""
+
+    length_scales: tuple[float, ...]
+    signal: float
+    noise: float
+    """Variance of one row around the process: seed to seed, and what the features cannot see."""
+
+
+class Fitted(Config):
+    """What fitting finds."""
+
+    table_digest: str
+    scales: Scales
+    fold_scales: tuple[Scales, ...]
+    """Found without the rows of one fold each: with these the check predicts that fold."""
+    spread: tuple[float, ...]
+    """Calibration, see `predictive_std`."""
+
+
+@dataclass(frozen=True)
+class Process:
+    """A sparse Gaussian process (deterministic training conditional, Quinonero-Candela 2005)."""
+
+    centre: Floats
+    scale: Floats
+    points: Floats
+    """[inducing, features], divided by the length scales."""
+    weights: Floats
+    """[inducing, targets]."""
+    variance: Floats
+    """[inducing, inducing]: what the data take from the prior variance."""
+    signal: float
+    target_centre: Floats
+    target_scale: Floats
+
+    def predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
+        """Targets [N, targets], and the process's own std of the first target [N]."""
+        parts = [self._chunk(inputs[s], with_std) for s in _chunks(len(inputs))]
+        means, stds = zip(*parts, strict=True)
+        return np.concatenate(means), np.concatenate(stds)
+
+    def _chunk(self, inputs: Inputs, with_std: bool) -> tuple[Floats, Floats]:
+        kernel = _kernel((features(inputs) - self.centre) / self.scale, self.points, self.signal)
+        mean = kernel @ self.weights * self.target_scale + self.target_centre
+        if not with_std:
+            return mean, np.zeros(len(mean))
+        explained = np.einsum("nm,nm->n", kernel @ self.variance, kernel)
+        std = np.sqrt(np.maximum(self.signal - explained, 1e-6)) * self.target_scale[0]
+        return mean, std
+
+
+def condition(inputs: Inputs, targets: Floats, scales: Scales, seed: int = 0) -> Process:
+    """Condition the process on rows of a table; `targets` [N, targets]."""
+    rows = features(inputs)
+    centre, spread = rows.mean(0), rows.std(0)
+    scale = np.where(spread == 0, 1, spread) * np.array(scales.length_scales)
+    scaled = (rows - centre) / scale
+    chosen = np.random.default_rng(seed).permutation(len(scaled))[:INDUCING]
+    points = scaled[np.sort(chosen)]
+    target_centre, target_scale = targets.mean(0), targets.std(0)
+    prior = _kernel(points, points, scales.signal) + JITTER * np.eye(len(points))
+    cross = _kernel(scaled, points, scales.signal)
+    posterior = np.linalg.inv(prior + cross.T @ cross / scales.noise)
+    return Process(
+        centre=centre,
+        scale=scale,
+        points=points,
+        weights=posterior @ (cross.T @ ((targets - target_centre) / target_scale)) / scales.noise,
+        variance=np.linalg.inv(prior) - posterior,
+        signal=scales.signal,
+        target_centre=target_centre,
+        target_scale=target_scale,
+    )
+
+
+def _kernel(left: Floats, right: Floats, signal: float) -> Floats:
+    """Squared exponential kernel [left, right] of scaled features."""
+    square = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
+    kernel: Floats = signal * np.exp(-0.5 * np.maximum(square, 0))
+    return kernel
+
+
+def predictive_std(mean: Floats, std: Floats, spread: Sequence[float] | Floats) -> Floats:
+    """Standard deviation of a new single-seed result around `mean`.
+
+    log s = a + b log(std of the process) + c mean + d mean^2: near chance results agree, in the
+    middle of the range seeds differ most.
+    """
+    a, b, c, d = spread
+    result: Floats = np.exp(a + b * np.log(std) + c * mean + d * mean**2)
+    return result
+
+
+@dataclass(frozen=True)
+class Surrogate:
+    """Answers accuracy queries without training."""
+
+    process: Process
+    fitted: Fitted
+
+    def predict(self, queries: Sequence[Query]) -> tuple[Floats, Floats]:
+        """Mean accuracy and predictive standard deviation of a new single-seed result, both [N].
+
+        Raises:
+            UsageError: a query lies outside what the table covers.
+        """
+        for query in queries:
+            require_covered(query)
+        return self._predict(of_queries(queries))
+
+    def predict_arrays(
+        self,
+        channels: Ints,
+        kernels: Ints,
+        sigma: Floats | float,
+        training_sigma: Floats | float,
+        *,
+        epochs: float = 10,
+        adc_levels: Floats | float = 0,
+        adc_rows: Floats | float = 0,
+        with_std: bool = True,
+    ) -> tuple[Floats, Floats]:
+        """As `predict` for `channels` and `kernels` [N, 6] of trained networks, unchecked.
+
+        The rest is [N] or one number for all; `adc_levels` 0 means ideal conversion. Without
+        std it is several times faster and std is zero.
+        """
+        count = len(channels)
+        settings = (sigma, training_sigma, epochs, adc_levels, adc_rows)
+        columns = [np.broadcast_to(np.asarray(one, float), count) for one in settings]
+        return self._predict(Inputs(np.asarray(channels), np.asarray(kernels), *columns), with_std)
+
+    def answer(self, queries: Sequence[Query]) -> list[Accuracy]:
+        """Predictions in the form of measurements; `clean` is None.
+
+        Raises:
+            UsageError: as `predict`.
+        """
+        means, stds = self.predict(queries)
+        others = self.process.predict(of_queries(queries), with_std=False)[0] if queries else means
+        return [
+            Accuracy(
+                mean=float(mean),
+                std=float(max(row[1], 0)),
+                quantile_10=float(np.clip(row[2], 0, mean)),
+                draws=query.recipe.draws,
+                clean=None,
+                predictive_std=float(std),
+            )
+            for query, mean, std, row in zip(queries, means, stds, others, strict=True)
+        ]
+
+    def _predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
+        if not len(inputs):
+            return np.zeros(0), np.zeros(0)
+        targets, std = self.process.predict(inputs, with_std)
+        mean = np.clip(targets[:, 0], 0, 1)
+        return mean, predictive_std(mean, std, self.fitted.spread) if with_std else std
+
+
+def require_covered(query: Query) -> None:
+    """Raise UsageError, with all reasons, for a query that the table says nothing about."""
+    free = {"epochs", "draws"}
+    recipe = query.recipe.model_dump(exclude=free)
+    standard = Recipe().model_dump(exclude=free)
+    faults = [f"recipe.{name} {recipe[name]}" for name in recipe if recipe[name] != standard[name]]
+    if (query.dataset, query.hidden, query.pools_after) != ("shapes", 1024, (2, 4, 6)):
+        faults.append(f"dataset {query.dataset}, hidden {query.hidden}, pools {query.pools_after}")
+    if len(query.layers) != CONVOLUTIONS:
+        faults.append(f"{len(query.layers)} convolutions")
+    low, high = WIDTHS
+    for number, (channels, kernel) in enumerate(query.layers, start=1):
+        if not low <= channels <= high or kernel not in KERNELS:
+            faults.append(f"layer {number}: {channels} channels, kernel {kernel}")
+    if max(query.sigma, query.training_sigma) > LARGEST_SIGMA:
+        faults.append(f"sigma {query.sigma}, trained at {query.training_sigma}")
+    if query.state_dependence != "uniform":
+        faults.append(f"state dependence {query.state_dependence}")
+    if not 10 <= query.recipe.epochs <= 40:
+        faults.append(f"recipe.epochs {query.recipe.epochs}")
+    if faults:
+        raise UsageError(
+            "the accuracy surrogate knows shapes, 6 convolutions of 2 to 32 channels and kernels "
+            f"1, 3, 5, 7, sigma to {LARGEST_SIGMA}, the default recipe for 10 to 40 epochs; not "
+            + "; ".join(faults)
+            + ". Use the evaluator `trained`"
+        )
+
+
+@lru_cache(maxsize=2)
+def load(path: Path = FITTED, table: Path = TABLE) -> Surrogate:
+    """Return the committed surrogate.
+
+    Raises:
+        UsageError: the table or the fit is missing, or they do not belong together.
+    """
+    try:
+        text, content = path.read_text(encoding="utf-8"), table.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"accuracy surrogate: {error.filename}: {error.strerror}; make it with "
+            "`python -m cim_sim bench-accuracy --publish` and `python -m cim_sim surrogate --fit`"
+        ) from None
+    import json
+
+    fitted = parse(json.loads(text), Fitted, str(path))
+    if table_digest(content) != fitted.table_digest:
+        raise UsageError(f"{path} was fitted to another {table}; run `surrogate --fit`")
+    rows = read_table(table)
+    return Surrogate(condition(inputs_of(rows), targets_of(rows), fitted.scales), fitted)
+
+
+def table_digest(content: bytes) -> str:
+    """Identity of a table file."""
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def read_table(path: Path) -> "pd.DataFrame":
+    """Rows that the surrogate may learn from: all but the last round of found designs."""
+    import pandas as pd
+
+    rows = pd.read_parquet(path)
+    return rows[~examination(rows)].reset_index(drop=True)
+
+
+def examination(rows: "pd.DataFrame") -> NDArray[np.bool_]:
+    """Mark the rows of the last active round (`origin` "found 3"): they examine, never teach."""
+    number = rows["origin"].str.extract(r"^found (\d+)$")[0].astype(float)
+    marked: NDArray[np.bool_] = (number == number.max()).to_numpy()
+    return marked
+
+
+def inputs_of(rows: "pd.DataFrame") -> Inputs:
+    """The questions of table rows."""
+    numbers = range(1, CONVOLUTIONS + 1)
+    return Inputs(
+        channels=rows[[f"channels_{n}" for n in numbers]].to_numpy(np.int64),
+        kernels=rows[[f"kernel_{n}" for n in numbers]].to_numpy(np.int64),
+        sigma=rows["sigma"].to_numpy(float),
+        training_sigma=rows["training_sigma"].to_numpy(float),
+        epochs=rows["epochs"].to_numpy(float),
+        adc_levels=rows["adc_levels"].fillna(0).to_numpy(float),
+        adc_rows=rows["adc_rows"].fillna(0).to_numpy(float),
+    )
+
+
+def targets_of(rows: "pd.DataFrame") -> Floats:
+    """The answers of table rows, [N, targets]."""
+    return rows[list(TARGETS)].to_numpy(float)
+
+
+def _chunks(count: int) -> list[slice]:
+    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]
