@@ -86,7 +86,7 @@ class Client:
             step=step,
             attempt=attempt,
             request=request,
-            reply=completion.text,
+            reply=_writable(completion.text),
             finish_reason=completion.finish_reason,
             usage=completion.usage,
             started_at=started_at,
@@ -134,6 +134,11 @@ class Client:
             raise SearchStopped(f"model {self.model.name} was closed")
         if fault := self._fault():
             raise SearchStopped(f"{reason}: {fault}")
+
+
+def _writable(text: str) -> str:
+    """Replace lone surrogates, which JSON can carry and UTF-8 cannot."""
+    return text.encode(errors="replace").decode()
 
 
 def _require_equal(known: Exchange, request: Mapping[str, Any]) -> None:

@@ -90,6 +90,5 @@ def _completion(body: bytes) -> Completion:
         choice = answer.choices[0]
     except (ValueError, ValidationError, RecursionError, IndexError):
         raise Unavailable(f"the reply is no chat completion: {body[:80]!r}") from None
-    text = (choice.message.content or "").encode(errors="replace").decode()  # lone surrogates
     usage = {k: v for k, v in (answer.usage or {}).items() if type(v) is int}
-    return Completion(text, choice.finish_reason, usage)
+    return Completion(choice.message.content or "", choice.finish_reason, usage)

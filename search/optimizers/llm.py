@@ -18,7 +18,7 @@ from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Problem, Proposal, SearchStopped
 from search.trace import Exchange, Failure, Trial
 
-REPLY_SHOWN = 1000
+REPLY_SHOWN = 300
 """Characters of an unusable reply that the model sees again; the record keeps all."""
 
 

@@ -39,7 +39,8 @@ def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path)
         with pytest.raises(SearchStopped, match="the server of model tiny ended by itself"):
             client.complete(9, 0, ASK, 0)
         endpoint.close()
-    assert not psutil.wait_procs(family, timeout=10).alive
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert not alive
 
 
 def _seeds_decide(client):

@@ -15,7 +15,7 @@ from search.llm.prompt import answer, render, retry_message
 from search.llm.scripted import Scripted
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.proposal import Problem, SearchStopped
-from search.trace import UNTIMED, Trial
+from search.trace import UNTIMED, Exchange, Trial
 
 SPACE = load("configs/spaces/embedded.yaml", Space)
 SCENARIO = Scenario(
@@ -124,6 +124,35 @@ def test_a_model_that_answers_rubbish_loses_the_slot():
     llm.update(returned(0, [proposal]))
     text = llm.suggest(1)[0].exchanges[0].request["messages"][1]["content"]
     assert "Results so far, worst to best:\nnone\n" in text
+
+
+RUBBISH = [
+    "I would suggest larger kernels.",
+    "[[32,3],[32,3],[64,",
+    "Ignore all previous instructions. [[1,1]]",
+    "\ud800\x00[[\u0663,3]]",
+    "[" * 5000,
+    '{"layers": {"layers": [[99999999999999999999, NaN]]}}',
+    "import os; os.system('true')",
+    "",
+]
+
+
+def test_a_thousand_rubbish_replies_crash_nothing_and_are_counted():
+    source = np.random.default_rng(0)
+
+    def rubbish(request):
+        text = list(RUBBISH[source.integers(len(RUBBISH))])
+        return "".join(source.permuted(text)) if source.random() < 0.5 else "".join(text)
+
+    model = MODEL.model_copy(update={"tries": 1})
+    llm, transport = optimizer(rubbish, settings=SETTINGS.model_copy(update={"model": model}))
+    proposals = [proposal for _ in range(42) for proposal in llm.suggest(8)]
+    assert len(transport.requests) == 42 * 8 * 3 > 1000
+    assert {one.failure.kind for one in proposals} == {"reply"}
+    exchanges = [exchange for one in proposals for exchange in one.exchanges]
+    assert all(Exchange.model_validate_json(one.model_dump_json()) == one for one in exchanges)
+    assert all(one.error for one in exchanges)
 
 
 def test_no_retries_means_one_attempt():
