@@ -7,6 +7,8 @@ SPACE    ?= $(firstword $(filter $(firstword $(subst -, ,$(notdir $(SCENARIO))))
                          $(if $(filter paper-%,$(notdir $(SCENARIO))),lcda) embedded)
 EPISODES ?= 20
 SEED     ?= 0
+SEEDS    ?= $(SEED)
+ARMS     ?= base local random
 WORKERS  ?= 2
 CONFIG   ?= configs/finetune/embedded.yaml
 GPU      ?= 0
@@ -28,6 +30,9 @@ OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
 # MODEL names an optimiser, or a language model described in configs/models/.
 model     = $(if $(wildcard configs/models/$(MODEL).yaml),--optimizer llm --model configs/models/$(MODEL).yaml,--optimizer $(MODEL))
 RESUME   ?=
+
+# A scenario whose platform and sigma are in no training set; typed again, `make demo` goes on.
+DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo search finetune serve compare test lint types bench bench-accuracy \
@@ -52,8 +57,12 @@ ifneq ($(GPU),1)
 endif
 	touch $@
 
-demo: $(READY)  ## the whole loop: base, fine-tune, tuned, random, comparison (runs/demo/)
-	$(PY) -m finetune demo --out runs/demo
+demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (runs/demo/)
+	$(PY) -m search run --optimizer random $(DEMO) --out runs/demo/random
+	$(PY) -m search run --optimizer llm --model configs/models/base.yaml $(DEMO) --out runs/demo/base
+	$(PY) -m finetune local --model configs/models/demo.yaml --out runs/demo/adapter --resume
+	$(PY) -m search run --optimizer llm --model configs/models/demo.yaml $(DEMO) --out runs/demo/local
+	$(PY) -m search compare runs/demo/base runs/demo/local runs/demo/random --out runs/demo
 
 search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
@@ -64,8 +73,9 @@ finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
 serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
-compare: $(READY)  ## base, local and random at equal episodes and seeds on SCENARIO
-	$(PY) -m search arms --scenario $(scenario) --space $(space) --episodes $(EPISODES) --out runs/compare
+compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SCENARIO
+	$(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),$(MAKE) search MODEL=$(arm) SEED=$(seed) RESUME=--resume && )) true
+	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
 
 test: $(READY)  ## the tests, a real vLLM server included
 	$(PY) -m pytest
