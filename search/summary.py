@@ -26,7 +26,7 @@ class Summary(Config):
     evaluated: int
     """Designs evaluated: neither failures nor duplicates."""
     trained: int
-    """Those of them whose accuracy was asked for: each is trained once, then cached."""
+    """Those of them whose accuracy was measured: each network is trained once, then cached."""
     seconds: float
     """Of all trials together, over all sessions of the run."""
 
@@ -47,8 +47,11 @@ def summarise(trials: Sequence[Trial]) -> Summary:
         duplicates=sum(one.duplicate_of is not None for one in trials),
         screened=sum(one.screened for one in trials),
         evaluated=len(evaluated),
-        trained=sum(
-            one.evaluation is not None and one.evaluation.accuracy is not None for one in evaluated
-        ),
+        trained=sum(_measured(one) for one in evaluated),
         seconds=round(sum(one.seconds for one in trials), 3),
     )
+
+
+def _measured(trial: Trial) -> bool:
+    accuracy = trial.evaluation.accuracy if trial.evaluation else None
+    return accuracy is not None and accuracy.predictive_std is None

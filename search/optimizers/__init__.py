@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 from cim_sim.config import Config, UsageError, parse
 from search.lineage import Lineage, lineage_of
 from search.manifest import RunConfig
-from search.optimizers import llm, random
+from search.optimizers import (
+    bayesian,
+    genetic,
+    gpt4_replay,
+    greybox,
+    llm,
+    random,
+    reinforce,
+    tpe,
+)
 from search.proposal import Optimizer, Problem
 from search.trace import Exchange
 
@@ -25,7 +34,13 @@ class Kind(NamedTuple):
 
 OPTIMIZERS: dict[str, Kind] = {
     "random": Kind(random.Settings, random.RandomOptimizer),
+    "reinforce": Kind(reinforce.Settings, reinforce.Reinforce),
+    "genetic": Kind(genetic.Settings, genetic.genetic),
+    "tpe": Kind(tpe.Settings, tpe.tpe),
+    "bayesian": Kind(bayesian.Settings, bayesian.bayesian),
+    "greybox": Kind(greybox.Settings, greybox.Greybox),
     "llm": Kind(llm.Settings),
+    "gpt4-replay": Kind(gpt4_replay.Settings, gpt4_replay.Gpt4Replay),
 }
 
 

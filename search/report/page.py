@@ -5,6 +5,8 @@ from pathlib import Path
 
 from search.compare import ArmResult, Comparison, Difference, Estimate
 
+FEW = 5
+"""Seeds below which a bootstrap interval is known to be too narrow."""
 STAND_IN = (
     "is the embedded base, or was tuned from it: a tiny stand-in for a general language model, "
     "so its figures say nothing about real ones."
@@ -41,6 +43,12 @@ def notes(comparison: Comparison) -> list[str]:
         found.append(
             f"One seed only for {', '.join(single)}: it allows no interval, and a difference "
             "from one seed may be chance."
+        )
+    few = [f"{arm.name} ({len(arm.runs)})" for arm in arms if 1 < len(arm.runs) < FEW]
+    if few:
+        found.append(
+            f"Few seeds: {', '.join(few)}. "
+            f"Bootstrap intervals over fewer than {FEW} are too narrow."
         )
     found += [_said(one) for one in comparison.differences if one.contains_zero is not None]
     found += [

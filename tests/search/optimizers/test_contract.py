@@ -1,0 +1,109 @@
+"""What every optimiser must do, whatever it is."""
+
+import pytest
+
+from search.evaluators import digests
+from search.execute import resolved
+from search.optimizers import OPTIMIZERS
+from search.runs import open_run
+from search.trace import Trial
+
+EPISODES = 9
+REPLIES = """\
+[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]
+Larger kernels see more: [[64,5],[64,5],[64,5],[96,5],[128,5],[128,5]]
+I cannot help with that.
+[[48,3],[48,3],[64,3],[64,1],[128,3],[128,3]]
+[[32,3],[32,3],[64,3],[64,3],[128,3]]
+"""
+LCDA = {"space": "configs/spaces/lcda.yaml"}
+RECORDED = ("gpt4-replay",)
+"""Optimisers that always propose the same."""
+
+
+@pytest.fixture(params=OPTIMIZERS)
+def task(tmp_path, request):
+    """What a run of an optimiser is given here, beside its name."""
+    name = request.param
+    if name == "gpt4-replay":
+        return {"optimizer": name, "episodes": EPISODES, **LCDA}
+    if name != "llm":
+        return {"optimizer": name, "episodes": EPISODES}
+    (tmp_path / "replies.txt").write_text(REPLIES)
+    model = {"name": "parrot", "script": str(tmp_path / "replies.txt")}
+    return {"optimizer": name, "episodes": EPISODES, "settings": {"model": model}}
+
+
+def test_designs_lie_in_the_space_and_survive_json(run_of, config, task, tmp_path):
+    space = config(**task).space
+    for trial in run_of(tmp_path / "run", **task):
+        assert trial.step < EPISODES
+        assert (trial.design is None) == (trial.failure is not None)
+        assert trial.design is None or space.check(trial.design) == []
+        assert Trial.model_validate_json(trial.model_dump_json()) == trial
+
+
+def test_free_hardware_is_proposed_too(run_of, config, task, tmp_path):
+    if "settings" in task or task["optimizer"] in RECORDED:
+        pytest.skip("its answers are fixed")
+    hardware = {"subarray": None, "cell_bits": None, "adc_levels": 32, "mapping": None}
+    scenario = {**config().scenario.model_dump(exclude_none=True), "hardware": hardware}
+    free = {**task, "scenario": scenario, "space": "configs/spaces/codesign.yaml", "episodes": 4}
+    for trial in run_of(tmp_path / "run", **free):
+        assert trial.design.hardware.chosen().keys() == {"subarray", "cell_bits", "mapping"}
+
+
+def test_same_seed_same_trajectory(run_of, task, tmp_path, untimed):
+    first = run_of(tmp_path / "a", **task, seed=3)
+    assert untimed(run_of(tmp_path / "b", **task, seed=3)) == untimed(first)
+    if task["optimizer"] not in RECORDED:
+        other = run_of(tmp_path / "c", **task, seed=4)
+        assert [one.design for one in other] != [one.design for one in first]
+
+
+@pytest.mark.parametrize("mode", [{}, {"batch": 3, "screen": 2}], ids=["plain", "screened"])
+def test_resume_by_replay_equals_the_unbroken_run(run_of, task, tmp_path, untimed, mode):
+    unbroken = run_of(tmp_path / "run", **task, **mode)
+    for file, kept in (("trials.jsonl", 4), ("exchanges.jsonl", 7)):
+        path = tmp_path / "run" / file
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(lines[:kept]) + b"".join(lines[kept : kept + 1])[:25])
+    resumed = run_of(tmp_path / "run", **task, **mode, resume=True)
+    assert untimed(resumed) == untimed(unbroken)
+
+
+def test_a_history_without_anything_feasible(run_of, config, task, tmp_path):
+    tight = {**config().scenario.model_dump(exclude_none=True), "limits": {"area_um2": 1.0}}
+    trials = run_of(tmp_path / "run", **task, scenario=tight)
+    assert len(trials) == EPISODES
+    assert not any(one.feasible for one in trials)
+
+
+def test_a_history_of_duplicates(run_of, task, tmp_path):
+    """Two designs: nearly every proposal repeats one of them."""
+    pair = {"name": "pair", "channels": [64], "kernels": [3], "layers": 6}
+    if "settings" not in task and task["optimizer"] not in RECORDED:
+        task = {**task, "space": pair}
+    trials = run_of(tmp_path / "run", **task, screen=2)
+    assert len(trials) == EPISODES
+    if "space" in task and task["space"] is pair:
+        assert [one.duplicate_of for one in trials[1:]] == [0] * (EPISODES - 1)
+
+
+def test_a_history_of_crashes(run_of, task, tmp_path):
+    def crash(queries):
+        raise RuntimeError("no accuracy today")
+
+    trials = run_of(tmp_path / "run", **task, source=crash)
+    assert len(trials) == EPISODES
+    assert any(one.failure for one in trials)
+
+
+def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
+    whole = resolved(config(**task))
+    fields = OPTIMIZERS[whole.optimizer].settings.model_fields
+    assert whole.settings.keys() == fields.keys()
+    with open_run(tmp_path / "run", whole, digests(whole), resume=False):
+        pass
+    with open_run(tmp_path / "run", resolved(whole), digests(whole), resume=True) as run:
+        assert run.config == whole

@@ -1,0 +1,77 @@
+"""Records of trials: what counts as feasible, and round trips through JSON."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cim_sim.evaluate import Evaluation, Infeasible
+from cim_sim.space import parse_design
+from search.trace import UNTIMED, Exchange, Failure, Trial
+
+DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+infeasible = st.builds(Infeasible, kind=st.sampled_from(["floorplan", "area"]), reason=texts)
+evaluations = st.builds(
+    Evaluation,
+    design=st.just(DESIGN),
+    scenario=texts,
+    reward=st.none() | st.floats(-9, 9),
+    infeasible=st.none() | infeasible,
+)
+failures = st.builds(Failure, kind=st.sampled_from(["reply", "crash"]), message=texts)
+trials = st.builds(
+    Trial,
+    step=st.integers(0, 10**6),
+    design=st.none() | st.just(DESIGN),
+    evaluation=st.none() | evaluations,
+    failure=st.none() | failures,
+    duplicate_of=st.none() | st.integers(0, 9),
+    screened=st.integers(0, 9),
+    started_at=texts,
+    seconds=st.floats(0, 1e6),
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+)
+exchanges = st.builds(
+    Exchange,
+    step=st.integers(0, 9),
+    attempt=st.integers(0, 9),
+    request=st.dictionaries(texts, values, max_size=4),
+    reply=st.none() | texts,
+    started_at=texts,
+    seconds=st.floats(0, 1e6),
+)
+
+
+@given(trials)
+def test_a_trial_is_one_line_and_reads_back_equal(trial):
+    line = trial.model_dump_json(exclude_none=True)
+    assert "\n" not in line
+    assert Trial.model_validate_json(line) == trial
+
+
+@given(exchanges)
+def test_an_exchange_keeps_every_field_of_the_request(exchange):
+    line = exchange.model_dump_json(exclude_none=True)
+    assert "\n" not in line
+    assert Exchange.model_validate_json(line) == exchange
+
+
+def test_what_has_no_reward_scores_minus_one():
+    at = {"step": 0, "started_at": "", "seconds": 0}
+    good = Evaluation(design=DESIGN, scenario="s", reward=-1.5)
+    bad = Evaluation(design=DESIGN, scenario="s", infeasible=Infeasible(kind="area", reason="r"))
+    crash = Failure(kind="crash", message="m")
+    trials = [
+        Trial(**at, design=DESIGN, evaluation=good),
+        Trial(**at, design=DESIGN, evaluation=bad),
+        Trial(**at, design=DESIGN, failure=crash),
+    ]
+    assert [one.score for one in trials] == [-1.5, -1, -1]
+    assert [one.feasible for one in trials] == [True, False, False]
+
+
+def test_untimed_names_all_that_a_resumed_run_may_change():
+    assert UNTIMED.keys() <= Trial.model_fields.keys()
+    assert UNTIMED.keys() <= Exchange.model_fields.keys()
