@@ -78,4 +78,4 @@ def global_cores(largest_map_bits: Floats) -> Floats:
 def bank_area_um2(count: Floats, length_um: Floats, pitch_um: float, depth_um: float) -> Floats:
     """Area of flip-flops laid along `length_um` in as many full lines as they need."""
     lines = np.ceil(count / np.floor(length_um / pitch_um))
-    return lines * depth_um * length_um
+    return np.asarray(lines * depth_um * length_um)

@@ -12,7 +12,7 @@ from cim_sim.cost.components import Components
 from cim_sim.cost.energy import dynamic_energy_pj
 from cim_sim.cost.hierarchy import Area, build
 from cim_sim.cost.latency import latency_cycles
-from cim_sim.cost.layers import Bools, Floats, layers_of
+from cim_sim.cost.layers import Bools, Floats, in_order, layers_of
 from cim_sim.cost.leakage import leakage_energy_pj
 from cim_sim.cost.mapping import Floorplan, floorplan
 from cim_sim.cost.placement import Placement, place
@@ -134,9 +134,9 @@ def totals(one: Assessment) -> CostBatch:
     clock_ns = one.placement.chip.setting.constants.clock_ns
     return CostBatch(
         feasible=one.feasible,
-        latency_ns=one.latency_ns.total.sum(axis=0) + hidden,
-        dynamic_energy_pj=one.dynamic_energy_pj.total.sum(axis=0) + hidden,
-        leakage_energy_pj=one.leakage_energy_pj.sum(axis=0) + hidden,
+        latency_ns=in_order(one.latency_ns.total) + hidden,
+        dynamic_energy_pj=in_order(one.dynamic_energy_pj.total) + hidden,
+        leakage_energy_pj=in_order(one.leakage_energy_pj) + hidden,
         area_um2=one.area.total + hidden,
         utilisation=plan.utilisation + hidden,
         clock_ns=clock_ns + hidden,

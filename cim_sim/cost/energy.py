@@ -246,7 +246,7 @@ def _tree_energy(place: Placement) -> Floats:
     wide = place.pick(chip.novel_htree.energy_pj_per_bit(c), chip.plain_htree.energy_pj_per_bit(c))
     transfers = np.ceil((place.global_out_bits + place.global_in_bits) / chip.bus_bits)
     into, out = tile_bits(place)
-    return local * (into + out) + wide * transfers * chip.bus_bits
+    return np.asarray(local * (into + out) + wide * transfers * chip.bus_bits)
 
 
 def _relu_energy(place: Placement) -> Floats:

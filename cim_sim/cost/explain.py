@@ -150,11 +150,7 @@ def _totals(one: Costed, two: Costed) -> list[Finding]:
 def _design_causes(one: Costed, two: Costed) -> list[Finding]:
     """What changes for all layers together."""
     found = []
-    for kind, words, value in (
-        ("frequent_kernel", "the most frequent kernel", lambda s: s.parts.frequent_kernel[0]),
-        ("tiles", "tiles on the chip", lambda s: s.parts.totals.tiles[0]),
-        ("clock", "clock period in ns", lambda s: s.parts.totals.clock_ns[0]),
-    ):
+    for kind, words, value in _DESIGN_NUMBERS:
         before, after = float(value(one)), float(value(two))
         if before != after:
             text = f"{words} {before:.4g} -> {after:.4g}"
@@ -191,6 +187,12 @@ def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
             findings.append(Finding(kind, text, layer + 1, *numbers))
     return findings
 
+
+_DESIGN_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
+    ("frequent_kernel", "the most frequent kernel", lambda side: side.parts.frequent_kernel[0]),
+    ("tiles", "tiles on the chip", lambda side: side.parts.totals.tiles[0]),
+    ("clock", "clock period in ns", lambda side: side.parts.totals.clock_ns[0]),
+)
 
 _LAYER_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
     ("duplication", "duplication", lambda side: side.parts.copies[0]),

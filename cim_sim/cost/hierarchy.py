@@ -62,7 +62,7 @@ class Tile:
     @cached_property
     def pe_sum_bits(self) -> Floats:
         """Bits that a PE's tree adds to the sums of its subarrays."""
-        return np.ceil(np.log2(self.arrays))
+        return np.asarray(np.ceil(np.log2(self.arrays)))
 
     @cached_property
     def output_flops(self) -> Floats:

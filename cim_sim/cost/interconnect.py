@@ -33,14 +33,14 @@ class HTree:
     @property
     def levels(self) -> Floats:
         """Branchings from the centre to a unit."""
-        return np.ceil(np.log2(np.maximum(self.rows, self.cols)))
+        return np.asarray(np.ceil(np.log2(np.maximum(self.rows, self.cols))))
 
     @property
     def main_bus_um(self) -> Floats:
         """Length of the bus that leads from the edge into the centre."""
         centre = np.floor(np.log2(np.minimum(self.rows, self.cols)))
         centre = np.where(self.cols - centre < 1, centre - 1, centre)
-        return np.minimum(self.cols - centre, centre) * self.unit_um
+        return np.asarray(np.minimum(self.cols - centre, centre) * self.unit_um)
 
     def cycles(self, constants: Constants, node_nm: int) -> Floats:
         """Cycles of one transfer, root to leaf: a vertical and a horizontal segment per level."""
@@ -74,7 +74,7 @@ class HTree:
 def global_bus_bits(ports: Floats) -> Floats:
     """Halve the bits that all layers want together until they are within the limit."""
     halvings = np.ceil(np.log2(np.maximum(ports / BUS_LIMIT, 1)))
-    return ports / 2**halvings
+    return np.asarray(ports / 2**halvings)
 
 
 def _long_wire_saving_ns_per_um(constants: Constants, node_nm: int) -> float:

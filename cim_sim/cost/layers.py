@@ -5,7 +5,9 @@ Quotients of whole numbers below 2^53 round up and down exactly in float64, and 
 integers.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,6 +82,14 @@ def remainder(total: Floats, size: Floats | float) -> tuple[Floats, Floats]:
     return full, total - full * size
 
 
+def in_order(parts: Iterable[Floats]) -> Floats:
+    """Add arrays one after the other, so that a design's sum does not depend on its batch.
+
+    NumPy's own sum along an axis takes another order where a batch holds one design.
+    """
+    return reduce(np.add, parts)
+
+
 def _coverage(side: Floats, kernel: Floats) -> Floats:
     """Share of taps that fall on a `side` x `side` map, averaged over all 'same' windows.
 
@@ -90,4 +100,4 @@ def _coverage(side: Floats, kernel: Floats) -> Floats:
     reached = np.minimum(half, side - 1)
     even = np.where(kernel % 2 == 0, np.maximum(side - half, 0), 0)
     hits = side + 2 * (reached * side - reached * (reached + 1) / 2) - even
-    return (hits / (side * kernel)) ** 2
+    return np.asarray(np.square(hits / (side * kernel)))

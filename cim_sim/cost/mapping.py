@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cim_sim.cost.layers import Bools, Floats, Layers
+from cim_sim.cost.layers import Bools, Floats, Layers, in_order
 from cim_sim.hardware import Hardware
 
 
@@ -68,7 +68,7 @@ class Floorplan:
     def utilisation(self) -> Floats:
         """Share of the chip's memory cells that hold weights."""
         tiles = self.tiles
-        return (self.layer_utilisation * tiles).sum(axis=0) / tiles.sum(axis=0)
+        return np.asarray(in_order(self.layer_utilisation * tiles) / in_order(tiles))
 
 
 def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
@@ -198,4 +198,4 @@ class _Plain:
 
     def _tiles(self, side: Floats) -> Floats:
         tiles = np.ceil(self.rows / side) * np.ceil(self.columns / side)
-        return np.where(self.member, tiles, 0).sum(axis=0)
+        return np.asarray(np.where(self.member, tiles, 0).sum(axis=0))

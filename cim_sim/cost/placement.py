@@ -73,7 +73,8 @@ class Placement:
     @property
     def global_in_bits(self) -> Floats:
         """Bits of the output map, back into the global buffer."""
-        return self.layers.out_channels * self.bit_vectors / np.where(self.layers.pooled, 4, 1)
+        bits = self.layers.out_channels * self.bit_vectors
+        return np.asarray(bits / np.where(self.layers.pooled, 4, 1))
 
     def tile_in_bits(self, rows: Floats) -> Floats:
         """Bits that enter a tile which holds `rows` block rows of the matrix."""

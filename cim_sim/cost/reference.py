@@ -47,7 +47,7 @@ class Case:
     @property
     def out_of_bounds(self) -> bool:
         """Whether the program read past its weights: its energy is not to be trusted."""
-        return self.chip["nm_oob"] == 1
+        return bool(self.chip["nm_oob"] == 1)
 
     @property
     def planes(self) -> Floats | None:
