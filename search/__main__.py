@@ -5,6 +5,7 @@ import sys
 from cim_sim import cli
 from search.commands.compare import compare
 from search.commands.run import run
+from search.commands.serve import serve
 
 
 def main() -> int:
@@ -12,7 +13,7 @@ def main() -> int:
     return cli.run(
         "python -m search",
         "Search pairs of CNN and compute-in-memory accelerator, and compare searches.",
-        {"run": run, "compare": compare},
+        {"run": run, "compare": compare, "serve": serve},
     )
 
 

@@ -1,0 +1,35 @@
+"""The verb `serve`: a local model behind an OpenAI-compatible endpoint until Ctrl-C."""
+
+import time
+from pathlib import Path
+
+from cim_sim import cli
+from cim_sim.config import UsageError, load
+
+
+def serve(model: Path, log: Path = Path("runs/serve.log")) -> int:
+    """Serve a model with vLLM on 127.0.0.1 until Ctrl-C, and stop it then.
+
+    Args:
+        model: YAML file of the model, as in configs/models/local.yaml.
+        log: what the server prints is appended here.
+    """
+    from search.llm.model import ModelConfig
+    from search.llm.server import serving
+    from search.proposal import SearchStopped
+
+    settings = load(model, ModelConfig)
+    if settings.path is None:
+        raise UsageError(f"{model}: names no path, so there is nothing to serve here")
+    try:
+        with serving(settings, log) as server:
+            print(f"{settings.name} answers at {server.base_url}; Ctrl-C stops it")
+            cli.emit(base_url=server.base_url, model=settings.name, log=str(log))
+            while (fault := server.fault()) is None:
+                time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
+    except SearchStopped as stopped:
+        fault = str(stopped)
+    print(fault)
+    return cli.EXIT_FAILED
