@@ -54,7 +54,7 @@ def update(parquet: Path) -> None:
     text = card.read_text(encoding="utf-8") if card.exists() else f"{BEGIN}\n{END}\n"
     before, after = text.split(BEGIN)[0], text.split(END)[-1]
     figure(rows, parquet.with_name("kernels.png"))
-    section = f"{_size(rows)}\n\n{findings(rows)}\n![Effect of a larger kernel](kernels.png)"
+    section = f"{_size(rows)}\n\n{findings(rows)}"
     card.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
 
 
@@ -77,9 +77,11 @@ def pairs(rows: "pd.DataFrame") -> "pd.DataFrame":
     import pandas as pd
 
     plain = rows[(rows["sigma"] == rows["training_sigma"]) & rows["adc_levels"].isna()]
-    plain = plain[plain["sigma"].isin((0.0, NOISY))].assign(family=families(plain))
+    plain = plain[plain["sigma"].isin((0.0, NOISY))]
+    plain = plain.assign(family=families(plain))
     names = ["family", *CHANNELS, *KERNELS, "epochs"]
-    wide = plain.pivot_table(index=names, columns="sigma", values="mean").dropna().reset_index()
+    wide = plain.pivot_table(index=names, columns="sigma", values="mean")
+    wide = wide.reindex(columns=[0.0, NOISY]).dropna().reset_index()
     records = []
     for (family, epochs), group in wide.groupby(["family", "epochs"]):
         kernels = group[list(KERNELS)].to_numpy()
@@ -135,11 +137,14 @@ def by_epochs(table: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
 def findings(rows: "pd.DataFrame") -> str:
     """The card's section on kernels, Markdown."""
     table = pairs(rows)
+    if not groups(table):
+        return f"Only {len(table)} pairs are trained yet: too few to speak about."
     lines = [
         *_table("Larger against smaller kernel, everything else equal (10 epochs)", groups(table)),
         *_sentences(groups(table)),
         *_table("The same pairs, trained longer (3x3 or larger made larger)", by_epochs(table)),
         *_survival(by_epochs(table)),
+        "![Effect of a larger kernel](kernels.png)",
     ]
     return "\n".join(lines)
 
@@ -193,6 +198,8 @@ def figure(rows: "pd.DataFrame", path: Path) -> None:
     from matplotlib import pyplot as plt
 
     table = pairs(rows)
+    if not groups(table):
+        return
     canvas, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharex=True)
     for axis, parts in zip(axes, (groups(table), by_epochs(table)), strict=True):
         heights: NDArray[np.int64] = np.arange(len(parts))[::-1]

@@ -85,6 +85,8 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
         return float(np.mean([kendalltau(part[a], part[b])[0] for a, b in pairs]))
 
     single = standard(rows)
+    if len(seeds) < 2:
+        return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
     return {
         "kendall_tau": predicted(designs),
         "kendall_tau_interval": bootstrap(designs, predicted),
@@ -218,4 +220,6 @@ def bootstrap(rows: "pd.DataFrame", figure: Callable[["pd.DataFrame"], float]) -
 def _rounded(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_rounded(one) for one in value]
-    return round(value, 4) if isinstance(value, float) else value
+    if isinstance(value, float):  # too few rows for a figure: null, which JSON can say
+        return round(value, 4) if np.isfinite(value) else None
+    return value
