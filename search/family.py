@@ -70,14 +70,15 @@ PAPER = Platform("rram", 32, 22)
 
 
 def scenarios(
-    split: Split, count: int, space: Space, *, bench_sigmas: bool = False
+    split: Split, count: int, space: Space, *, first: int = 0, bench_sigmas: bool = False
 ) -> list[Scenario]:
-    """Return the first `count` scenarios of a split; a longer list begins with the shorter one.
+    """Return `count` scenarios of a split; a longer list begins with the shorter one.
 
     Args:
         split: which part.
         count: how many.
         space: where the designs are from; the fields it frees are left open.
+        first: number of the first one, for parts of a long list.
         bench_sigmas: draw sigma from the accuracy benchmark's levels alone, so that real
             trainings answer for it; for `train` only. The cell bits of a space that frees them
             move sigma off those levels.
@@ -87,7 +88,7 @@ def scenarios(
     """
     if bench_sigmas and split != "train":
         raise UsageError(f"bench_sigmas is for the split train: no level of it is in {split}")
-    return [_scenario(split, index, space, bench_sigmas) for index in range(count)]
+    return [_scenario(split, index, space, bench_sigmas) for index in range(first, first + count)]
 
 
 @cache
@@ -154,10 +155,10 @@ def _hardware(rng: np.random.Generator, part: Part, space: Space) -> FixedHardwa
 def _variation(sigma: float, space: Space) -> dict[str, float]:
     """Return the variation of a weight; where cell bits are free, of a cell: they act through it.
 
-    The cell's is the one that gives `sigma` with two bits in a cell.
+    The cell's is the one that gives `sigma` with four bits in a cell, the most that `sigma` gets.
     """
     if "cell_bits" in space.freed:
-        return {"cell_sigma": round(sigma / effective_sigma(1.0, 2), 5)}
+        return {"cell_sigma": round(sigma / effective_sigma(1.0, 4), 5)}
     return {"sigma": sigma}
 
 

@@ -1,0 +1,101 @@
+"""A model in this process: sampled answers, and how likely it finds given ones."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from search.llm.prompt import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+Prompt = Sequence[Message]
+
+
+def sample(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    prompts: Sequence[Prompt],
+    *,
+    temperature: float,
+    seed: int,
+    batch: int = 32,
+) -> list[str]:
+    """Return one answer to each prompt."""
+    import torch
+
+    torch.manual_seed(seed)
+    model.eval()
+    texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
+    answers = []
+    for start in range(0, len(texts), batch):
+        inputs = tokenizer(
+            texts[start : start + batch],
+            return_tensors="pt",
+            padding=True,
+            padding_side="left",
+            add_special_tokens=False,
+        )
+        with torch.no_grad():
+            out = model.generate(
+                input_ids=inputs["input_ids"],
+                attention_mask=inputs["attention_mask"],
+                max_new_tokens=64,
+                do_sample=True,
+                temperature=temperature,
+                top_p=1.0,
+                top_k=0,
+            )
+        new = out[:, inputs["input_ids"].shape[1] :]
+        answers += tokenizer.batch_decode(new, skip_special_tokens=True)
+    return answers
+
+
+def token_logprobs(
+    model: "PreTrainedModel", prompt_ids: Sequence[int], answer_ids: Sequence[int]
+) -> list[float]:
+    """Return the natural log-probability of each answer token, at temperature 1."""
+    import torch
+
+    model.eval()
+    with torch.no_grad():
+        logits = model(input_ids=torch.tensor([[*prompt_ids, *answer_ids]])).logits[0]
+    chosen = torch.log_softmax(logits[len(prompt_ids) - 1 : -1].float(), dim=-1)
+    picked = chosen.gather(1, torch.tensor(list(answer_ids))[:, None])
+    return [float(value) for value in picked[:, 0]]
+
+
+def encode(
+    tokenizer: "PreTrainedTokenizerBase", prompt: Prompt, answer: str
+) -> tuple[list[int], list[int]]:
+    """Return the token ids of a prompt and of its answer, with the end of the turn."""
+    text = _prompt_text(tokenizer, prompt)
+    prompt_ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+    answer_ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
+    return list(prompt_ids), [*answer_ids, tokenizer.eos_token_id]
+
+
+def _prompt_text(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> Any:
+    return tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
+
+
+def fixed_prompts() -> list[Prompt]:
+    """Return the prompts of every check: the examples over which the renderer's digest is taken."""
+    from search.llm.examples import CASES
+    from search.llm.prompt import render
+
+    return [render(*case) for case in CASES]
+
+
+def greedy(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int]
+) -> list[int]:
+    """Return the tokens of the most likely answer, at most 64, its end included."""
+    import torch
+
+    model.eval()
+    ids = torch.tensor([list(prompt_ids)])
+    with torch.no_grad():
+        out = model.generate(
+            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False
+        )
+    return [int(token) for token in out[0, len(prompt_ids) :]]

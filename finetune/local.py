@@ -1,0 +1,87 @@
+"""The verb `local`: from trained networks to a served, checked model, in one go."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cim_sim import cli
+from cim_sim.config import UsageError, load
+
+
+def local(
+    *,
+    config: Path = Path("configs/finetune/embedded.yaml"),
+    data_config: Path = Path("configs/finetune/data.yaml"),
+    out: Path = Path("runs/finetune/local"),
+    model: Path = Path("configs/models/local.yaml"),
+    base: Path = Path("configs/models/base.yaml"),
+    set: tuple[str, ...] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Traces, dataset, LoRA training, merge and round trip.
+
+    Args:
+        config: training recipe in TRL's key names.
+        data_config: scenarios and sources of the traces.
+        out: directory of the adapter; data/, merged/ and roundtrip.json go there too.
+        model: how the tuned model is served in a search.
+        base: how its base is.
+        set: single settings that win over the recipe, as in max_steps=100.
+        resume: keep data that is there and go on from the last checkpoint.
+        overwrite: write into `out` although it is not empty.
+    """
+    from finetune.merge import WORST_MEAN, merge_adapter
+    from finetune.roundtrip import check, placed
+    from finetune.train import fit, last_checkpoint, prepare
+    from search.llm.model import ModelConfig
+
+    served, served_base = load(model, ModelConfig), load(base, ModelConfig)
+    checkpoint = last_checkpoint(out, resume, overwrite)
+    data = out / "data"
+    seconds: dict[str, float] = {}
+    if not (resume and (data / "manifest.json").is_file()):
+        with _stage("data", seconds):
+            _make_data(data_config, data)
+    with _stage("train", seconds):
+        trainer, recipe, counts = prepare(config, set, data, out)
+        print(f"{counts.examples} conversations, {counts.supervised_mean} answer tokens each")
+        summary = fit(trainer, recipe, data, checkpoint)
+    with _stage("merge", seconds):
+        difference = merge_adapter(out)
+        if difference > WORST_MEAN:
+            raise UsageError(f"{out}: merged and unmerged differ by {difference:.4f} nats a token")
+    with _stage("round trip", seconds):
+        result = check(out, placed(served, out), served_base)
+    for fault in result.faults:
+        print(f"round trip: {fault}")
+    cli.emit(
+        adapter=str(out),
+        conversations=counts.examples,
+        steps=summary["steps"],
+        losses=summary["losses"],
+        merge_difference=round(difference, 5),
+        roundtrip_passed=result.passed,
+        tuned_against_base=result.tuned_against_base,
+        tuned_against_transformers=result.tuned_against_transformers,
+        seconds=seconds,
+    )
+    return 0 if result.passed else cli.EXIT_FAILED
+
+
+def _make_data(config: Path, data: Path) -> None:
+    from finetune.data import DataRecipe, make_dataset, make_traces
+
+    recipe = load(config, DataRecipe)
+    make_traces(recipe, data)
+    make_dataset(recipe, data)
+
+
+@contextmanager
+def _stage(name: str, seconds: dict[str, float]) -> Iterator[None]:
+    """Say that a stage begins, and note how long it took."""
+    print(f"== {name}", flush=True)
+    started = time.monotonic()
+    yield
+    seconds[name] = round(time.monotonic() - started, 1)

@@ -1,0 +1,94 @@
+"""What is looked at before hours of training: the loss mask, truncation, and memory."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from cim_sim.config import UsageError
+
+if TYPE_CHECKING:
+    from trl import SFTTrainer
+
+MASKED = -100
+"""Label of a token that is not trained on."""
+FEWEST_ANSWER_TOKENS = 2
+
+
+class Check(NamedTuple):
+    """Counts of the prepared training set."""
+
+    examples: int
+    longest: int
+    """Tokens of the longest example."""
+    supervised_least: int
+    supervised_mean: float
+    """Tokens per example that are trained on."""
+    truncated: int
+    """Examples dropped because their answer did not fit into `max_length`."""
+    trainable_parameters: int
+    parameters: int
+    memory_gb: float
+    """About what training takes beside the program itself."""
+
+
+def inspect(trainer: "SFTTrainer", given: int) -> Check:
+    """Count supervised tokens in the very rows that TRL trains on, of `given` examples.
+
+    Raises:
+        UsageError: an example without a supervised token, wholly supervised, or whose answer does
+            not end in the end-of-turn token: training would look fine and teach nothing.
+    """
+    rows = trainer.train_dataset
+    end = trainer.processing_class.eos_token_id
+    supervised = []
+    for index, (ids, labels) in enumerate(zip(rows["input_ids"], rows["labels"], strict=True)):
+        learnt = [token for token in labels if token != MASKED]
+        if len(learnt) < FEWEST_ANSWER_TOKENS or len(learnt) == len(ids):
+            raise UsageError(
+                f"training example {index}: {len(learnt)} of {len(ids)} tokens are supervised, "
+                "expected those of the answer: check max_length and completion_only_loss"
+            )
+        if end not in learnt[-2:]:
+            raise UsageError(
+                f"training example {index}: its answer does not end in the end-of-turn token "
+                f"{trainer.processing_class.eos_token!r}, so the model would never learn to stop: "
+                "check chat_template_path, eos_token and max_length"
+            )
+        supervised.append(len(learnt))
+    longest = max(map(len, rows["input_ids"]))
+    model = trainer.model
+    return Check(
+        examples=len(rows),
+        longest=longest,
+        supervised_least=min(supervised),
+        supervised_mean=round(sum(supervised) / len(supervised), 2),
+        truncated=given - len(rows),
+        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+        parameters=sum(p.numel() for p in model.parameters()),
+        memory_gb=round(memory_gb(trainer, longest), 2),
+    )
+
+
+def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
+    """Estimate memory: weights, AdamW states of what is trained, activations, logits.
+
+    Activations after Korthikanti et al. (arXiv 2205.05198, equation 1) without attention scores:
+    34 bytes for each token, layer and hidden unit, or 2 with gradient checkpointing.
+    """
+    model, args = trainer.model, trainer.args
+    config = model.config.get_text_config()
+    weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    states = 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
+    batch_tokens = tokens * args.per_device_train_batch_size
+    per_unit = 2 if args.gradient_checkpointing else 34
+    activations = per_unit * batch_tokens * config.hidden_size * config.num_hidden_layers
+    logits = 8 * batch_tokens * config.vocab_size
+    return float(weights + states + activations + logits) / 1e9
+
+
+def describe(trainer: "SFTTrainer", check: Check) -> str:
+    """Return counts, and one example with what is trained on between marks."""
+    row, tokenizer = trainer.train_dataset[0], trainer.processing_class
+    first = next(i for i, label in enumerate(row["labels"]) if label != MASKED)
+    prompt = tokenizer.decode(row["input_ids"][:first])
+    answer = tokenizer.decode(row["input_ids"][first:])
+    counts = "\n".join(f"{name:22} {value}" for name, value in check._asdict().items())
+    return f"{prompt}>>>trained on>>>{answer}<<<\n\n{counts}"

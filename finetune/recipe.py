@@ -1,0 +1,155 @@
+"""A fine-tuning recipe: one flat YAML file in TRL's own words.
+
+Keys are those of `trl.ModelConfig` and `trl.SFTConfig`, verbatim, so a TRL recipe can be pasted.
+An unknown key is an error, and for the words of Axolotl and LLaMA-Factory it names TRL's.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from cim_sim.config import UsageError
+
+if TYPE_CHECKING:
+    from trl import ModelConfig, SFTConfig
+
+TRL_NAMES = {
+    "adapter": "use_peft: true",
+    "base_model": "model_name_or_path",
+    "base_model_revision": "model_revision",
+    "cutoff_len": "max_length",
+    "evaluation_strategy": "eval_strategy",
+    "finetuning_type": "use_peft: true",
+    "flash_attention": "attn_implementation: flash_attention_2",
+    "lora_rank": "lora_r",
+    "lora_target": "lora_target_modules",
+    "lora_target_linear": "lora_target_modules: all-linear",
+    "lr_scheduler": "lr_scheduler_type",
+    "max_seq_length": "max_length",
+    "max_samples": "max_steps",
+    "micro_batch_size": "per_device_train_batch_size",
+    "no_cuda": "use_cpu",
+    "num_epochs": "num_train_epochs",
+    "optimizer": "optim",
+    "peft_use_dora": "use_dora",
+    "sample_packing": "packing",
+    "sequence_len": "max_length",
+    "template": "chat_template_path",
+    "torch_dtype": "dtype",
+    "train_on_inputs": "completion_only_loss",
+    "use_rslora_": "use_rslora",
+    "warmup_ratio": "warmup_steps",
+}
+"""What Axolotl, LLaMA-Factory and older TRL call a setting, and what TRL 1 calls it."""
+
+UNSERVABLE = ("lm_head", "embed_tokens")
+"""Modules whose LoRA vLLM refuses or drops (vllm#9280, vllm#51594)."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A model, how it is trained, and what was written in the file and on the command line."""
+
+    model: "ModelConfig"
+    training: "SFTConfig"
+    written: dict[str, Any]
+
+
+def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
+    """Read a recipe; `overrides` are `key=value` and win over the file.
+
+    Raises:
+        UsageError: unreadable, an unknown key, a value of the wrong type, or a setting whose
+            adapter could not be served; names all faults at once.
+    """
+    from trl import ModelConfig, SFTConfig
+
+    written = {**_read(path), **_parse_overrides(overrides)}
+    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig)}
+    known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
+    values, faults = _validate(written, known)
+    faults += _servable_faults(values)
+    if faults:
+        raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
+    model, training = (
+        {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
+    )
+    return Recipe(ModelConfig(**model), _training(training, out), written)
+
+
+def _training(values: dict[str, Any], out: Path) -> "SFTConfig":
+    import torch
+    from trl import SFTConfig
+
+    cpu = values.get("use_cpu", not torch.cuda.is_available())
+    return SFTConfig(**{"report_to": "none", **values, "output_dir": str(out), "use_cpu": cpu})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}; recipes lie in configs/finetune/") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path}: not YAML: {error}") from None
+    if not isinstance(data, dict):
+        raise UsageError(f"{path}: expected `key: value` lines in TRL's names, found {data!r:.80}")
+    return data
+
+
+def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    faulty = [text for text in overrides if "=" not in text]
+    if faulty:
+        raise UsageError(f"--set {faulty[0]}: expected key=value, for example learning_rate=1e-3")
+    pairs = (text.split("=", 1) for text in overrides)
+    return {key.replace("-", "_"): yaml.safe_load(value) for key, value in pairs}
+
+
+def _validate(
+    written: Mapping[str, Any], known: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[str]]:
+    values, faults = {}, []
+    for key, value in written.items():
+        if key == "output_dir":
+            faults.append("output_dir is given by --out")
+        elif key not in known:
+            faults.append(_unknown(key, known))
+        else:
+            try:
+                values[key] = TypeAdapter(known[key]).validate_python(_listed(value, known[key]))
+            except ValidationError as error:
+                faults.append(f"{key}: {error.errors()[0]['msg']}, found {value!r:.80}")
+    return values, faults
+
+
+def _listed(value: Any, kind: Any) -> Any:
+    """Give a lone word the list around it that TRL's own command line gives."""
+    return [value] if isinstance(value, str) and kind == list[str] | None else value
+
+
+def _unknown(key: str, known: Mapping[str, Any]) -> str:
+    if key in TRL_NAMES:
+        return f"{key} is not known; TRL calls it {TRL_NAMES[key]}"
+    close = get_close_matches(key, known, n=1)
+    return f"{key} is not known; " + (
+        f"did you mean {close[0]}?" if close else "see the fields of trl.SFTConfig and ModelConfig"
+    )
+
+
+def _servable_faults(values: Mapping[str, Any]) -> list[str]:
+    """Name what vLLM would refuse or silently drop, before hours of training."""
+    faults = []
+    if values.get("use_dora"):
+        faults.append("use_dora: vLLM does not serve DoRA; set it to false")
+    if values.get("lora_modules_to_save"):
+        faults.append("lora_modules_to_save: vLLM refuses such adapters; leave it out")
+    targets = values.get("lora_target_modules") or []
+    refused = [name for name in UNSERVABLE if name in targets]
+    if refused:
+        faults.append(f"lora_target_modules: vLLM does not serve LoRA on {', '.join(refused)}")
+    return faults

@@ -1,0 +1,192 @@
+"""Traces: really trained networks, re-costed under many scenarios.
+
+Accuracy does not know the scenario, and cost is free: one trained network of the accuracy bench
+gives an honest evaluation in every scenario whose variation is the noise that it was trained and
+tested at. No accuracy here is made up; each row names the training that it comes from.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from cim_sim.accuracy.query import Accuracy, Query, Recipe
+from cim_sim.config import Config, UsageError
+from cim_sim.evaluate import Evaluation, judge, screen
+from cim_sim.hardware import FreeHardware
+from cim_sim.scenario import Scenario
+from cim_sim.space import ConvChoice, Design, Space
+
+TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
+BENCH = Path("datasets/accuracy-bench")
+
+SAME = 1e-4
+"""Sigmas this close are one: a cell's, rounded, converts to a weight's."""
+
+Source = Literal["bench", "surrogate"]
+
+
+class Trained(NamedTuple):
+    """One network of the bench, tested at the noise that it was trained at."""
+
+    key: str
+    """Identity of the training in the bench."""
+    query: Query
+    """What was asked; of the proxy network that was trained."""
+    accuracy: Accuracy
+
+
+class Trace(NamedTuple):
+    """One evaluation and where its accuracy comes from."""
+
+    space: str
+    source: Source
+    evidence: str
+    """Key of the training, or digest of the surrogate."""
+    evaluation: Evaluation
+
+
+class Problem(Config):
+    """A scenario with the space that its designs are from."""
+
+    space: Space
+    scenario: Scenario
+
+
+def read_bench(folder: Path) -> list[Trained]:
+    """Return the matched, ideally converted tests of a bench: Parquet, or its raw lines.
+
+    Raises:
+        UsageError: `folder` holds neither.
+    """
+    matched = [row for row in _rows(folder) if row["sigma"] == row["training_sigma"]]
+    first: dict[str, Trained] = {}
+    for row in matched:
+        if row["adc_levels"] is None:
+            first.setdefault(row["training_key"], _trained(row))
+    return list(first.values())
+
+
+def bench_traces(problem: Problem, trained: Sequence[Trained]) -> Iterator[Trace]:
+    """Evaluate in one problem all networks of the bench that answer a question of it.
+
+    Where the space frees hardware, each network meets every choice of it whose cells give the
+    sigma that it was tested at.
+    """
+    space, scenario = problem.space, problem.scenario
+    found = {
+        design: one
+        for one in trained
+        for design in _designs(one, space)
+        if _answers(one, scenario, design, space)
+    }
+    for evaluation in screen(list(found), scenario):
+        one = found[evaluation.design]
+        if evaluation.infeasible is None:
+            evaluation = judge(evaluation, one.accuracy, scenario)  # noqa: PLW2901
+        yield Trace(space.name, "bench", one.key, evaluation)
+
+
+def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Trace]) -> None:
+    """Write `traces.parquet` and `scenarios.jsonl`."""
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = [
+        {
+            "space": trace.space,
+            "scenario": trace.evaluation.scenario,
+            "source": trace.source,
+            "evidence": trace.evidence,
+            "reward": trace.evaluation.reward,
+            "evaluation": trace.evaluation.model_dump_json(exclude_none=True),
+        }
+        for trace in traces
+    ]
+    pd.DataFrame(rows).to_parquet(folder / TRACES, index=False, compression="zstd")
+    lines = [problem.model_dump_json(exclude_none=True) + "\n" for problem in problems]
+    (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
+
+
+def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list[Trace]]]:
+    """Return the problems, and the traces by (space, scenario digest).
+
+    Raises:
+        UsageError: the files are absent.
+    """
+    import pandas as pd
+
+    if not (folder / TRACES).is_file():
+        raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
+    lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
+    found: dict[tuple[str, str], list[Trace]] = {}
+    rows: list[Any] = pd.read_parquet(folder / TRACES).to_dict("records")
+    for row in rows:
+        evaluation = Evaluation.model_validate_json(row["evaluation"])
+        trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
+        found.setdefault((row["space"], row["scenario"]), []).append(trace)
+    return [Problem.model_validate_json(line) for line in lines], found
+
+
+def _rows(folder: Path) -> Iterator[Mapping[str, Any]]:
+    tables, lines = sorted(folder.glob("*.parquet")), folder / "trainings.jsonl"
+    if tables:
+        import pandas as pd
+
+        for table in tables:
+            frame = pd.read_parquet(table).astype(object)
+            rows: list[Any] = frame.where(frame.notna(), None).to_dict("records")
+            yield from rows
+    elif lines.is_file():
+        for text in lines.read_text(encoding="utf-8").splitlines():
+            yield from _flat(json.loads(text))
+    else:
+        raise UsageError(
+            f"{folder} holds no accuracy bench (*.parquet or trainings.jsonl); "
+            "make one: make bench-accuracy N=150"
+        )
+
+
+def _flat(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Give a raw line of the bench the columns of its table."""
+    shared = {**line, "training_key": line["key"]}
+    for number, (channels, kernel) in enumerate(line["layers"], start=1):
+        shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
+    return ({**shared, **test} for test in line["tests"])
+
+
+def _trained(row: Mapping[str, Any]) -> Trained:
+    depth = sum(name.startswith("channels_") for name in row)
+    pairs = ((row[f"channels_{n}"], row[f"kernel_{n}"]) for n in range(1, depth + 1))
+    names = ("mean", "std", "quantile_10", "draws", "clean")
+    query = Query(
+        layers=tuple(ConvChoice(int(channels), int(kernel)) for channels, kernel in pairs),
+        dataset=row["dataset"],
+        recipe=Recipe(epochs=int(row["epochs"])),
+        training_sigma=row["training_sigma"],
+        sigma=row["sigma"],
+    )
+    measured = {name: row[name] for name in names}
+    return Trained(row["training_key"], query, Accuracy.model_validate(measured))
+
+
+def _designs(one: Trained, space: Space) -> Iterator[Design]:
+    """Yield the designs of a space whose proxy network is the trained one."""
+    layers = [(channels * space.width_divisor, kernel) for channels, kernel in one.query.layers]
+    choices = [getattr(space.hardware, name) for name in space.freed]
+    for values in product(*choices):
+        hardware = FreeHardware.model_validate(dict(zip(space.freed, values, strict=True)))
+        design = Design.model_validate({"layers": layers, "hardware": hardware})
+        if not space.check(design):
+            yield design
+
+
+def _answers(one: Trained, scenario: Scenario, design: Design, space: Space) -> bool:
+    """Whether the training measured what the scenario asks; the number of draws may differ."""
+    asked, measured = scenario.query(design, space, seed=0), one.query
+    if max(abs(asked.sigma - measured.sigma), abs(asked.training_sigma - measured.sigma)) > SAME:
+        return False
+    recipe = asked.recipe.model_copy(update={"draws": measured.recipe.draws})
+    level = {"sigma": measured.sigma, "training_sigma": measured.sigma}
+    return asked.model_copy(update={"recipe": recipe, **level}) == measured

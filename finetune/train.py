@@ -1,0 +1,243 @@
+"""LoRA fine-tuning with TRL and PEFT.
+
+python -m finetune train --config configs/finetune/embedded.yaml --data runs/finetune/data
+accelerate launch -m finetune.train --config configs/finetune/qwen3.yaml --data ... --out ...
+"""
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cim_sim import cli
+from cim_sim.config import UsageError
+
+if TYPE_CHECKING:
+    from trl import SFTTrainer
+
+    from finetune.preflight import Check
+    from finetune.recipe import Recipe
+
+
+def train(
+    *,
+    data: Path,
+    out: Path,
+    config: Path = Path("configs/finetune/embedded.yaml"),
+    set: tuple[str, ...] = (),
+    resume: bool = False,
+    overwrite: bool = False,
+    dry_run: bool = False,
+) -> int:
+    """LoRA fine-tuning: an adapter that PEFT and vLLM load with nothing else.
+
+    Args:
+        data: directory written by `python -m finetune dataset`.
+        out: directory of the adapter.
+        config: recipe in TRL's key names.
+        set: single settings that win over the recipe, as in learning_rate=1e-3.
+        resume: go on from the last checkpoint in `out`.
+        overwrite: write into `out` although it is not empty.
+        dry_run: show the resolved recipe, the counts, one example and the memory needed, and stop.
+    """
+    trainer, recipe, check = prepare(config, set, data, out)
+    if dry_run:
+        from finetune.preflight import describe
+
+        print(describe(trainer, check))
+        cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
+        return 0
+    checkpoint = last_checkpoint(out, resume, overwrite)
+    summary = fit(trainer, recipe, data, checkpoint)
+    if trainer.is_world_process_zero():
+        cli.emit(adapter=str(out), **summary)
+    return 0
+
+
+def prepare(
+    config: Path, overrides: Sequence[str], data: Path, out: Path
+) -> tuple["SFTTrainer", "Recipe", "Check"]:
+    """Read the recipe, build the trainer, and look at what it would be trained on.
+
+    Raises:
+        UsageError: recipe, base or data are not usable, or the loss mask is wrong.
+    """
+    from finetune.dataset import read_manifest
+    from finetune.preflight import inspect
+    from finetune.recipe import load_recipe
+
+    recipe = load_recipe(config, overrides, out)
+    given = read_manifest(data).counts["train"]
+    trainer = build_trainer(recipe, data)
+    return trainer, recipe, inspect(trainer, given)
+
+
+def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
+    """Return a trainer with model, adapter and tokenised data.
+
+    Raises:
+        UsageError: the base model or the data are absent.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from trl import SFTTrainer, get_peft_config
+
+    from finetune.dataset import read_split
+
+    model_settings = recipe.model
+    base = resolve_base(str(model_settings.model_name_or_path), model_settings.model_revision)
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=model_settings.dtype, attn_implementation=model_settings.attn_implementation
+    )
+    return SFTTrainer(
+        model=model,
+        args=recipe.training,
+        train_dataset=read_split(data, "train"),
+        eval_dataset=read_split(data, "validation"),
+        processing_class=tokenizer,
+        peft_config=get_peft_config(model_settings),
+    )
+
+
+def resolve_base(name: str, revision: str | None) -> Path:
+    """Return the directory of a base model: itself, or the snapshot of a hub id.
+
+    Raises:
+        UsageError: it is neither a directory nor in the local hub cache nor to be had.
+    """
+    if Path(name).is_dir():
+        return Path(name).resolve()
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(name, revision=revision))
+    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+        raise UsageError(
+            f"model_name_or_path {name}: neither a directory here nor a model of the hub that can "
+            f"be had now ({type(error).__name__}); fetch it with HF_HUB_OFFLINE=0, or give a path"
+        ) from None
+
+
+def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
+    """Return the checkpoint to go on from, and refuse to write over another training.
+
+    Raises:
+        UsageError: nothing to resume, or `out` is in use.
+    """
+    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    if resume:
+        if not found:
+            raise UsageError(f"--resume: {out} holds no checkpoint-*; train without --resume")
+        return found[-1]
+    if not overwrite and out.is_dir() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty: --resume goes on, --overwrite starts afresh")
+    return None
+
+
+def fit(
+    trainer: "SFTTrainer", recipe: "Recipe", data: Path, checkpoint: Path | None
+) -> dict[str, Any]:
+    """Train, save the adapter, and return losses (nats per answer token), steps and seconds."""
+    started = time.monotonic()
+    before = trainer.evaluate()["eval_loss"]
+    if checkpoint is not None:
+        trainer.add_callback(_no_jump(checkpoint))
+    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    losses = {
+        "held-out before": before,
+        "held-out after": trainer.evaluate()["eval_loss"],
+        "training": float(result.training_loss),
+    }
+    seconds = round(time.monotonic() - started, 1)
+    if trainer.is_world_process_zero():
+        save(trainer, recipe, data, losses, seconds)
+    return {"losses": losses, "seconds": seconds, "steps": trainer.state.global_step}
+
+
+def save(
+    trainer: "SFTTrainer",
+    recipe: "Recipe",
+    data: Path,
+    losses: dict[str, float],
+    seconds: float,
+) -> None:
+    """Write the adapter, its tokenizer and template, card and manifest."""
+    from finetune.adapter import AdapterManifest, template_digest, versions, write_manifest
+    from finetune.dataset import read_manifest
+    from search.llm.model import directory_digest
+
+    out, source = Path(trainer.args.output_dir), read_manifest(data)
+    base = resolve_base(str(recipe.model.model_name_or_path), recipe.model.model_revision)
+    tokenizer = trainer.processing_class
+    trainer.model.peft_config["default"].base_model_name_or_path = str(base)
+    trainer.model.save_pretrained(str(out))
+    tokenizer.save_pretrained(str(out))
+    write_manifest(
+        out,
+        AdapterManifest(
+            base=str(recipe.model.model_name_or_path),
+            base_revision=recipe.model.model_revision,
+            base_digest=directory_digest(base),
+            data=str(data),
+            data_digest=source.digest,
+            trained_on=source.trained_on,
+            examples=len(trainer.train_dataset),
+            renderer=source.renderer,
+            template=template_digest(tokenizer),
+            end_token=str(tokenizer.eos_token),
+            seed=trainer.args.seed,
+            steps=trainer.state.global_step,
+            losses=losses,
+            seconds=seconds,
+            recipe=recipe.written,
+            versions=versions(),
+        ),
+    )
+
+
+def _no_jump(checkpoint: Path) -> Any:
+    """Compare the first loss after a resume with the last one before it.
+
+    LoRA resumes have silently started afresh (transformers#35850, #29607).
+    """
+    from transformers import TrainerCallback
+
+    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
+    saved = [entry["loss"] for entry in history if "loss" in entry]
+
+    class NoJump(TrainerCallback):  # type: ignore[misc]
+        checked = not saved
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **rest: Any
+        ) -> None:
+            if self.checked or not logs or "loss" not in logs:
+                return
+            self.checked = True
+            now, last = float(logs["loss"]), float(saved[-1])
+            print(f"resumed from {checkpoint.name}: loss {now:.4f}, was {last:.4f}")
+            if now > 1.5 * last + 0.1:
+                raise RuntimeError(
+                    f"the loss jumped from {last:.4f} to {now:.4f} on resuming {checkpoint}: the "
+                    "adapter was not restored; train again with --overwrite"
+                )
+
+    return NoJump()
+
+
+def main() -> int:
+    """Entry point of `accelerate launch -m finetune.train`."""
+    import tyro
+
+    try:
+        return int(tyro.cli(train, prog="finetune.train"))
+    except UsageError as error:
+        print(error, file=sys.stderr)
+        return cli.EXIT_USAGE
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
