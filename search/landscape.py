@@ -86,12 +86,14 @@ def sigmas(scenario: Scenario, space: Space, population: Indices) -> Floats:
 
 
 def neighbours(space: Space, design: Indices) -> Indices:
-    """Return every design that differs from `design` [parameters] in one choice."""
-    found = []
-    for place, parameter in enumerate(space.parameters):
-        for choice in range(len(parameter.choices)):
-            if choice != design[place]:
-                changed = design.copy()
-                changed[place] = choice
-                found.append(changed)
-    return np.array(found)
+    """Return every design that differs from `design` [parameters] in one choice, a population."""
+    places = [
+        (place, choice)
+        for place, parameter in enumerate(space.parameters)
+        for choice in range(len(parameter.choices))
+        if choice != design[place]
+    ]
+    found = np.tile(design, (len(places), 1))
+    for row, (place, choice) in enumerate(places):
+        found[row, place] = choice
+    return found

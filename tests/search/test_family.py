@@ -26,7 +26,7 @@ def cell_or_weight_sigma(scenario):
 
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES.keys())
 def test_scenarios_fit_their_space_and_keep_to_their_side_of_the_split(space):
-    parts = {part: scenarios(part, 12, space) for part in ("train", "validation", "test")}
+    parts = {part: scenarios(part, 6, space) for part in ("train", "validation", "test")}
     for part, members in parts.items():
         for scenario in members:
             scenario.require_fits(space)

@@ -1,0 +1,32 @@
+"""The genetic rival: Optuna's NSGA-II with constrained domination, on one objective."""
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from cim_sim.config import Config
+from search.optimizers.optuna_study import OptunaSearch
+from search.proposal import Problem
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Settings(Config):
+    """Arguments of `optuna.samplers.NSGAIISampler`."""
+
+    population_size: Annotated[int, Field(ge=2)] = 50
+    mutation_prob: Share | None = None
+    """Of each parameter; None: one in the number of parameters."""
+    crossover_prob: Share = 0.9
+    swapping_prob: Share = 0.5
+
+
+def genetic(problem: Problem, settings: Settings) -> OptunaSearch:
+    """Build the optimiser."""
+
+    def sampler(seed: int) -> Any:
+        from optuna.samplers import NSGAIISampler
+
+        return NSGAIISampler(seed=seed, **settings.model_dump())
+
+    return OptunaSearch(problem, sampler)

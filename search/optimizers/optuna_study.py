@@ -1,0 +1,103 @@
+"""The adapter to Optuna: ask for a design, tell what became of it.
+
+Optuna's samplers keep what they know in a study; it lives in memory and is rebuilt by replaying
+the same asks and tells. Numeric choices are given by their rank, so that neighbours are close.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from cim_sim.evaluate import Evaluation
+from cim_sim.scenario import Limits
+from cim_sim.space import Parameter
+from search.proposal import Problem, Proposal
+from search.trace import Trial
+
+NO_FLOORPLAN = 1.0
+"""Violation of a design without a floorplan; the others are relative to their limit."""
+
+
+class OptunaSearch:
+    """Any Optuna sampler as an optimiser; floorplan, area and least accuracy are constraints."""
+
+    def __init__(self, problem: Problem, make_sampler: Callable[[int], Any]) -> None:
+        """Begin a study.
+
+        Args:
+            problem: what is searched.
+            make_sampler: builds the sampler from a seed.
+        """
+        import optuna
+
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        seed = int(problem.generator("optuna", 0).integers(2**31))
+        self.problem = problem
+        self.distributions = {p.name: _distribution(p) for p in problem.space.parameters}
+        self.study = optuna.create_study(direction="maximize", sampler=make_sampler(seed))
+        self._asked: list[Any] = []
+        """Optuna's own trials behind the last `suggest`."""
+        self._worst = 0.0
+        """Lowest reward of a feasible design so far."""
+
+    def suggest(self, count: int) -> list[Proposal]:
+        """Ask the sampler."""
+        self._asked = [self.study.ask(self.distributions) for _ in range(count)]
+        return [Proposal(design=self._design(trial.params)) for trial in self._asked]
+
+    def update(self, trials: Sequence[Trial]) -> None:
+        """Tell rewards and violations; what has no evaluation is told as failed."""
+        for asked, trial in zip(self._asked, trials, strict=True):
+            self._tell(asked, trial)
+
+    def _design(self, params: dict[str, int]) -> Any:
+        names = [parameter.name for parameter in self.problem.space.parameters]
+        return self.problem.space.decode([params[name] for name in names])
+
+    def _tell(self, asked: Any, trial: Trial) -> None:
+        from optuna.trial import TrialState
+
+        if trial.evaluation is None:
+            self.study.tell(asked, state=TrialState.FAIL)
+            return
+        limits = self.problem.scenario.limits
+        for name, value in violations(trial.evaluation, limits).items():
+            asked.set_constraint(name, value)
+        self.study.tell(asked, self._value(trial))
+
+    def _value(self, trial: Trial) -> float:
+        """Return the reward. An infeasible design has none: the worst reward seen stands in.
+
+        Optuna ranks infeasible designs by their violation; only the GP reads this value, and the
+        paper's -1 would be a cliff to it right where the best designs lie.
+        """
+        reward = trial.evaluation.reward if trial.evaluation else None
+        if reward is None:
+            return self._worst
+        self._worst = min(self._worst, reward)
+        return reward
+
+
+def violations(evaluation: Evaluation, limits: Limits) -> dict[str, float]:
+    """How far a design is beyond each limit of a scenario, at most 0 where it keeps it.
+
+    Floorplan and area are one constraint, so that the GP sampler models as few as it can. An
+    accuracy that was not measured, because the chip had failed already, stands at its limit.
+    """
+    price, found = evaluation.cost, {}
+    if price is None:
+        found["chip"] = NO_FLOORPLAN
+    else:
+        found["chip"] = -1.0 if limits.area_um2 is None else price.area_um2 / limits.area_um2 - 1
+    if limits.accuracy is not None:
+        accuracy = evaluation.accuracy.mean if evaluation.accuracy else limits.accuracy
+        found["accuracy"] = 1 - accuracy / limits.accuracy
+    return found
+
+
+def _distribution(parameter: Parameter) -> Any:
+    from optuna.distributions import CategoricalDistribution, IntDistribution
+
+    count = len(parameter.choices)
+    if all(isinstance(choice, int) for choice in parameter.choices):
+        return IntDistribution(0, count - 1)
+    return CategoricalDistribution(tuple(range(count)))

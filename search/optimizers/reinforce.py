@@ -1,0 +1,92 @@
+"""REINFORCE with an LSTM controller, as NACIM searches.
+
+NACIM's exact settings are not published. These are the ones of NAQS, the same group's released
+code (github.com/MariusAnje/NAQS): two LSTM layers of 35, five rollouts an update, a baseline that
+is an exponential moving average over a period of 20, Adam at 5e-3. An infeasible design scores -1.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+from pydantic import Field
+
+from cim_sim.config import Config
+from search.proposal import Problem, Proposal
+from search.trace import Trial
+
+if TYPE_CHECKING:
+    from search.optimizers.controller import Controller
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Settings(Config):
+    """The controller and how it learns."""
+
+    hidden: Count = 35
+    layers: Count = 2
+    rollouts: Count = 5
+    """Episodes that one gradient step averages."""
+    learning_rate: Annotated[float, Field(gt=0)] = 5e-3
+    baseline_period: Annotated[float, Field(ge=1)] = 20
+    """Episodes over which the baseline averages: it moves by 2 / (period + 1) each."""
+    entropy: Annotated[float, Field(ge=0)] = 0.0
+    """Weight of the entropy bonus; NAQS has none."""
+
+
+class Reinforce:
+    """Samples designs from a policy and shifts it towards those above the baseline."""
+
+    def __init__(self, problem: Problem, settings: Settings) -> None:
+        self.problem, self.settings = problem, settings
+        self.baseline: float | None = None
+        self._controller: Controller | None = None
+        self._waiting: list[list[int]] = []
+        """Drawn from the present policy and not proposed yet."""
+        self._drawn = 0
+        self._episodes: list[tuple[tuple[int, ...], float]] = []
+        """Choices and scores since the last gradient step."""
+
+    @property
+    def controller(self) -> "Controller":
+        """The policy, made when it is first needed."""
+        if self._controller is None:
+            from search.optimizers.controller import Controller
+
+            choices = [len(parameter.choices) for parameter in self.problem.space.parameters]
+            self._controller = Controller(
+                choices, self.settings, self.problem.generator("controller", 0)
+            )
+        return self._controller
+
+    def suggest(self, count: int) -> list[Proposal]:
+        """Draw designs from the policy; the classic controller repeats itself as it converges."""
+        while len(self._waiting) < count:
+            rng = self.problem.generator("rollouts", self._drawn)
+            drawn = self.controller.sample(self.settings.rollouts, rng).tolist()
+            self._drawn += len(drawn)
+            self._waiting.extend(drawn)
+        taken, self._waiting = self._waiting[:count], self._waiting[count:]
+        return [Proposal(design=self.problem.space.decode(choices)) for choices in taken]
+
+    def update(self, trials: Sequence[Trial]) -> None:
+        """Take a gradient step for each full set of rollouts."""
+        for trial in trials:
+            if trial.design is not None and trial.failure is None:
+                choices = self.problem.space.encode(trial.design)
+                self._episodes.append((choices, trial.score))
+            if len(self._episodes) == self.settings.rollouts:
+                self._learn()
+
+    def _learn(self) -> None:
+        advantages = np.array([self._advantage(score) for _, score in self._episodes])
+        choices = np.array([choices for choices, _ in self._episodes])
+        self.controller.step(choices, advantages)
+        self._episodes, self._waiting = [], []
+
+    def _advantage(self, score: float) -> float:
+        """Return the score above the baseline, then move the baseline towards the score."""
+        baseline = score if self.baseline is None else self.baseline
+        self.baseline = baseline + 2 / (self.settings.baseline_period + 1) * (score - baseline)
+        return score - baseline
