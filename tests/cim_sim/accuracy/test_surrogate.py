@@ -1,0 +1,204 @@
+"""The surrogate: its algebra, what it refuses, and that its check measures what it says."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cim_sim.accuracy import Adc, Query, surrogate, surrogate_check, surrogate_fit
+from cim_sim.accuracy.bench_jobs import fresh
+from cim_sim.accuracy.features import Inputs, features, of_queries
+from cim_sim.config import UsageError
+
+LAYERS = ((8, 3), (8, 3), (16, 5), (16, 3), (32, 1), (32, 3))
+
+
+def query(**changes):
+    base = {"layers": LAYERS, "dataset": "shapes", "training_sigma": 0.1, "sigma": 0.1}
+    return Query.model_validate({**base, **changes})
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return surrogate.load()
+
+
+def random_inputs(count, seed=0):
+    rng = np.random.default_rng(seed)
+    sigma = rng.choice([0.05, 0.1, 0.2], count)
+    ones = np.ones(count)
+    channels, kernels = rng.choice([4, 8, 16, 32], (count, 6)), rng.choice([1, 3, 5, 7], (count, 6))
+    return Inputs(channels, kernels, sigma, sigma, 10 * ones, 0 * ones, 0 * ones)
+
+
+def test_a_batch_is_predicted_as_one_by_one(committed):
+    inputs = random_inputs(300)
+    whole = committed.predict_arrays(inputs.channels, inputs.kernels, inputs.sigma, inputs.sigma)
+    single = committed.predict_arrays(
+        inputs.channels[7:8], inputs.kernels[7:8], inputs.sigma[7:8], inputs.sigma[7:8]
+    )
+    np.testing.assert_allclose([part[7] for part in whole], [part[0] for part in single], rtol=1e-6)
+
+
+def test_queries_and_arrays_agree_and_carry_a_predictive_std(committed):
+    asked = query(adc=Adc(levels=32, rows=128))
+    (mean,), (std,) = committed.predict([asked])
+    channels, kernels = np.array([LAYERS]).transpose(2, 0, 1)
+    arrays = committed.predict_arrays(channels, kernels, 0.1, 0.1, adc_levels=32, adc_rows=128)
+    assert (mean, std) == pytest.approx((arrays[0][0], arrays[1][0]))
+    (answer,) = committed.answer([asked])
+    assert answer.mean == mean
+    assert answer.predictive_std == std > 0
+    assert answer.clean is None
+    assert 0 <= answer.quantile_10 <= answer.mean
+    assert committed.answer([]) == []
+
+
+def test_more_variation_never_pays_on_average(committed):
+    inputs = random_inputs(200)
+    low, high = (
+        committed.predict_arrays(inputs.channels, inputs.kernels, sigma, 0.05)[0].mean()
+        for sigma in (0.05, 0.2)
+    )
+    assert low > high + 0.1
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"dataset": "digits"}, "dataset digits"),
+        ({"layers": ((64, 3), *LAYERS[1:])}, "layer 1: 64 channels, kernel 3"),
+        ({"sigma": 0.3}, "sigma 0.3, trained at 0.1"),
+        ({"recipe": {"weight_bits": 5}}, "recipe.weight_bits 5"),
+        ({"state_dependence": "evaxb-rram4"}, "state dependence evaxb-rram4"),
+        ({"layers": LAYERS[:5]}, "5 convolutions"),
+    ],
+)
+def test_what_the_table_does_not_cover_is_refused(committed, changes, fault):
+    with pytest.raises(UsageError, match=f"{fault}.*Use the evaluator `trained`"):
+        committed.predict([query(**changes)])
+
+
+def test_fit_and_table_must_belong_together(tmp_path):
+    table = tmp_path / "trainings.parquet"
+    pd.read_parquet(surrogate.TABLE).head(8).to_parquet(table)
+    with pytest.raises(UsageError, match="was fitted to another .*run `surrogate --fit`"):
+        surrogate.load(table=table)
+    with pytest.raises(UsageError, match=r"nowhere\.parquet: No such file.*bench-accuracy"):
+        surrogate.load(table=tmp_path / "nowhere.parquet")
+
+
+def test_the_process_learns_a_smooth_function_and_doubts_itself_where_it_saw_nothing():
+    inputs = random_inputs(400)
+    truth = np.tanh(np.log2(inputs.channels).mean(1) - 3) - 2 * inputs.sigma
+    count = features(inputs).shape[1]
+    scales = surrogate.Scales(length_scales=(8.0,) * count, signal=1.0, noise=1e-3)
+    process = surrogate.condition(inputs[:300], np.stack([truth] * 3, 1)[:300], scales)
+    mean, std = process.predict(inputs[300:])
+    assert np.corrcoef(mean[:, 0], truth[300:])[0, 1] > 0.97
+    strange = Inputs(*(np.array(getattr(inputs, f))[:1] for f in inputs.__dataclass_fields__))
+    strange.kernels[:] = 7
+    strange.channels[:] = 2
+    assert process.predict(strange)[1][0] > 2 * np.median(std)
+
+
+def test_the_gradient_of_the_likelihood_is_right():
+    rng = np.random.default_rng(0)
+    columns, answers = rng.normal(size=(20, 3)), rng.normal(size=20)
+    square = np.stack([np.subtract.outer(one, one) ** 2 for one in columns.T])
+    logs = np.array([0.3, 0.1, 0.5, 0.2, -1.0])
+    _, slope = surrogate_fit.surprise(logs, square, answers)
+    steps = 1e-5 * np.eye(5)
+    numeric = [
+        (
+            surrogate_fit.surprise(logs + step, square, answers)[0]
+            - surrogate_fit.surprise(logs - step, square, answers)[0]
+        )
+        / 2e-5
+        for step in steps
+    ]
+    np.testing.assert_allclose(slope, numeric, rtol=1e-5, atol=1e-6)
+
+
+def test_calibration_covers_nine_in_ten_where_noise_depends_on_accuracy():
+    rng = np.random.default_rng(1)
+    means, stds = rng.uniform(0.1, 0.8, 4000), rng.uniform(0.01, 0.05, 4000)
+    real = 0.5 * stds + 0.05 * means
+    truth = means + real * rng.standard_normal(4000)
+    spread = surrogate_fit.calibrated(truth, means, stds)
+    claimed = surrogate.predictive_std(means, stds, spread)
+    assert np.mean(np.abs(truth - means) <= 1.6449 * claimed) == pytest.approx(0.9, abs=0.002)
+    assert np.corrcoef(claimed, real)[0, 1] > 0.97
+
+
+def rows_of(networks, seeds=(0, 1, 2), gap=0.1):
+    """Table rows of networks at .1 matched; accuracy grows by `gap` with each larger kernel."""
+    records = []
+    for layers in networks:
+        named = {f"channels_{n}": c for n, (c, _) in enumerate(layers, 1)}
+        named |= {f"kernel_{n}": k for n, (_, k) in enumerate(layers, 1)}
+        mean = 0.3 + gap * sum(k > 1 for _, k in layers)
+        for seed in seeds:
+            records.append(
+                {
+                    **named,
+                    "origin": "pair",
+                    "epochs": 10,
+                    "training_sigma": 0.1,
+                    "sigma": 0.1,
+                    "adc_levels": pd.NA,
+                    "adc_rows": pd.NA,
+                    "seed": seed,
+                    "mean": mean + 0.001 * seed,
+                    "predicted": mean,
+                }
+            )
+    rows = pd.DataFrame(records)
+    return rows.assign(family=surrogate_fit.families(rows), predicted_std=0.01)
+
+
+def test_swap_pairs_differ_in_one_kernel_and_point_to_the_larger():
+    base = ((8, 1),) * 6
+    swapped = ((8, 3), *base[1:])
+    twice = ((8, 3), (8, 3), *base[2:])
+    pairs = surrogate_check.swap_pairs(surrogate_check.repeated(rows_of([base, swapped, twice])))
+    assert len(pairs) == 2
+    assert pairs["layer"].tolist() == [1, 2]
+    np.testing.assert_allclose(pairs["gap"], 0.1)
+    figures = surrogate_check.swaps(rows_of([base, swapped, twice]))
+    assert figures == {"swap_sign_accuracy": 1.0, "swap_pairs": 2, "swap_pairs_all": 2}
+
+
+def test_kernel_swaps_of_one_network_share_a_fold_and_new_rows_move_none():
+    rows = rows_of([((8, k), *((4, 3),) * 5) for k in (1, 3, 5)] + [((16, 3),) * 6])
+    fold = surrogate_fit.folds(rows)
+    assert len(set(fold[:9])) == 1
+    np.testing.assert_array_equal(surrogate_fit.folds(rows[4:]), fold[4:])
+
+
+def test_only_the_last_round_of_found_designs_examines():
+    rows = pd.DataFrame({"origin": ["random", "found 1", "found 2", "pair", "found 2"]})
+    assert surrogate.examination(rows).tolist() == [False, False, True, False, True]
+    assert not surrogate.examination(rows[:1]).any()
+
+
+def test_errors_report_bias_free_rows_as_exact():
+    rows = rows_of([((8, k),) * 6 for k in (1, 3)], seeds=(0,))
+    figures = surrogate_check.errors(rows)
+    assert figures["rmse"] == pytest.approx(0)
+    assert figures["coverage_90"] == 1
+
+
+def test_fresh_questions_are_new_matched_and_reproducible():
+    queries = fresh(12, seed=1)
+    assert queries == fresh(12, seed=1) != fresh(12, seed=2)
+    assert all(one.sigma == one.training_sigma > 0 for one in queries)
+    assert len(of_queries(queries)) == 12
+
+
+def test_the_committed_fit_is_plain_numbers():
+    record = json.loads(surrogate.FITTED.read_text())
+    count = features(random_inputs(2)).shape[1]
+    assert len(record["scales"]["length_scales"]) == count
+    assert len(record["fold_scales"]) == surrogate_fit.FOLDS
