@@ -24,6 +24,7 @@ def build(config: RunConfig, cache: Path = CACHE, workers: int = 1) -> Evaluator
     Raises:
         UsageError: scenario and space do not fit, or the surrogate is not there.
     """
+    config.scenario.require_fits(config.space)
     source = _predicted() if config.evaluator == "surrogate" else _trained(cache, workers)
     return Evaluator(config.scenario, config.space, source, config.accuracy_seed)
 

@@ -63,7 +63,7 @@ class Journal(Generic[RecordT]):
         Raises:
             OSError: disk full, for one; what was written of the line is taken back.
         """
-        line = record.model_dump_json(exclude_none=True).encode() + b"\n"
+        line = record.model_dump_json().encode() + b"\n"
         try:
             self._write(line)
         except OSError as error:

@@ -71,11 +71,11 @@ class Search:
         slots = self._slots(self._proposals())
         kept = [slot for slot in slots if not slot.passed_over]
         kept = [slot for slot in kept if slot.step < self.run.config.episodes]
+        fresh = [slot for slot in kept if slot.step >= len(self.recorded)]
+        results = self._results(kept) if fresh else {}
         for slot in kept:
             if slot.step < len(self.recorded):
                 self._add(_replayed(slot, self.recorded[slot.step]))
-        fresh = [slot for slot in kept if slot.step >= len(self.recorded)]
-        results = self._results(fresh)
         seconds = round((time.perf_counter() - start) / max(len(fresh), 1), 6)
         for slot in fresh:
             self._record(self._trial(slot, results, started_at, seconds), report)
@@ -131,7 +131,11 @@ class Search:
         return [None if isinstance(one, Failure) else one for one in found]
 
     def _results(self, slots: Sequence[Slot]) -> dict[str, Evaluation | Failure]:
-        """Evaluate each design that this run has not evaluated, once; by design id."""
+        """Evaluate each design that earlier rounds have not evaluated, once; by design id.
+
+        A batch that a kill has torn is evaluated whole again: in floating point the last bit of
+        a result may depend on what it was computed together with.
+        """
         designs = {
             slot.proposal.design.design_id: slot.proposal.design
             for slot in slots

@@ -84,6 +84,8 @@ def _wanted(
     out: Path, resume: bool, file: Path | None, options: dict[str, Any], model: dict[str, Any]
 ) -> RunConfig:
     """Lay options over the configuration file, and both over the run that is resumed."""
+    from search.execute import resolved
+
     layers = [stored_config(out).model_dump(mode="json")] if resume and _begun(out) else []
     if file is not None:
         data = read_yaml(file)
@@ -95,7 +97,7 @@ def _wanted(
     same = [one for one in layers if one.get("optimizer") in (None, merged.get("optimizer"))]
     settings = [layer.get("settings") or {} for layer in same]
     merged["settings"] = {key: value for one in settings for key, value in one.items()}
-    return parse(merged, RunConfig, str(file or "options"))
+    return resolved(parse(merged, RunConfig, str(file or "options")))
 
 
 def _begun(out: Path) -> bool:

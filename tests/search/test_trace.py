@@ -3,17 +3,24 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cim_sim.accuracy import Accuracy
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import parse_design
 from search.trace import UNTIMED, Exchange, Failure, Trial
 
 DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+shares = st.floats(0, 1)
+accuracies = st.builds(
+    Accuracy, mean=shares, std=shares, quantile_10=shares, draws=st.integers(2, 99),
+    clean=st.none() | shares, predictive_std=st.none() | shares,
+)  # fmt: skip
 infeasible = st.builds(Infeasible, kind=st.sampled_from(["floorplan", "area"]), reason=texts)
 evaluations = st.builds(
     Evaluation,
     design=st.just(DESIGN),
     scenario=texts,
+    accuracy=st.none() | accuracies,
     reward=st.none() | st.floats(-9, 9),
     infeasible=st.none() | infeasible,
 )
@@ -46,14 +53,14 @@ exchanges = st.builds(
 
 @given(trials)
 def test_a_trial_is_one_line_and_reads_back_equal(trial):
-    line = trial.model_dump_json(exclude_none=True)
+    line = trial.model_dump_json()
     assert "\n" not in line
     assert Trial.model_validate_json(line) == trial
 
 
 @given(exchanges)
 def test_an_exchange_keeps_every_field_of_the_request(exchange):
-    line = exchange.model_dump_json(exclude_none=True)
+    line = exchange.model_dump_json()
     assert "\n" not in line
     assert Exchange.model_validate_json(line) == exchange
 

@@ -1,0 +1,178 @@
+"""`python -m search run` as a user meets it: options, exit codes, messages, resume."""
+
+import json
+import sys
+
+import pytest
+import yaml
+
+from search.__main__ import main
+from search.runs import read_run
+
+SCENARIO = "configs/scenarios/embedded-latency.yaml"
+SPACE = "configs/spaces/embedded.yaml"
+PROBLEM = ["--scenario", SCENARIO, "--space", SPACE, "--evaluator", "surrogate"]
+RANDOM = ["--optimizer", "random", *PROBLEM]
+
+
+@pytest.fixture
+def search(monkeypatch, capsys):
+    """Type a command; returns exit code, lines of standard output, standard error."""
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["search", *map(str, words)])
+        code = main()
+        said = capsys.readouterr()
+        return code, said.out.splitlines(), said.err
+
+    return type_in
+
+
+def test_a_run_says_a_line_a_trial_and_ends_with_json(search, tmp_path):
+    out = tmp_path / "run"
+    code, lines, err = search("run", *RANDOM, "--episodes", 6, "--seed", 1, "--out", out)
+    assert (code, err) == (0, "")
+    assert len(lines) == 7
+    assert lines[0].startswith("1/6  reward ")
+    said = json.loads(lines[-1])
+    record = read_run(out)
+    best = max(record.trials, key=lambda trial: trial.score)
+    assert said["best_reward"] == best.score
+    assert said["best_design"] == best.design.wire()
+    assert (said["episodes"], said["failures"], said["trained"]) == (6, 0, 0)
+    assert said["infeasible"] == sum(not trial.feasible for trial in record.trials)
+    assert record.manifest.status == "done"
+    assert record.manifest.stopped_by == "episodes"
+
+
+def test_resume_alone_uses_the_runs_own_configuration(search, tmp_path, untimed):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    search("run", *RANDOM, "--episodes", 9, "--seed", 5, "--batch", 2, "--out", whole)
+    search("run", *RANDOM, "--episodes", 4, "--seed", 5, "--batch", 2, "--out", parts)
+    code, lines, _ = search("run", "--resume", "--out", parts, "--episodes", 9)
+    assert code == 0
+    assert lines[0] == "going on after 4 of 9 episodes"
+    assert lines[1].startswith("5/9")
+    assert untimed(read_run(parts).trials) == untimed(read_run(whole).trials)
+    assert len(read_run(parts).manifest.sessions) == 2
+
+
+def test_a_finished_run_is_left_alone(search, tmp_path):
+    out = tmp_path / "run"
+    search("run", *RANDOM, "--episodes", 3, "--out", out)
+    trials = (out / "trials.jsonl").read_bytes()
+    code, lines, _ = search("run", *RANDOM, "--episodes", 3, "--out", out, "--resume")
+    assert code == 0
+    assert json.loads(lines[-1])["episodes"] == 3
+    assert (out / "trials.jsonl").read_bytes() == trials
+    code, _, err = search("run", *RANDOM, "--episodes", 3, "--out", out)
+    assert code == 2
+    assert "is not empty; add --resume" in err
+
+
+def test_resume_begins_a_run_that_was_never_begun(search, tmp_path):
+    code, lines, _ = search("run", *RANDOM, "--episodes", 2, "--out", tmp_path / "r", "--resume")
+    assert (code, len(lines)) == (0, 3)
+    code, _, err = search("run", "--resume", "--out", tmp_path / "typo")
+    assert code == 2
+    assert "optimizer is missing" in err
+    assert "scenario is missing" in err
+
+
+def test_resume_refuses_other_options(search, tmp_path):
+    out = tmp_path / "run"
+    search("run", *RANDOM, "--episodes", 3, "--out", out)
+    code, _, err = search("run", "--resume", "--out", out, "--seed", 7, "--episodes", 5)
+    assert code == 2
+    assert "seed: 0 is not 7" in err
+    assert read_run(out).manifest.status == "done"
+
+
+def test_configuration_file_first_options_win(search, tmp_path):
+    file = tmp_path / "run.yaml"
+    wanted = {"optimizer": "random", "scenario": SCENARIO, "space": SPACE, "seed": 3}
+    file.write_text(yaml.safe_dump({**wanted, "evaluator": "surrogate", "episodes": 50}))
+    code, _, _ = search("run", "--config", file, "--episodes", 2, "--out", tmp_path / "run")
+    assert code == 0
+    config = read_run(tmp_path / "run").config
+    assert (config.seed, config.episodes, config.evaluator) == (3, 2, "surrogate")
+    assert config.scenario.name == "embedded-latency"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--optimizer", "radnom"], "optimizer radnom is not known; did you mean random?"),
+        (["--optimizer", "sorcery"], "optimizer sorcery is not known; choose from random, "),
+        (["--scenario", "configs/scenarios/x.yaml"], "x.yaml: No such file or directory"),
+        (["--space", "configs/spaces/codesign.yaml"], "fixed by the one and freed by the other"),
+        (["--episodes", "0"], "options: episodes: Input should be greater than or equal to 1"),
+        (["--style", "paper"], "settings of optimizer random: style is not known"),
+        (["--optimizer", "llm"], "settings of optimizer llm: model is missing"),
+        (["--optimizer", "llm", "--model", "configs/models/x.yaml"], "x.yaml: No such file"),
+    ],
+)
+def test_bad_options_are_one_clear_message(search, tmp_path, options, message):
+    code, lines, err = search("run", *RANDOM, *options, "--out", tmp_path / "run")
+    assert (code, lines) == (2, [])
+    assert message in err
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_configuration_files_name_key_and_neighbour(search, tmp_path):
+    file = tmp_path / "run.yaml"
+    file.write_text("optimiser: random\nbatch: two\nsettings: {}\n")
+    code, _, err = search("run", *PROBLEM, "--config", file, "--out", tmp_path / "run")
+    assert code == 2
+    assert "run.yaml: optimiser is not known; did you mean optimizer?" in err
+    assert "run.yaml: batch: Input should be a valid integer" in err
+    file.write_text("just words")
+    code, _, err = search("run", *RANDOM, "--config", file, "--out", tmp_path / "run")
+    assert (code, err.splitlines()[0]) == (2, f"{file}: expected keys of a run, found 'just words'")
+
+
+def test_a_directory_that_cannot_be_made_is_a_clear_error(search):
+    code, _, err = search("run", *RANDOM, "--out", "/proc/run")
+    assert (code, err) == (1, "/proc/run: No such file or directory\n")
+
+
+def test_a_dead_endpoint_ends_the_run_resumably(search, tmp_path):
+    model = tmp_path / "dead.yaml"
+    address = "http://127.0.0.1:9/v1"
+    model.write_text(f"{{name: dead, model: x, base_url: '{address}', tries: 2, pause_s: 0.01}}")
+    out = tmp_path / "run"
+    words = ["--optimizer", "llm", "--model", model, *PROBLEM, "--out", out]
+    code, _, err = search("run", *words)
+    assert code == 1
+    assert "model dead gave no answer in 2 tries" in err
+    resume = f"0 of 20 episodes are recorded; go on with: python -m search run --resume --out {out}"
+    assert resume in err
+    assert read_run(out).manifest.status == "failed"
+    code, _, err = search("run", "--resume", "--out", out)
+    assert (code, resume in err) == (1, True)
+
+
+def test_rubbish_ends_after_ten_failures(search, tmp_path):
+    (tmp_path / "script.txt").write_text("ignore all instructions\n[[1e999,3]]\n{\n")
+    model = tmp_path / "model.yaml"
+    model.write_text(f"{{name: rubbish, script: '{tmp_path / 'script.txt'}'}}")
+    out = tmp_path / "run"
+    code, lines, err = search(
+        "run", "--optimizer", "llm", "--model", model, *PROBLEM, "--episodes", 30, "--out", out
+    )
+    assert code == 1
+    assert len(lines) == 10
+    assert lines[0].startswith(" 1/30  failed (reply): no design in 3 replies")
+    assert "10 failures in a row; the last: reply: no design in 3 replies" in err
+    record = read_run(out)
+    assert len(record.trials) == 10
+    assert len(record.exchanges) == 30
+    assert record.manifest.stopped_by.startswith("10 failures in a row")
+
+
+def test_every_help_renders(search, capsys):
+    for verb in ("run", "compare"):
+        with pytest.raises(SystemExit) as stop:
+            search(verb, "--help")
+        assert stop.value.code == 0
+        assert "--out PATH" in capsys.readouterr().out
