@@ -83,7 +83,7 @@ def test_what_the_table_does_not_cover_is_refused(committed, changes, fault):
 def test_fit_and_table_must_belong_together(tmp_path):
     table = tmp_path / "trainings.parquet"
     pd.read_parquet(surrogate.TABLE).head(8).to_parquet(table)
-    with pytest.raises(UsageError, match="was fitted to another .*run `surrogate --fit`"):
+    with pytest.raises(UsageError, match=r"was fitted to another .*run `surrogate --fit`"):
         surrogate.load(table=table)
     with pytest.raises(UsageError, match=r"nowhere\.parquet: No such file.*bench-accuracy"):
         surrogate.load(table=tmp_path / "nowhere.parquet")
