@@ -47,13 +47,7 @@ def require_comparable(runs: Sequence[RunRecord], factors: Collection[Factor] = 
     for run in runs:
         if not run.trials:
             faults.append(f"{run.path}: holds no trial yet")
-        adapter = run.manifest.lineage and run.manifest.lineage.adapter
-        if adapter and not adapter.passed:
-            state = "failed" if adapter.round_trip else "was never made"
-            faults.append(
-                f"{run.path}: the round trip of its adapter {adapter.path} {state}, so the server "
-                "may not have used what was trained; repair it (make finetune) and run again"
-            )
+        faults += _unproven(run)
     faults += [
         f"{arm.name}: seed {seed} is there {arm.seeds.count(seed)} times"
         for arm in arms_of(runs)
@@ -76,6 +70,32 @@ def arms_of(runs: Sequence[RunRecord]) -> list[Arm]:
     return [
         Arm(name if names.count(name) == 1 else f"{name} ({group[0].path.name})", group)
         for name, group in zip(names, found, strict=True)
+    ]
+
+
+def _unproven(run: RunRecord) -> list[str]:
+    """Say why nobody knows that the server used what was trained; empty if it is proven."""
+    adapter = run.manifest.lineage.adapter if run.manifest.lineage else None
+    if adapter is None:
+        return []
+    result, identity = adapter.round_trip or {}, run.manifest.model or {}
+    proven = (result.get("served"), result.get("concurrency"))
+    used = (
+        identity.get("adapter") or identity.get("weights"),
+        run.config.settings["model"]["concurrency"],
+    )
+    if not adapter.round_trip:
+        fault = "was never made"
+    elif not adapter.passed:
+        fault = f"failed ({'; '.join(map(str, result.get('faults', ())))})"
+    elif proven != used:
+        fault = f"was made with weights {proven[0]} at concurrency {proven[1]}, not {used}"
+    else:
+        return []
+    return [
+        f"{run.path}: the round trip of adapter {adapter.path} {fault}; so the server may not have "
+        f"used what was trained: python -m finetune roundtrip --adapter {adapter.path}, then a new "
+        "run"
     ]
 
 

@@ -8,13 +8,8 @@ from cim_sim.accuracy import Accuracy
 from cim_sim.config import load, parse
 from cim_sim.evaluate import Evaluator
 from cim_sim.space import Space
-from search.evaluators import digests
-from search.execute import resolved
-from search.loop import Search
+from search.execute import execute
 from search.manifest import RunConfig
-from search.optimizers import opened
-from search.proposal import Problem
-from search.runs import open_run
 from search.trace import UNTIMED
 
 SCENARIO = {
@@ -79,15 +74,8 @@ def run_of(config, judge):
     """Run an optimiser to the end of its budget; returns its trials."""
 
     def run(path, *, resume=False, source=accuracy_of, **changes):
-        wanted = resolved(config(**changes))
-        evaluator = judge(wanted, source)
-        problem = Problem(wanted.scenario, wanted.space, evaluator.screen, wanted.seed)
-        with (
-            open_run(path, wanted, digests(wanted), resume) as run,
-            opened(wanted, problem, run.exchanges.records, path) as ready,
-        ):
-            Search(run, ready.optimizer, evaluator).to_the_end(lambda trial: None)
-            return list(run.trials.records)
+        wanted = config(**changes)
+        return execute(wanted, judge(wanted, source), path, resume=resume)
 
     return run
 
