@@ -39,14 +39,12 @@ class Constants:
     subarray_width_um: float
     adc_area_um2: float
     accumulation_area_um2: float
-    other_area_um2: float
     array_area_um2: float
     subarray_leak_uw: float
     base_adc_pj: float
     base_accumulation_pj: float
     base_other_pj: float
     active_adc_pj: float
-    active_accumulation_pj: float
     active_other_pj: float
     adc_cycles: float
     accumulation_cycles: float
@@ -83,7 +81,6 @@ class Constants:
     tile_write_pj: float
     tile_core_area_um2: float
     tile_core_leak_uw: float
-    supply_v: float
 
 
 COLUMNS: dict[str, tuple[str, float]] = {
@@ -93,14 +90,12 @@ COLUMNS: dict[str, tuple[str, float]] = {
     "subarray_width_um": ("sub.width", UM),
     "adc_area_um2": ("sub.areaADC", UM2),
     "accumulation_area_um2": ("sub.areaAccum", UM2),
-    "other_area_um2": ("sub.areaOther", UM2),
     "array_area_um2": ("sub.areaArray", UM2),
     "subarray_leak_uw": ("sub.leak", UW),
     "base_adc_pj": ("sub.E0_ADC", PJ),
     "base_accumulation_pj": ("sub.E0_Accum", PJ),
     "base_other_pj": ("sub.E0_Other", PJ),
     "active_adc_pj": ("sub.E1_ADC", PJ),
-    "active_accumulation_pj": ("sub.E1_Accum", PJ),
     "active_other_pj": ("sub.E1_Other", PJ),
     "adc_cycles": ("sub.lat_act1_ADC", 1),
     "accumulation_cycles": ("sub.lat_act1_Accum", 1),
@@ -137,7 +132,6 @@ COLUMNS: dict[str, tuple[str, float]] = {
     "tile_write_pj": ("tilebuf.E_write_line_32", PJ),
     "tile_core_area_um2": ("tilebuf.area_1024bit", UM2),
     "tile_core_leak_uw": ("tilebuf.leak_1024bit", UW),
-    "supply_v": ("tech.vdd", 1),
 }
 """Field -> column of the table and factor from SI."""
 

@@ -77,31 +77,23 @@ def count_pes(place: Placement) -> PeClasses:
     the PE evaluated before them spent (NeuroSim's rule): along a row of PEs the last used one,
     and for rows of PEs without weights the last used one of all.
     """
-    rows_full, rows_left = remainder(place.block_rows, place.pe)
-    cols_full, cols_left = remainder(place.layers.columns, place.pe)
-    rows_part, cols_part = rows_left > 0, cols_left > 0
-    extra = _recounted(place)
-    positions = place.positions
-    ends = [
-        np.where(rows_part, 0, 1) * np.where(cols_part, 0, 1),
-        np.where(rows_part, 0, 1) * cols_part,
-        rows_part * np.where(cols_part, 0, 1),
-        rows_part * cols_part,
-    ]
-    last_column = [np.where(cols_part, 0, extra.full_then_last), cols_part * extra.full_then_last]
-    last_row = [np.where(rows_part, 0, extra.last_then_full), rows_part * extra.last_then_full]
+    full_rows, part_rows = remainder(place.block_rows, place.pe)
+    full_cols, part_cols = remainder(place.layers.columns, place.pe)
+    row_part, col_part = (part_rows > 0) * 1.0, (part_cols > 0) * 1.0
+    again, positions = _recounted(place), place.positions
+    last_row_full = again.last_then_full + again.last_then_last * (1 - col_part)
+    last_row_part = again.last_then_last * col_part
     return PeClasses(
-        full_full=positions * rows_full * cols_full
-        + last_column[0]
-        + last_row[0]
-        + ends[0] * extra.last_then_last,
-        full_part=positions * rows_full * cols_part
-        + last_column[1]
-        + ends[1] * extra.last_then_last,
-        part_full=positions * rows_part * cols_full + last_row[1] + ends[2] * extra.last_then_last,
-        part_part=positions * rows_part * cols_part + ends[3] * extra.last_then_last,
-        part_rows=rows_left,
-        part_columns=cols_left,
+        full_full=positions * full_rows * full_cols
+        + again.full_then_last * (1 - col_part)
+        + last_row_full * (1 - row_part),
+        full_part=positions * full_rows * col_part
+        + again.full_then_last * col_part
+        + last_row_part * (1 - row_part),
+        part_full=positions * row_part * full_cols + last_row_full * row_part,
+        part_part=positions * row_part * col_part + last_row_part * row_part,
+        part_rows=part_rows,
+        part_columns=part_cols,
     )
 
 

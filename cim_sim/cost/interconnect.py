@@ -48,7 +48,7 @@ class HTree:
         length = self.main_bus_um
         long = np.where(self.unit_um >= limit_um, length, 0)
         levels = self.levels
-        for level in range(int(levels.max())):
+        for level in range(int(levels.max(initial=0))):
             segment = np.where(level < levels, self.unit_um * 2.0**level, 0)
             length = length + 2 * segment
             long = long + np.where(segment >= limit_um, 2 * segment, 0)
@@ -64,7 +64,7 @@ class HTree:
         """Area of the repeaters: wider with every level, plus the main bus."""
         levels = self.levels
         weighted = np.zeros_like(levels)
-        for level in range(1, int(levels.max())):
+        for level in range(1, int(levels.max(initial=0))):
             weighted += np.where(level < levels, level * 2.0 ** (levels - 1 - level), 0)
         pitch = constants.repeater_width_um + constants.repeater_height_um
         branches = weighted * self.unit_um / 2 * pitch

@@ -129,3 +129,9 @@ def test_chunks_do_not_show():
     whole = rows(evaluate(stack, Hardware()))
     np.testing.assert_array_equal(whole[2040:2060], rows(evaluate(stack[2040:2060], Hardware())))
     assert len(whole) == 2500
+
+
+def test_an_empty_batch_is_no_fault():
+    none = np.zeros((0, 6), dtype=np.int64)
+    assert len(evaluate(Workload().stack_of(none, none), Hardware())) == 0
+    assert floorplan_fault(Workload().stack_of(none, none), Hardware()) == []
