@@ -73,8 +73,8 @@ def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     except KeyboardInterrupt:
         _end(run, "interrupted", "interrupt")
         raise KeyboardInterrupt(_go_on(run, "interrupted")) from None
-    except UsageError:
-        run.withdraw()
+    except UsageError as error:
+        run.refuse(str(error))
         raise
     except (SearchStopped, OSError) as error:
         reason = _reason(error)

@@ -4,7 +4,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,7 @@ class Run:
         self.trials = Journal(path / "trials.jsonl", Trial)
         self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
         _require_sequence(self.trials.path, self.trials.records)
+        self._records_before = len(self.trials.records) + len(self.exchanges.records)
         self._known = {(one.step, one.attempt) for one in self.exchanges.records}
 
     @property
@@ -67,18 +68,27 @@ class Run:
         """Say in the manifest how this session ended."""
         self._write(status=status, stopped_by=stopped_by, ended_at=now())
 
-    def withdraw(self) -> None:
-        """Undo the start of this session, which was refused and recorded nothing."""
-        if self.before:
+    def refuse(self, reason: str) -> None:
+        """End a session that cannot work as it is set; if it recorded nothing, it never was."""
+        if len(self.trials.records) + len(self.exchanges.records) > self._records_before:
+            self.finish("failed", reason)
+        elif self.before:
             self.manifest = self.before
             self._write()
         else:
-            self.finish("failed", "refused")
+            self._remove()
 
     def close(self) -> None:
         """Release the files."""
         self.trials.close()
         self.exchanges.close()
+
+    def _remove(self) -> None:
+        """Leave the directory as it was found, so that the mended command finds it empty."""
+        for name in FILES:
+            (self.path / name).unlink()
+        with suppress(OSError):
+            self.path.rmdir()
 
     def _write(self, **changes: Any) -> None:
         self.manifest = self.manifest.model_copy(update=changes)

@@ -110,9 +110,13 @@ def test_configuration_file_first_options_win(search, tmp_path):
         (["--style", "paper"], "settings of optimizer random: style is not known"),
         (["--optimizer", "llm"], "settings of optimizer llm: model is missing"),
         (["--optimizer", "llm", "--model", "configs/models/x.yaml"], "x.yaml: No such file"),
+        (["--optimizer", "llm", "--model", "ABSENT"], "(config.json); make it with: make finetune"),
+        (["--optimizer", "gpt4-replay"], "its rollouts lie outside space embedded"),
     ],
 )
 def test_bad_options_are_one_clear_message(search, tmp_path, options, message):
+    (tmp_path / "absent.yaml").write_text("{name: local, path: none, made_by: make finetune}")
+    options = [option.replace("ABSENT", str(tmp_path / "absent.yaml")) for option in options]
     code, lines, err = search("run", *RANDOM, *options, "--out", tmp_path / "run")
     assert (code, lines) == (2, [])
     assert message in err

@@ -216,6 +216,16 @@ def test_replay_that_differs_is_refused(search):
     assert "but [[48, 3]," in message
 
 
+def test_a_refused_replay_leaves_the_manifest_as_it_was(run_of, tmp_path):
+    run_of(tmp_path / "run", episodes=3)
+    trials, manifest = tmp_path / "run" / "trials.jsonl", tmp_path / "run" / "manifest.json"
+    trials.write_text(trials.read_text().replace('"layers":[[', '"layers":[[16,1],[', 1))
+    before = manifest.read_bytes()
+    with pytest.raises(UsageError, match="step 0 cannot be replayed"):
+        run_of(tmp_path / "run", episodes=4, resume=True)
+    assert manifest.read_bytes() == before
+
+
 def test_exchanges_are_on_disk_before_the_trial(search, tmp_path):
     exchange = Exchange(step=0, attempt=0, request={}, reply="x", started_at="t", seconds=1)
 
