@@ -47,12 +47,12 @@ LEAST_FLOORPLANS = 0.05
 """Share of random designs that must have a floorplan for a hardware setting to be used."""
 
 TYPICAL_ACCURACY: dict[str, tuple[tuple[float, float], ...]] = {
-    "shapes": ((0.02, 0.66), (0.03, 0.64), (0.07, 0.5), (0.1, 0.4), (0.15, 0.3), (0.2, 0.22)),
+    "shapes": ((0.02, 0.66), (0.05, 0.64), (0.07, 0.61), (0.1, 0.56), (0.15, 0.44), (0.2, 0.35)),
     "digits": ((0.02, 0.97), (0.05, 0.95), (0.1, 0.8), (0.15, 0.6), (0.2, 0.4)),
 }
 """(sigma, median accuracy of random embedded networks trained and tested at that sigma)."""
 CHANCE = 0.1
-ACCURACY_SHARES = (0.6, 0.8, 1.0)
+ACCURACY_SHARES = (0.75, 0.9, 1.05)
 """A least accuracy lies so far from chance to the typical one."""
 LIMITED_ENERGY = 0.25
 """Share of energy scenarios with a least accuracy; latency ones always have it."""

@@ -4,7 +4,7 @@ A population is an integer matrix [designs, parameters]: the index of each param
 the order of `Space.parameters`, the rows that `Space.encode` and `Space.decode` speak.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim import cost
+from cim_sim.accuracy.surrogate import Surrogate, require_covered
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
@@ -19,6 +20,8 @@ from cim_sim.space import Space
 Indices = NDArray[np.int64]
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+PopulationAccuracy = Callable[[Indices], Floats]
+"""Mean accuracy of a population, [designs]."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,39 @@ def sigmas(scenario: Scenario, space: Space, population: Indices) -> Floats:
         hardware = scenario.hardware.complete(free)
         values[rows] = scenario.variation.effective(hardware.cell_bits)
     return values
+
+
+def predicted(scenario: Scenario, space: Space, model: Surrogate) -> PopulationAccuracy:
+    """Return what the evaluator `surrogate` says of whole populations.
+
+    Raises:
+        UsageError: the surrogate knows nothing about this scenario or space.
+    """
+    for corner in (0, -1):
+        place = [corner % len(parameter.choices) for parameter in space.parameters]
+        require_covered(scenario.query(space.decode(place), space, seed=0))
+
+    def accuracy(population: Indices) -> Floats:
+        channels, kernels = networks(space, population)
+        values = np.empty(len(population))
+        for free, rows in by_hardware(space, population):
+            hardware = scenario.hardware.complete(free)
+            sigma = scenario.variation.effective(hardware.cell_bits)
+            trained = sigma if scenario.training_sigma == "matched" else scenario.training_sigma
+            seen = scenario.adc_quantisation
+            values[rows], _ = model.predict_arrays(
+                channels[rows] // space.width_divisor,
+                kernels[rows],
+                sigma,
+                trained,
+                epochs=scenario.recipe.epochs,
+                adc_levels=hardware.adc_levels if seen else 0,
+                adc_rows=hardware.subarray if seen else 0,
+                with_std=False,
+            )
+        return values
+
+    return accuracy
 
 
 def neighbours(space: Space, design: Indices) -> Indices:

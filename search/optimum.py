@@ -5,25 +5,37 @@ Small spaces are enumerated. In others independent searches start anew until som
 best reward; how many of how many agreed says how sure it is.
 """
 
-from collections.abc import Callable
+import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from cim_sim.config import Config
+from cim_sim.accuracy import surrogate
+from cim_sim.config import Config, digest, parse
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
-from search.landscape import Floats, Indices, draw, neighbours, networks, prices, sigmas
+from search.evaluators import digests
+from search.journal import write_whole
+from search.landscape import (
+    Floats,
+    Indices,
+    PopulationAccuracy,
+    draw,
+    neighbours,
+    predicted,
+    prices,
+)
+from search.manifest import RunConfig
 
-PopulationAccuracy = Callable[[Indices, Indices, Floats], Floats]
-"""Mean accuracy [designs] of proxy networks: channels and kernels [designs, convolutions], both
-as trained (already divided by `width_divisor`), and effective sigma [designs]."""
+FOLDER = Path("runs/optima")
+"""Where optima are kept, by the digests of all they depend on."""
 
 EXHAUSTIVE = 300_000
 """Spaces up to this size are enumerated."""
 CHUNK = 20_000
-SAMPLE = 10_000
+SAMPLE = 5_000
 """Random designs behind the median and the share of feasible ones."""
 AGREEING = 3
 """Independent searches that must end at the same reward."""
@@ -82,6 +94,23 @@ def find(scenario: Scenario, space: Space, accuracy: PopulationAccuracy, seed: i
     return sample.model_copy(update=found)
 
 
+def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
+    """Return the optimum under the surrogate evaluator, found once and then kept in `folder`.
+
+    Raises:
+        UsageError: the surrogate knows nothing about this scenario or space.
+        OSError: the folder cannot be written.
+    """
+    config = RunConfig(optimizer="random", scenario=scenario, space=space, evaluator="surrogate")
+    file = folder / f"{digest(digests(config))}.json"
+    if file.exists():
+        return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
+    found = find(scenario, space, predicted(scenario, space, surrogate.load()))
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(file, found.model_dump_json() + "\n")
+    return found
+
+
 class End(NamedTuple):
     """Where a search ended."""
 
@@ -107,18 +136,13 @@ class Landscape:
         found = INFEASIBLE - np.minimum(excess, NO_FLOORPLAN)
         rows = np.flatnonzero(price.allowed)
         if len(rows):
-            accuracy = self._accuracy(population[rows])
+            accuracy = self.accuracy(population[rows])
             reward = self.scenario.objective.reward(
                 accuracy, price.energy_pj[rows], price.latency_ns[rows]
             )
             least = limits.accuracy or 0.0
             found[rows] = np.where(accuracy >= least, reward, INFEASIBLE - (least - accuracy))
         return found
-
-    def _accuracy(self, population: Indices) -> Floats:
-        channels, kernels = networks(self.space, population)
-        sigma = sigmas(self.scenario, self.space, population)
-        return self.accuracy(channels // self.space.width_divisor, kernels, sigma)
 
 
 def _best_of_all(land: Landscape) -> End:

@@ -21,6 +21,9 @@ from search.trace import Trial
 
 Count = Annotated[int, Field(ge=1)]
 
+UNDERFLOW = -25.0
+"""Below so many standard deviations an expected improvement vanishes in floating point."""
+
 
 class Settings(Config):
     """Of the Gaussian process and of the search for the best acquisition."""
@@ -97,11 +100,11 @@ class Greybox:
         return best, float(self._model.predict(best[None])[0][0])
 
     def _acquisition(self, population: Indices) -> Floats:
-        """Expected improvement of the reward, [designs]; -1 where a design is out of question.
+        """Log of the expected improvement of the reward, [designs]; -inf where out of question.
 
         With accuracy a ~ N(mean, std^2), costs known, and only a > least counting:
         E[(a - target) 1(a > least)] = (mean - target) Phi(z) + std phi(z) with
-        z = (mean - least) / std.
+        z = (mean - least) / std. While nothing is feasible: log Phi(z).
         """
         from scipy.stats import norm
 
@@ -110,13 +113,13 @@ class Greybox:
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
         rest = objective.reward(np.zeros(len(population)), price.energy_pj, price.latency_ns)
         target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
-        least = np.maximum(target, 0.0 if limits.accuracy is None else limits.accuracy)
-        z = (mean - least) / std
-        if self._best is None:  # nothing is feasible yet: make it likely first
-            value = norm.cdf(z)
+        z = (mean - np.maximum(target, limits.accuracy or 0.0)) / std
+        if self._best is None:
+            value = norm.logcdf(z)
         else:
-            value = (mean - target) * norm.cdf(z) + std * norm.pdf(z)
-        return np.where(price.allowed & self._untried(population), value, -1.0)
+            gain = (mean - target) * norm.cdf(z) + std * norm.pdf(z)
+            value = np.where(z > UNDERFLOW, np.log(np.maximum(gain, 1e-300)), -(z**2) / 2)
+        return np.where(price.allowed & self._untried(population), value, -np.inf)
 
     @property
     def _where(self) -> tuple[Any, Any]:
