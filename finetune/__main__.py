@@ -9,6 +9,7 @@ def main() -> int:
     from finetune.data import dataset, traces
     from finetune.local import local
     from finetune.merge import merge
+    from finetune.probes import probes
     from finetune.roundtrip import roundtrip
     from finetune.train import train
 
@@ -19,6 +20,7 @@ def main() -> int:
         "train": train,
         "merge": merge,
         "roundtrip": roundtrip,
+        "probes": probes,
         "local": local,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)

@@ -15,7 +15,7 @@ import numpy as np
 from cim_sim.accuracy.surrogate import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
 from finetune.traces import Problem, Trace
-from search.landscape import Floats, Indices, draw, sigmas
+from search.landscape import Floats, Indices, draw, networks, sigmas
 from search.optimum import Landscape
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def surrogate_traces(
     problem: Problem, surrogate: "Surrogate", rng: np.random.Generator
 ) -> Iterator[Trace]:
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
-    accuracy = partial(_careful, surrogate)
+    accuracy = partial(_careful, problem, surrogate)
     population, fitness = _evolve(Landscape(problem.scenario, problem.space, accuracy), rng)
     known = sigmas(problem.scenario, problem.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], fitness[known], rng)
@@ -40,9 +40,12 @@ def surrogate_traces(
         yield Trace(problem.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
 
 
-def _careful(surrogate: "Surrogate", channels: Indices, kernels: Indices, sigma: Floats) -> Floats:
+def _careful(problem: Problem, surrogate: "Surrogate", population: Indices) -> Floats:
     """Return the predicted accuracy at matched training noise, less its uncertainty."""
-    mean, std = surrogate.predict_arrays(channels, kernels, sigma, sigma)
+    channels, kernels = networks(problem.space, population)
+    sigma = sigmas(problem.scenario, problem.space, population)
+    proxy = channels // problem.space.width_divisor
+    mean, std = surrogate.predict_arrays(proxy, kernels, sigma, sigma)
     return np.asarray(np.where(sigma <= LARGEST_SIGMA, mean - CAUTION * std, 0.0))
 
 

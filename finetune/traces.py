@@ -100,7 +100,7 @@ def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Tra
             "source": trace.source,
             "evidence": trace.evidence,
             "reward": trace.evaluation.reward,
-            "evaluation": trace.evaluation.model_dump_json(exclude_none=True),
+            "evaluation": trace.evaluation.model_dump_json(),
         }
         for trace in traces
     ]
