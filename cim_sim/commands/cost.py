@@ -207,12 +207,14 @@ def _print_table(report: "Report") -> None:
 
     def family(one: "Comparison") -> tuple[str, str, int]:
         hardware = one.case.hardware
-        return f"{hardware.mapping}, pad {hardware.pad}", hardware.device, hardware.node_nm
+        mode = "" if one.case.speed_up_degree is None else ", pipeline"
+        return f"{hardware.mapping}, {hardware.pad}{mode}", hardware.device, hardware.node_nm
 
-    print(f"{'mode':24}{'device':8}{'node':>5}{'rows':>6}{'unequal':>9}", end="")
+    rows = sorted([*report.comparisons, *report.pipelined], key=family)
+    print(f"{'mode':30}{'device':8}{'node':>5}{'rows':>6}{'unequal':>9}", end="")
     print("".join(f"{name.replace('_energy', ''):>24}" for name in QUANTITIES))
-    print(" " * 52 + f"{'median / p99 / max':>24}" * len(QUANTITIES))
-    for (mode, device, node), group in groupby(sorted(report.comparisons, key=family), family):
+    print(" " * 58 + f"{'median / p99 / max':>24}" * len(QUANTITIES))
+    for (mode, device, node), group in groupby(rows, family):
         members = list(group)
         found = statistics(members)
         unequal = sum(bool(one.unequal) for one in members)
@@ -220,7 +222,7 @@ def _print_table(report: "Report") -> None:
             f"{_triple(found[name]):>24}" if found[name]["rows"] else f"{'-':>24}"
             for name in QUANTITIES
         )
-        print(f"{mode:24}{device:8}{node:5}{len(members):6}{unequal:9}{cells}")
+        print(f"{mode:30}{device:8}{node:5}{len(members):6}{unequal:9}{cells}")
 
 
 def _triple(found: dict[str, float]) -> str:

@@ -101,7 +101,7 @@ def floorplan_fault(stack: Stack, hardware: Hardware) -> list[str | None]:
     plan = floorplan(layers, hardware)
     return [
         None if fits else _fault(plan, stack, hardware, index)
-        for index, fits in enumerate(_feasible(stack, plan, hardware))
+        for index, fits in enumerate(feasible(stack, plan, hardware))
     ]
 
 
@@ -121,7 +121,7 @@ def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> As
     latency = latency_cycles(placement).scaled(here.constants.clock_ns)
     dynamic = dynamic_energy_pj(placement, synthetic_activity(layers) if planes is None else planes)
     leakage = leakage_energy_pj(placement, latency.total)
-    return Assessment(placement, _feasible(stack, plan, hardware), latency, dynamic, leakage)
+    return Assessment(placement, feasible(stack, plan, hardware), latency, dynamic, leakage)
 
 
 def _evaluate(stack: Stack, hardware: Hardware) -> CostBatch:
@@ -155,7 +155,8 @@ def _in_chunks(stack: Stack, work: Callable[[Stack], CostBatch]) -> CostBatch:
     return parts[0] if len(parts) == 1 else CostBatch(*columns)
 
 
-def _feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
+def feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
+    """Say which designs have a floorplan and, with the stock count, a window on every map."""
     return plan.feasible & ~_windowless(stack, hardware).any(axis=1)
 
 

@@ -63,7 +63,7 @@ def dynamic_energy_pj(place: Placement, planes: Floats) -> Components:
         accumulation=array_sums
         + _pe_sum_energy(place, classes)
         + _tile_sum_energy(place)
-        + _chip_sum_energy(place),
+        + chip_sum_energy(place),
         buffers=_bank_energy(place, classes) + _tile_buffer_energy(place) + _global_buffer(place),
         interconnect=_pe_bus_energy(place, classes) + _tree_energy(place),
         other=array_other + _relu_energy(place) + _pool_energy(place),
@@ -77,7 +77,7 @@ def count_pes(place: Placement) -> PeClasses:
     the PE evaluated before them spent (NeuroSim's rule): along a row of PEs the last used one,
     and for rows of PEs without weights the last used one of all.
     """
-    full_rows, part_rows = remainder(place.block_rows, place.pe)
+    full_rows, part_rows = _pe_rows(place)
     full_cols, part_cols = remainder(place.layers.columns, place.pe)
     row_part, col_part = (part_rows > 0) * 1.0, (part_cols > 0) * 1.0
     again, positions = _recounted(place), place.positions
@@ -95,6 +95,19 @@ def count_pes(place: Placement) -> PeClasses:
         part_rows=part_rows,
         part_columns=part_cols,
     )
+
+
+def _pe_rows(place: Placement) -> tuple[Floats, Floats]:
+    """Full PEs along rows and the rows of the partial one.
+
+    Where every PE holds the whole matrix one PE is counted for each tile, up to its own side: in
+    pipeline mode a matrix may be larger than that.
+    """
+    full, part = remainder(place.block_rows, place.pe)
+    tiles, rest = remainder(place.block_rows, place.tile)
+    single = place.whole & (place.inner_copies == 1)
+    one_each = tiles + (rest >= place.pe)
+    return np.where(single, one_each, full), np.where(single & (rest >= place.pe), 0, part)
 
 
 @dataclass(frozen=True)
@@ -158,11 +171,19 @@ def _pe_sum_energy(place: Placement, classes: PeClasses) -> Floats:
     table = chip.trees.energy_pj
     once = classes.full_rows * chip.trees.at(table, place.pe / size)
     once = once + classes.partial_rows * chip.trees.at(table, np.ceil(classes.part_rows / size))
-    held = np.ceil(np.minimum(place.block_rows, place.pe) / size)
-    held = held * np.ceil(np.minimum(place.layers.columns, place.pe) / size)
-    times = np.where(place.inner_copies > 1, held, 1)
+    spent = np.where(place.inner_copies > 1, _shared_trees(place), once)
     operations = place.vectors * chip.setting.merges * place.of_tile("pe_trees")
-    return np.where(place.treeless, 0, operations * times * once)
+    return np.where(place.treeless, 0, operations * spent)
+
+
+def _shared_trees(place: Placement) -> Floats:
+    """Trees of PEs that hold several copies, one for each subarray of a copy, over all tiles."""
+    trees, size = place.chip.trees, place.chip.setting.size
+    tiles, rest = remainder(place.block_rows, place.tile)
+    high, low = place.tile / size, np.ceil(rest / size)
+    full = high * trees.at(trees.energy_pj, high)
+    along = tiles * full + low * trees.at(trees.energy_pj, low)
+    return np.asarray(along * np.ceil(np.minimum(place.layers.columns, place.pe) / size))
 
 
 def _bank_energy(place: Placement, classes: PeClasses) -> Floats:
@@ -200,7 +221,8 @@ def _tile_sum_energy(place: Placement) -> Floats:
     return trees * plan.tile_cols * place.pick(novel, full_tiles + last_tile)
 
 
-def _chip_sum_energy(place: Placement) -> Floats:
+def chip_sum_energy(place: Placement) -> Floats:
+    """Adder trees that add the sums of tiles which share a column."""
     chip = place.chip
     tree = chip.trees.at(chip.trees.energy_pj, place.plan.tile_rows, chip.extra_bits)
     return np.ceil(place.layers.columns * place.vectors / chip.units) * chip.units * tree

@@ -214,7 +214,8 @@ def build(layers: Layers, plan: Floorplan, setting: Setting) -> Chip:
     positions = np.maximum(plan.positions, 1)
     across = plan.tile / plan.pe
     kernel_side = np.where(plan.has_novel, np.ceil(np.sqrt(positions)), 0)
-    inputs = np.stack([plan.tile_rows.max(axis=0), positions, across, plan.novel_pe / setting.size])
+    sides = np.maximum(plan.tile, plan.novel_pe) / setting.size
+    inputs = np.stack([plan.tile_rows.max(axis=0), positions, sides])
     trees = setting.trees(table_size(inputs))
     plain = Tile(setting, trees, plan.pe, across, across**2)
     novel = Tile(setting, trees, plan.novel_pe, positions, positions)

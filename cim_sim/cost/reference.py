@@ -45,6 +45,11 @@ class Case:
         return bool(self.chip["valid"])
 
     @property
+    def speed_up_degree(self) -> int | None:
+        """Speed-up degree of pipeline mode; None: layer by layer."""
+        return int(self.chip["hw_speedUpDegree"]) if int(self.chip["hw_pipeline"]) else None
+
+    @property
     def out_of_bounds(self) -> bool:
         """Whether the program read past its weights: its energy is not to be trusted."""
         return bool(self.chip["nm_oob"] == 1)
@@ -96,7 +101,6 @@ def unsupported(chip: Row) -> str | None:
     modes = (
         ("hw_operationmode", 2, "sequential read"),
         ("hw_synchronous", 1, "asynchronous"),
-        ("hw_pipeline", 0, "pipeline"),
         ("hw_SARADC", 0, "SAR ADC"),
         ("hw_chipActivation", 1, "activation inside tiles"),
         ("hw_deviceroadmap", 2, "high-performance roadmap"),

@@ -9,7 +9,9 @@ import numpy as np
 
 from cim_sim.cost import reference
 from cim_sim.cost.breakdown import Breakdown, breakdown
+from cim_sim.cost.chip import CostBatch, evaluate
 from cim_sim.cost.layers import Floats
+from cim_sim.cost.pipeline import SPEED_UP_DEGREE, evaluate_pipelined
 from cim_sim.cost.reference import Case
 from cim_sim.hardware import Hardware
 from cim_sim.workload import Workload
@@ -28,6 +30,8 @@ LATENCY_LIMIT = {22: 1e-6, 32: 2e-3, 45: 2e-3}
 AREA_LIMIT = 2e-4
 ENERGY_LIMITS = {"median": 1e-3, "p99": 1e-2, "max": 7e-2}
 LEAKAGE_GOAL = 2e-2
+PIPELINE_LIMIT = 2e-2
+"""For every quantity of pipeline mode."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +51,21 @@ class Report:
 
     rows: int
     comparisons: list[Comparison]
+    """Layer by layer."""
+    pipelined: list[Comparison]
     skipped: dict[str, int]
 
     @property
     def failures(self) -> list[str]:
         """What is beyond tolerance, in words; empty if all is well."""
-        wrong = [
-            f"{one.case.chip['id']}: {fault}" for one in self.comparisons for fault in one.unequal
-        ]
-        for one in self.comparisons:
-            for name, limit in (
-                ("latency", LATENCY_LIMIT[one.case.hardware.node_nm]),
-                ("area", AREA_LIMIT),
-            ):
-                if not one.errors.get(name, 0) <= limit:
-                    wrong.append(
-                        f"{one.case.chip['id']}: {name} off by {one.errors[name]:.2e} > {limit:g}"
-                    )
+        both = [*self.comparisons, *self.pipelined]
+        wrong = [f"{one.case.chip['id']}: {fault}" for one in both for fault in one.unequal]
+        for one in both:
+            wrong += [
+                f"{one.case.chip['id']}: {name} off by {one.errors[name]:.2e} > {limit:g}"
+                for name, limit in _limits(one.case).items()
+                if not one.errors.get(name, 0) <= limit
+            ]
         spread = statistics(self.comparisons)["dynamic_energy"]
         wrong += [
             f"dynamic energy: {name} error {spread[name]:.2e} > {limit:g}"
@@ -80,6 +82,8 @@ class Report:
             "skipped": self.skipped,
             "unequal": sum(bool(one.unequal) for one in self.comparisons),
             "errors": statistics(self.comparisons),
+            "pipelined": len(self.pipelined),
+            "pipelined_errors": statistics(self.pipelined),
             "passed": not self.failures,
         }
 
@@ -93,14 +97,18 @@ def validate(folder: Path | None = None) -> Report:
     cases, skipped, rows = reference.read(folder or reference.packaged())
     groups: dict[Hardware, list[Case]] = {}
     for case in cases:
-        groups.setdefault(case.hardware, []).append(case)
+        if case.speed_up_degree is None:
+            groups.setdefault(case.hardware, []).append(case)
+    pipelined = [_compare_pipelined(case) for case in cases if case.speed_up_degree is not None]
     comparisons = [one for cases in groups.values() for one in _compare(cases)]
     reasons = {
         "energy of rows that the program read out of bounds": sum(
             one.case.out_of_bounds for one in comparisons
         )
     }
-    return Report(rows, comparisons, {**skipped, **{k: n for k, n in reasons.items() if n}})
+    return Report(
+        rows, comparisons, pipelined, {**skipped, **{k: n for k, n in reasons.items() if n}}
+    )
 
 
 def statistics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, float]]:
@@ -117,16 +125,42 @@ def statistics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, float]]
     return table
 
 
+def _limits(case: Case) -> dict[str, float]:
+    """Tolerances that hold for every single row."""
+    if case.speed_up_degree is None:
+        return {"latency": LATENCY_LIMIT[case.hardware.node_nm], "area": AREA_LIMIT}
+    return dict.fromkeys(("latency", "area", "dynamic_energy", "leakage_energy"), PIPELINE_LIMIT)
+
+
+def _compare_pipelined(case: Case) -> Comparison:
+    """Compare a row of pipeline mode: totals only."""
+    stack = Workload().stack([case.design])
+    degree = case.speed_up_degree or SPEED_UP_DEGREE
+    synthetic = evaluate_pipelined(stack, case.hardware, degree)
+    planes = case.planes
+    measured = planes if planes is None else planes[:, :, None]
+    ours = evaluate_pipelined(stack, case.hardware, degree, measured)
+    if bool(ours.feasible[0]) != case.valid:
+        return Comparison(case, (f"feasible {ours.feasible[0]}, reference {case.valid}",), {})
+    if not case.valid:
+        return Comparison(case, (), {})
+    unequal = _differences(
+        [
+            ("tiles", ours.tiles[0], case.chip["totalNumTile"]),
+            ("utilisation", ours.utilisation[0], case.chip["memUtil"]),
+        ]
+    )
+    return Comparison(case, unequal, _errors(case, synthetic, ours, 0))
+
+
 def _compare(cases: Sequence[Case]) -> list[Comparison]:
     """Compare rows of equal hardware."""
     hardware = cases[0].hardware
     stack = Workload().stack([case.design for case in cases])
-    synthetic = breakdown(stack, hardware)
-    measured = (
-        breakdown(stack, hardware, planes) if (planes := _planes(cases)) is not None else None
-    )
+    synthetic = evaluate(stack, hardware)
+    parts = breakdown(stack, hardware, _planes(cases))
     return [
-        Comparison(case, _unequal(case, synthetic, row), _errors(case, synthetic, measured, row))
+        Comparison(case, _unequal(case, parts, row), _errors(case, synthetic, parts.totals, row))
         for row, case in enumerate(cases)
     ]
 
@@ -175,6 +209,11 @@ def _unequal(case: Case, ours: Breakdown, row: int) -> tuple[str, ...]:
                 ("utilisation", ours.utilisation, "utilization"),
             )
         ]
+    return _differences(pairs)
+
+
+def _differences(pairs: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
+    """Say which of (name, ours, reference) differ."""
     return tuple(
         f"{name} {float(value):.10g}, reference {float(expected):.10g}"
         for name, value, expected in pairs
@@ -182,21 +221,18 @@ def _unequal(case: Case, ours: Breakdown, row: int) -> tuple[str, ...]:
     )
 
 
-def _errors(
-    case: Case, synthetic: Breakdown, measured: Breakdown | None, row: int
-) -> dict[str, float]:
-    if not case.valid or not synthetic.totals.feasible[row]:
+def _errors(case: Case, synthetic: CostBatch, ours: CostBatch, row: int) -> dict[str, float]:
+    """Relative errors of a row's totals; `ours` saw the activity that the row records."""
+    if not case.valid or not ours.feasible[row]:
         return {}
-    ours = synthetic.totals
     found = {
         "latency": (ours.latency_ns, "latency_ns"),
         "area": (ours.area_um2, "area_um2"),
     }
     if not case.out_of_bounds:
         found["leakage_energy"] = (ours.leakage_energy_pj, "leakE_pJ")
-        found["dynamic_energy_synthetic"] = (ours.dynamic_energy_pj, "dynE_pJ")
-        best = synthetic if measured is None else measured
-        found["dynamic_energy"] = (best.totals.dynamic_energy_pj, "dynE_pJ")
+        found["dynamic_energy"] = (ours.dynamic_energy_pj, "dynE_pJ")
+        found["dynamic_energy_synthetic"] = (synthetic.dynamic_energy_pj, "dynE_pJ")
     return {
         name: abs(float(values[row]) / float(case.chip[column]) - 1)
         for name, (values, column) in found.items()

@@ -10,6 +10,7 @@ from cim_sim.cost import breakdown, evaluate, evaluate_mixed, floorplan_fault
 from cim_sim.cost.constants import table
 from cim_sim.cost.layers import layers_of
 from cim_sim.cost.mapping import floorplan
+from cim_sim.cost.pipeline import evaluate_pipelined
 from cim_sim.hardware import Hardware
 from cim_sim.workload import Stack, Workload
 
@@ -129,6 +130,17 @@ def test_chunks_do_not_show():
     whole = rows(evaluate(stack, Hardware()))
     np.testing.assert_array_equal(whole[2040:2060], rows(evaluate(stack[2040:2060], Hardware())))
     assert len(whole) == 2500
+
+
+@settings(max_examples=40, deadline=None)
+@given(stacks(), hardware(), st.sampled_from([2, 8]))
+def test_pipeline_numbers_are_not_negative(stack, setting, degree):
+    pipelined = evaluate_pipelined(stack, setting, degree)
+    for name in TOTALS:
+        values = getattr(pipelined, name)
+        assert np.isnan(values[~pipelined.feasible]).all()
+        assert (values[pipelined.feasible] >= 0).all()
+    assert np.all(pipelined.tiles[pipelined.feasible] >= 1)
 
 
 def test_an_empty_batch_is_no_fault():
