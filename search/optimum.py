@@ -57,6 +57,8 @@ NO_FLOORPLAN = 5.0
 class Optimum(Config):
     """The best known design, and how it was found."""
 
+    scenario: str
+    """Digest."""
     design: Design | None = None
     """None: no design was found feasible."""
     reward: float | None = None
@@ -77,6 +79,7 @@ def find(scenario: Scenario, space: Space, accuracy: PopulationAccuracy, seed: i
     random = land.fitness(draw(space, SAMPLE, np.random.default_rng([seed, 0])))
     feasible = random[random > INFEASIBLE]
     sample = Optimum(
+        scenario=scenario.digest,
         median_feasible=float(np.median(feasible)) if len(feasible) else None,
         feasible_share=len(feasible) / len(random),
         method="exhaustive" if space.size <= EXHAUSTIVE else "searches",

@@ -1,0 +1,222 @@
+"""The verbs `sweep`, `optimum` and `family`: many problems at once, and what is known of them."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from cim_sim import cli
+from cim_sim.config import dump, load
+from search.family import Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from search.compare import Scale
+    from search.sweep import Failed, Job, SweepConfig
+
+
+def sweep(
+    config: Annotated[Path, tyro.conf.Positional],
+    *,
+    out: Path,
+    resume: bool = False,
+    workers: int = 2,
+    cache: Path = Path("runs/accuracy.sqlite"),
+) -> int:
+    """Run scenarios x optimisers x seeds and print the regret of each optimiser.
+
+    Writes one run directory for each search, trials.parquet, sweep.json and sweep.md.
+
+    Args:
+        config: YAML file of the sweep, as in configs/search/.
+        out: the sweep's directory; must be new or empty unless --resume is given.
+        resume: go on with the sweep in --out.
+        workers: processes; each does one search at a time.
+        cache: where trained accuracies are kept.
+    """
+    from concurrent.futures.process import BrokenProcessPool
+
+    from search.sweep import SweepConfig, begin, jobs
+
+    wanted = load(config, SweepConfig)
+    tasks = jobs(wanted, out)
+    try:
+        begin(wanted, out, resume)
+        failed = _run(tasks, workers, cache)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(f"interrupted; {_go_on(config, out)}") from None
+    except BrokenProcessPool:
+        print(f"a worker process was killed; {_go_on(config, out)}", file=sys.stderr)
+        return cli.EXIT_FAILED
+    except OSError as error:
+        print(f"{error.filename or out}: {error.strerror}; {_go_on(config, out)}", file=sys.stderr)
+        return cli.EXIT_FAILED
+    for one in failed:
+        print(f"{one.out}: {one.reason}", file=sys.stderr)
+    if failed:
+        print(f"{len(failed)} of {len(tasks)} runs failed; {_go_on(config, out)}", file=sys.stderr)
+        return cli.EXIT_FAILED
+    _report(wanted, tasks, out)
+    return 0
+
+
+def optimum(
+    *, scenario: Path, space: Path = Path("configs/spaces/embedded.yaml"), out: Path | None = None
+) -> int:
+    """Find the best known design of a scenario under the accuracy surrogate.
+
+    Args:
+        scenario: YAML file of what is fixed.
+        space: YAML file of what is free.
+        out: where to write what is found as JSON; `compare --optimum` reads it.
+    """
+    from cim_sim.scenario import Scenario
+    from cim_sim.space import Space
+    from search.journal import write_whole
+    from search.optimum import known
+
+    found = known(load(scenario, Scenario), load(space, Space))
+    if found.reward is None:
+        print(f"no feasible design among {found.evaluations} looked at")
+    elif found.method == "exhaustive":
+        print(f"optimum {found.reward:.4f}: all {found.evaluations} designs were looked at")
+    else:
+        agreement = f"{found.agreeing} of {found.searches} independent searches"
+        print(f"best known {found.reward:.4f}: {agreement} ended there")
+    if found.median_feasible is not None:
+        share = f"{found.feasible_share:.1%} of random designs are feasible"
+        print(f"{share}, their median reward is {found.median_feasible:.4f}")
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(out, found.model_dump_json() + "\n")
+    record = found.model_dump(mode="json", exclude={"design"})
+    cli.emit(**record, design=found.design.wire() if found.design else None)
+    return 0
+
+
+def family(
+    *,
+    split: Split,
+    count: int,
+    out: Path,
+    space: Path = Path("configs/spaces/embedded.yaml"),
+    first: int = 0,
+    bench_sigmas: bool = False,
+) -> int:
+    """Write scenarios of the family as YAML files.
+
+    Args:
+        split: train, validation, test, or digits (test on the second dataset).
+        count: how many.
+        out: folder for the files.
+        space: YAML file of what is free.
+        first: number of the first one.
+        bench_sigmas: draw sigma from the accuracy benchmark's levels (split train).
+    """
+    from cim_sim.space import Space
+    from search.family import scenarios
+    from search.journal import write_whole
+
+    wanted = load(space, Space)
+    found = scenarios(split, count, wanted, first=first, bench_sigmas=bench_sigmas)
+    out.mkdir(parents=True, exist_ok=True)
+    for scenario in found:
+        write_whole(out / f"{scenario.name}.yaml", dump(scenario))
+    cli.emit(out=str(out), split=split, space=wanted.name, scenarios=len(found))
+    return 0
+
+
+def _run(tasks: "list[Job]", workers: int, cache: Path) -> "list[Failed]":
+    from search.sweep import run_all
+
+    failures = []
+    with _counted(len(tasks)) as step:
+        for task, failure in run_all(tasks, workers, cache):
+            name = "/".join(task.out.parts[-3:])
+            step(f"{name}: {failure.reason.splitlines()[0]}" if failure else name)
+            failures += [failure] if failure else []
+    return failures
+
+
+@contextmanager
+def _counted(total: int) -> Iterator[Callable[[str], None]]:
+    """Yield what to call as each run ends: a live bar on a terminal, some fifty lines in a pipe."""
+    if sys.stdout.isatty():
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, "[progress.description]{task.description}") as bar:
+            task = bar.add_task("", total=total)
+            yield lambda text: bar.update(task, advance=1, description=escape(text))
+        return
+    done = 0
+
+    def step(text: str) -> None:
+        nonlocal done
+        done += 1
+        if done * 50 // total != (done - 1) * 50 // total:
+            print(f"{done:{len(str(total))}}/{total} runs, last {text}", flush=True)
+
+    yield step
+
+
+def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
+    import json
+
+    from search.journal import write_whole
+    from search.report.sweep_page import page
+    from search.sweep_table import summarise, table
+
+    trials = table(tasks)
+    trials.to_parquet(out / "trials.parquet", index=False)
+    scales = _scales(config, trials)
+    arms = summarise(trials, scales)
+    source = next(iter(scales.values())).source if scales else "unknown"
+    text = page(arms, source, len(config.problems()), config.seeds)
+    write_whole(out / "sweep.md", text)
+    records = [arm.model_dump(mode="json") for arm in arms]
+    write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")
+    print(text)
+    last = {
+        f"{arm.arm}{'+screen' if arm.screen else ''}": list(arm.regret.values())[-1].mean
+        for arm in arms
+        if arm.regret
+    }
+    cli.emit(out=str(out), runs=len(tasks), trials=len(trials), final_regret=last)
+
+
+def _scales(config: "SweepConfig", trials: "pd.DataFrame") -> "dict[str, Scale]":
+    """Return the two ends of regret for each scenario: under the surrogate they are searched for.
+
+    A sweep that found better than that moves the upper end.
+    """
+    from search.compare import Scale
+    from search.optimum import known
+    from search.sweep_table import scales_of_trials
+
+    if config.evaluator == "trained":
+        return scales_of_trials(trials)
+    best = trials.groupby("scenario")["reward"].max()
+    found = {}
+    for scenario in config.problems():
+        top = known(scenario, config.space)
+        if top.reward is None or top.median_feasible is None:
+            continue
+        reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
+        if reward > top.median_feasible:
+            found[scenario.name] = Scale(
+                reward, top.median_feasible, "best known (`search optimum`)"
+            )
+    return found
+
+
+def _go_on(config: Path, out: Path) -> str:
+    import shlex
+
+    command = ["python", "-m", "search", "sweep", str(config), "--out", str(out), "--resume"]
+    return f"what is recorded stays; go on with: {shlex.join(command)}"

@@ -1,0 +1,52 @@
+"""A sweep as a Markdown page: one table, and what the columns mean."""
+
+from collections.abc import Sequence
+
+from search.sweep_table import CHECKPOINTS, ArmSummary, Regret
+
+
+def page(arms: Sequence[ArmSummary], scale_source: str, scenarios: int, seeds: int) -> str:
+    """Return the Markdown text.
+
+    Args:
+        arms: of `sweep_table.summarise`.
+        scale_source: where the optimum of each scenario comes from.
+        scenarios: how many there were.
+        seeds: how many runs each arm had in each of them.
+    """
+    shown = [one for one in CHECKPOINTS if any(one in arm.regret for arm in arms)]
+    head = ["optimiser", "screen", *(f"@{one}" for one in shown)]
+    head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode"]
+    lines = [
+        "| " + " | ".join(head) + " |",
+        "|" + "---|" * len(head),
+        *("| " + " | ".join(_cells(arm, shown)) + " |" for arm in arms),
+    ]
+    return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
+
+
+def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
+    first = "none" if arm.first_feasible is None else f"{arm.first_feasible:g}"
+    regrets = [_regret(arm.regret.get(episode)) for episode in shown]
+    shares = [f"{share:.0%}" for share in (arm.infeasible, arm.duplicates)]
+    ends = [first, f"{arm.never_feasible:.0%}", f"{arm.ms_per_episode:.1f}"]
+    return [arm.arm, str(arm.screen or "-"), *regrets, *shares, *ends]
+
+
+def _regret(value: Regret | None) -> str:
+    if value is None:
+        return ""
+    if value.low is None or value.high is None:
+        return f"{value.mean:.3f}"
+    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+
+
+def _legend(scale_source: str, scenarios: int, seeds: int) -> str:
+    return (
+        f"@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median "
+        f"feasible random), 1 until something is feasible; mean over {scenarios} scenarios x "
+        f"{seeds} seeds with 95 % bootstrap intervals (scenarios resampled, then seeds). Optimum: "
+        f"{scale_source}. Infeasible and duplicates: shares of the episodes. First feasible: "
+        "median episode. Never: share of the runs that found nothing feasible. Screen N: the first of up "
+        "to N proposals that the free cost model finds feasible and new takes the slot."
+    )

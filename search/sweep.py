@@ -1,0 +1,207 @@
+"""Many searches as one: scenarios x arms x screening x seeds, resumable as a whole.
+
+Every search is an ordinary run directory under `runs/`, so that whatever reads one run reads
+these. A sweep that was interrupted or killed goes on where it stopped: finished runs are left
+alone, begun ones are resumed by replay.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field, field_validator
+
+from cim_sim.config import Config, UsageError, dump, load
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
+from search import evaluators
+from search.execute import execute, resolved
+from search.family import Split, scenarios
+from search.journal import write_whole
+from search.manifest import RunConfig, differences
+from search.proposal import SearchStopped
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Arm(Config):
+    """One optimiser of a sweep."""
+
+    optimizer: str
+    episodes: Count
+    settings: dict[str, Any] = Field(default_factory=dict)
+
+
+class FamilyPart(Config):
+    """Scenarios of the family."""
+
+    split: Split
+    count: Count
+    first: Annotated[int, Field(ge=0)] = 0
+
+
+class SweepConfig(Config):
+    """Which searches; all of them share evaluator, batch and space."""
+
+    space: Space
+    """Whole, or the path of a YAML file."""
+    scenarios: FamilyPart | tuple[Scenario, ...]
+    """Part of the family, or a list of scenarios or paths of YAML files."""
+    arms: dict[str, Arm] = Field(min_length=1)
+    seeds: Count = 3
+    """Seeds 0 to this number less one, the same for all arms."""
+    evaluator: Literal["surrogate", "trained"] = "surrogate"
+    accuracy_seed: Annotated[int, Field(ge=0)] = 0
+    batch: Count = 1
+    screens: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    """Values of `screen`; every arm runs with each of them."""
+
+    @field_validator("space", mode="before")
+    @classmethod
+    def _space_file(cls, value: Any) -> Any:
+        return load(value, Space) if isinstance(value, (str, Path)) else value
+
+    @field_validator("scenarios", mode="before")
+    @classmethod
+    def _scenario_files(cls, value: Any) -> Any:
+        if not isinstance(value, (list, tuple)):
+            return value
+        return tuple(load(one, Scenario) if isinstance(one, (str, Path)) else one for one in value)
+
+    def problems(self) -> list[Scenario]:
+        """Return the scenarios."""
+        part = self.scenarios
+        if isinstance(part, FamilyPart):
+            return scenarios(part.split, part.count, self.space, first=part.first)
+        return list(part)
+
+
+class Job(NamedTuple):
+    """One run of a sweep."""
+
+    arm: str
+    config: RunConfig
+    out: Path
+
+
+class Failed(NamedTuple):
+    """A run that did not come to its end."""
+
+    out: Path
+    reason: str
+
+
+def jobs(config: SweepConfig, out: Path) -> list[Job]:
+    """Return all runs, the seeds innermost: what is finished early is spread over everything.
+
+    Raises:
+        UsageError: an optimiser or one of its settings is not known, or a scenario and the space
+            do not fit.
+    """
+    found = []
+    for seed in range(config.seeds):
+        for scenario in config.problems():
+            scenario.require_fits(config.space)
+            for screen in config.screens:
+                for name, arm in config.arms.items():
+                    run = resolved(_run_config(config, scenario, arm, screen, seed))
+                    folder = f"{name}-screen{screen}" if screen else name
+                    place = out / "runs" / scenario.name / folder / f"seed{seed}"
+                    found.append(Job(name, run, place))
+    return found
+
+
+def begin(config: SweepConfig, out: Path, resume: bool) -> None:
+    """Write the configuration into a new directory, or check that the one there is the same.
+
+    Raises:
+        UsageError: the directory holds something else, or was begun with another configuration.
+    """
+    file = out / "sweep.yaml"
+    if file.exists() and resume:
+        old = load(file, SweepConfig).model_dump(mode="json")
+        changes = differences(old, config.model_dump(mode="json"))
+        if changes:
+            raise UsageError(f"{out}: the sweep there was begun with\n  " + "\n  ".join(changes))
+    elif out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: is not empty; add --resume to go on with the sweep there")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(file, dump(config))
+
+
+def run_all(tasks: Sequence[Job], workers: int, cache: Path) -> Iterator[tuple[Job, Failed | None]]:
+    """Do the runs in a pool of processes; yields each as it ends, in no order.
+
+    Raises:
+        KeyboardInterrupt: the workers have been stopped; what they recorded stays.
+        BrokenProcessPool: a worker was killed; likewise.
+    """
+    with _pool(workers) as pool:
+        waiting: dict[Future[str | None], Job] = {
+            pool.submit(_run, task.config, task.out, cache): task for task in tasks
+        }
+        for future in as_completed(waiting):
+            task, reason = waiting[future], future.result()
+            yield task, Failed(task.out, reason) if reason else None
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Start worker processes, one thread each; they end with this one, however it ends."""
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker imports its libraries
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker)
+    try:
+        yield pool
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()  # every line on the disk is whole, or torn and dropped
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    """Leave Ctrl-C to the parent, and end when the parent does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow(sentinel: int) -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+
+
+def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
+    """Do one run, or the rest of it; returns why it failed."""
+    try:
+        execute(config, evaluators.build(config, cache), out, resume=True)
+    except (SearchStopped, UsageError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _run_config(
+    config: SweepConfig, scenario: Scenario, arm: Arm, screen: int, seed: int
+) -> RunConfig:
+    return RunConfig(
+        optimizer=arm.optimizer,
+        settings=arm.settings,
+        episodes=arm.episodes,
+        scenario=scenario,
+        space=config.space,
+        evaluator=config.evaluator,
+        accuracy_seed=config.accuracy_seed,
+        seed=seed,
+        batch=config.batch,
+        screen=screen,
+    )
