@@ -59,11 +59,11 @@ def test_an_interval_says_when_the_sign_is_open():
 
 
 def test_coverage_of_the_mean_of_many_normal_values():
-    """Of 300 intervals from 30 values about .94 should hold the mean; 4 sigma is .055."""
+    """Of 120 intervals from 30 values about .94 should hold the mean; 4 sigma is .087."""
     rng = np.random.default_rng(1)
-    held = [bootstrap(rng.normal(0.3, 1, 30), rng) for _ in range(300)]
+    held = [bootstrap(rng.normal(0.3, 1, 30), rng) for _ in range(120)]
     share = np.mean([one.low <= 0.3 <= one.high for one in held])
-    assert 0.88 < share < 0.99
+    assert 0.85 < share <= 1
 
 
 def test_groups_that_differ_widen_the_interval():
