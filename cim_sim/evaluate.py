@@ -110,7 +110,9 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
         rows = np.array([index for index, other in enumerate(settings) if other == hardware])
         stack = scenario.workload.stack([designs[index] for index in rows])
         batch = cost.evaluate(stack, hardware)
-        faults = cost.floorplan_fault(stack, hardware)
+        faults: list[str | None] = [None] * len(rows)
+        if not batch.feasible.all():
+            faults = cost.floorplan_fault(stack, hardware)
         for place, index in enumerate(rows):
             evaluations[index] = _screened(designs[index], scenario, batch, place, faults[place])
     return [one for one in evaluations if one is not None]
