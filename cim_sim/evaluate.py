@@ -132,11 +132,17 @@ def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Eva
 
 @cache
 def simulator_digest() -> str:
-    """Digest of the simulator's sources and constants: runs are comparable when it is equal."""
+    """Digest of the simulator's sources and constants: runs are comparable when it is equal.
+
+    The command line is left out: it moves no number.
+    """
     root = Path(__file__).parent
-    files = [*root.rglob("*.py"), *root.rglob("*.csv.gz")]
+    files = [file for kind in ("*.py", "*.csv.gz") for file in root.rglob(kind)]
+    names = {file.relative_to(root).as_posix(): file for file in files}
     parts = [
-        file.relative_to(root).as_posix().encode() + file.read_bytes() for file in sorted(files)
+        name.encode() + file.read_bytes()
+        for name, file in sorted(names.items())
+        if not name.startswith(("commands/", "cli", "__main__"))
     ]
     return sha256(b"\0".join(parts)).hexdigest()[:16]
 

@@ -58,10 +58,11 @@ def parse_design(text: str, where: str) -> Design:
     try:
         return from_wire(json.loads(text))
     except ValidationError as error:
-        faults = "; ".join(f"{_path(one['loc'])}{one['msg']}" for one in error.errors()[:6])
-        raise UsageError(f"{where}: not a design: {faults}; a design looks like {example}") from None
+        fault = "; ".join(f"{_path(one['loc'])}{one['msg']}" for one in error.errors()[:6])
+        fault = f"not a design: {fault}"
     except (ValueError, RecursionError) as error:
-        raise UsageError(f"{where}: not JSON: {error}; a design looks like {example}") from None
+        fault = f"not JSON: {error}"
+    raise UsageError(f"{where}: {fault}; a design looks like {example}")
 
 
 class Parameter(NamedTuple):
