@@ -19,9 +19,7 @@ def main() -> int:
         "bench-accuracy": accuracy.bench_accuracy,
         "surrogate": accuracy.surrogate,
     }
-    return cli.run(
-        "python -m cim_sim", "Evaluate a CNN on a compute-in-memory accelerator.", verbs
-    )
+    return cli.run("python -m cim_sim", "Evaluate a CNN on a compute-in-memory accelerator.", verbs)
 
 
 if __name__ == "__main__":

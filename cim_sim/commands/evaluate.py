@@ -1,12 +1,17 @@
 """The verb `evaluate`: one design in one scenario, with real training."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cim_sim import cli
 from cim_sim.config import load
 
+if TYPE_CHECKING:
+    from cim_sim.evaluate import Evaluation
+
 
 def evaluate(
+    *,
     design: str,
     scenario: Path,
     space: Path = Path("configs/spaces/embedded.yaml"),
@@ -25,7 +30,7 @@ def evaluate(
         json: print only the evaluation, as one line of JSON.
     """
     from cim_sim.accuracy.trained import measure_many
-    from cim_sim.evaluate import Evaluation, Evaluator
+    from cim_sim.evaluate import Evaluator
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space, parse_design
 
@@ -43,19 +48,21 @@ def evaluate(
     return 0
 
 
-def _describe(evaluation: "Evaluation") -> str:  # type: ignore[name-defined]  # noqa: F821
+def _describe(evaluation: "Evaluation") -> str:
     lines = [f"design       {evaluation.design.wire()}"]
     cost, accuracy = evaluation.cost, evaluation.accuracy
     if cost is not None:
         lines += [
-            f"energy       {cost.energy_pj / 1e6:.3f} uJ (leakage {cost.leakage_energy_pj / 1e6:.3f})",
+            f"energy       {cost.energy_pj / 1e6:.3f} uJ",
+            f"  leakage    {cost.leakage_energy_pj / 1e6:.3f} uJ",
             f"latency      {cost.latency_ns / 1e3:.1f} us ({1e9 / cost.latency_ns:.0f} frames/s)",
             f"area         {cost.area_um2 / 1e6:.2f} mm2",
             f"utilisation  {cost.utilisation:.3f}",
         ]
     if accuracy is not None:
         spread = f"+- {accuracy.standard_error:.4f} over {accuracy.draws} draws"
-        lines.append(f"accuracy     {accuracy.mean:.4f} {spread}; without variation {accuracy.clean}")
+        lines.append(f"accuracy     {accuracy.mean:.4f} {spread}")
+        lines.append(f"  clean      {accuracy.clean}")
     if evaluation.infeasible is not None:
         lines.append(f"infeasible   {evaluation.infeasible.kind}: {evaluation.infeasible.reason}")
     lines.append(f"reward       {evaluation.score:.4f}")
