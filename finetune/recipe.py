@@ -121,14 +121,18 @@ def _validate(
             faults.append(_unknown(key, known))
         else:
             try:
-                values[key] = TypeAdapter(known[key]).validate_python(_listed(value, known[key]))
+                values[key] = TypeAdapter(known[key]).validate_python(
+                    _as_trl_reads(key, value, known[key])
+                )
             except ValidationError as error:
                 faults.append(f"{key}: {error.errors()[0]['msg']}, found {value!r:.80}")
     return values, faults
 
 
-def _listed(value: Any, kind: Any) -> Any:
-    """Give a lone word the list around it that TRL's own command line gives."""
+def _as_trl_reads(key: str, value: Any, kind: Any) -> Any:
+    """Give a lone word the list around it that TRL's command line gives; YAML's `no` is "no"."""
+    if value is False and key.endswith("_strategy"):
+        return "no"
     return [value] if isinstance(value, str) and kind == list[str] | None else value
 
 

@@ -46,7 +46,6 @@ class RoundTrip(Config):
     served: str
     """Digest of the directory that vLLM served as the tuned model."""
     base: str
-    adapter_applied: bool
 
 
 class Answer(NamedTuple):
@@ -107,7 +106,20 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
         expected_base = _transformers(tuned.model, answers)
     served = _ask(model, answers, adapter / "logs" / "tuned.log")
     served_base = _ask(base, answers, adapter / "logs" / "base.log")
-    result = _judge(model, tuned, answers, (expected, expected_base), (served, served_base))
+    texts = [tuned.tokenizer.decode(a.answer_ids, skip_special_tokens=True) for a in answers]
+    faults, figures = judge(
+        answers, texts, expected=(expected, expected_base), served=(served, served_base)
+    )
+    result = RoundTrip(
+        passed=not faults,
+        faults=tuple(faults),
+        prompts=len(answers),
+        tokens=sum(len(one.answer_ids) for one in answers),
+        concurrency=model.concurrency,
+        served=directory_digest(model.adapter or model.path or Path()),
+        base=directory_digest(tuned.base),
+        **figures,
+    )
     (adapter / RESULT).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return result
 
@@ -187,17 +199,24 @@ def _chat(client: "OpenAI", name: str, one: Answer) -> tuple[list[int], str]:
     return list(ids["prompt_token_ids"]), completion.choices[0].message.content or ""
 
 
-def _judge(
-    model: ModelConfig,
-    tuned: Tuned,
+def judge(
     answers: Sequence[Answer],
+    texts: Sequence[str],
+    *,
     expected: tuple[list[list[float]], list[list[float]]],
     served: tuple[Served, Served],
-) -> RoundTrip:
+) -> tuple[list[str], dict[str, float]]:
+    """Return what is wrong and the figures of the comparison.
+
+    Args:
+        answers: what was asked.
+        texts: greedy answers of the tuned model in transformers.
+        expected: log-probabilities in transformers, of tuned model and base.
+        served: what vLLM said, of tuned model and base.
+    """
     agree = _difference(expected[0], served[0].logprobs)
     agree_base = _difference(expected[1], served[1].logprobs)
     differ = _difference(served[0].logprobs, served[1].logprobs)
-    texts = [tuned.tokenizer.decode(a.answer_ids, skip_special_tokens=True) for a in answers]
     faults = []
     if any(ids != one.prompt_ids for ids, one in zip(served[0].prompt_ids, answers, strict=True)):
         faults.append("the server's chat template gives other tokens than the training's")
@@ -205,23 +224,15 @@ def _judge(
         faults.append(
             f"vLLM and transformers disagree by {max(agree, agree_base):.4f} nats a token"
         )
-    applied = differ >= DIFFER_LEAST * agree and differ > 0
-    if not applied:
+    if differ < DIFFER_LEAST * agree or differ == 0:
         faults.append(f"the served model differs from its base by only {differ:.4f} nats a token")
-    return RoundTrip(
-        passed=not faults,
-        faults=tuple(faults),
-        prompts=len(answers),
-        tokens=sum(len(one.answer_ids) for one in answers),
-        concurrency=model.concurrency,
-        tuned_against_transformers=round(agree, 5),
-        base_against_transformers=round(agree_base, 5),
-        tuned_against_base=round(differ, 5),
-        same_text=sum(a == b for a, b in zip(texts, served[0].texts, strict=True)) / len(texts),
-        served=directory_digest(model.adapter or model.path or Path()),
-        base=directory_digest(tuned.base),
-        adapter_applied=applied,
-    )
+    same = [one == other for one, other in zip(texts, served[0].texts, strict=True)]
+    return faults, {
+        "tuned_against_transformers": round(agree, 5),
+        "base_against_transformers": round(agree_base, 5),
+        "tuned_against_base": round(differ, 5),
+        "same_text": round(sum(same) / len(same), 4),
+    }
 
 
 def _difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:

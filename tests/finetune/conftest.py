@@ -1,0 +1,77 @@
+import pytest
+
+from cim_sim.config import load
+from cim_sim.space import Space
+from finetune.dataset import DatasetRecipe, build, write
+from finetune.traces import BENCH, Problem, bench_traces, read_bench
+from search.family import scenarios
+
+RECIPE = """
+model_name_or_path: finetune/embedded
+dtype: float32
+use_peft: true
+lora_r: 4
+lora_alpha: 8
+lora_target_modules: all-linear
+learning_rate: 4.0e-3
+lr_scheduler_type: constant
+max_steps: 4
+per_device_train_batch_size: 4
+per_device_eval_batch_size: 8
+max_length: 2048
+gradient_checkpointing: false
+bf16: false
+save_steps: 2
+logging_steps: 1
+disable_tqdm: true
+dataloader_pin_memory: false
+"""
+
+
+@pytest.fixture(scope="session")
+def trained_networks():
+    return read_bench(BENCH)
+
+
+@pytest.fixture(scope="session")
+def problems():
+    spaces = [load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")]
+    return [
+        Problem(space=space, scenario=scenario)
+        for space in spaces
+        for scenario in scenarios("train", 5, space, bench_sigmas=True)
+    ]
+
+
+@pytest.fixture(scope="session")
+def traces(problems, trained_networks):
+    return {
+        (problem.space.name, problem.scenario.digest): list(bench_traces(problem, trained_networks))
+        for problem in problems
+    }
+
+
+@pytest.fixture(scope="session")
+def data(problems, traces, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    recipe = DatasetRecipe(examples=6)
+    write(folder, build(problems, traces, recipe), recipe)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def recipe_file(tmp_path_factory):
+    file = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
+    file.write_text(RECIPE)
+    return file
+
+
+@pytest.fixture(scope="session")
+def adapter(data, recipe_file, tmp_path_factory):
+    """A really trained adapter of four steps."""
+    from finetune.train import fit, prepare
+
+    out = tmp_path_factory.mktemp("adapter")
+    trainer, recipe, _ = prepare(recipe_file, (), data, out)
+    fit(trainer, recipe, data, None)
+    return out

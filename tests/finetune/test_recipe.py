@@ -1,0 +1,75 @@
+"""Recipes: TRL's names, all faults at once, and nothing that vLLM would not serve."""
+
+from pathlib import Path
+
+import pytest
+
+from cim_sim.config import UsageError
+from finetune.recipe import TRL_NAMES, load_recipe
+
+
+def write(tmp_path, text):
+    file = tmp_path / "recipe.yaml"
+    file.write_text("model_name_or_path: finetune/embedded\nbf16: false\n" + text)
+    return file
+
+
+def fault(tmp_path, text, *overrides):
+    with pytest.raises(UsageError) as error:
+        load_recipe(write(tmp_path, text), overrides, tmp_path / "out")
+    return str(error.value)
+
+
+def test_the_command_line_wins_over_the_file(tmp_path):
+    file = write(tmp_path, "learning_rate: 1.0e-3\nlora_target_modules: all-linear\n")
+    recipe = load_recipe(file, ("learning_rate=2e-3", "max-steps=7"), tmp_path / "out")
+    assert recipe.training.learning_rate == 0.002
+    assert recipe.training.max_steps == 7
+    assert recipe.model.lora_target_modules == "all-linear"
+    assert recipe.training.output_dir == str(tmp_path / "out")
+
+
+def test_all_faults_are_named_at_once(tmp_path):
+    said = fault(tmp_path, "learning_rat: 1\nlora_r: many\nmicro_batch_size: 4\n")
+    assert "learning_rat is not known; did you mean learning_rate?" in said
+    assert "lora_r: Input should be a valid integer" in said
+    assert "micro_batch_size is not known; TRL calls it per_device_train_batch_size" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("use_dora: true\n", "use_dora: vLLM does not serve DoRA"),
+        ("lora_modules_to_save: [lm_head]\n", "lora_modules_to_save: vLLM refuses such adapters"),
+        ("lora_target_modules: [q_proj, lm_head]\n", "vLLM does not serve LoRA on lm_head"),
+        ("output_dir: x\n", "output_dir is given by --out"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_training(tmp_path, text, reason):
+    assert reason in fault(tmp_path, text)
+
+
+def test_every_translation_leads_to_a_name_that_trl_knows():
+    from dataclasses import fields
+
+    from trl import ModelConfig, SFTConfig
+
+    known = {field.name for kind in (ModelConfig, SFTConfig) for field in fields(kind)}
+    assert {name.split(":")[0] for name in TRL_NAMES.values()} <= known
+    assert not TRL_NAMES.keys() & known
+
+
+@pytest.mark.parametrize("file", sorted(Path("configs/finetune").glob("*.yaml")), ids=str)
+def test_committed_recipes_are_read(file, tmp_path):
+    from cim_sim.config import load
+    from finetune.data import DataRecipe
+
+    if file.name == "data.yaml":
+        assert load(file, DataRecipe).surrogate_scenarios
+    else:
+        overrides = ("bf16=false", "use_cpu=true")
+        assert load_recipe(file, overrides, tmp_path).training.completion_only_loss
+
+
+def test_a_lone_word_is_no_override(tmp_path):
+    assert "--set max_steps: expected key=value" in fault(tmp_path, "", "max_steps")

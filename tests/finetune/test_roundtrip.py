@@ -1,0 +1,63 @@
+"""The round trip: a served adapter passes; one that is not applied fails the gate."""
+
+import shutil
+
+import pytest
+
+from cim_sim.config import UsageError
+from finetune.merge import merge_adapter
+from finetune.roundtrip import Answer, Served, check, judge, placed, require_passed
+from search.llm.model import ModelConfig, ServerSettings
+
+SERVER = ServerSettings(kv_cache_bytes=64 << 20)
+BASE = ModelConfig(name="base", path="finetune/embedded", max_model_len=2048, server=SERVER)
+ANSWERS = [Answer([], [1, 2], [3, 4])]
+TUNED = [[-0.1, -0.2]]
+
+
+def outcome(served, base, prompt_ids=(1, 2)):
+    return judge(
+        ANSWERS,
+        texts=["x"],
+        expected=(TUNED, [[-2.0, -1.0]]),
+        served=(Served(served, [list(prompt_ids)], ["x"]), Served(base, [[1, 2]], ["y"])),
+    )
+
+
+def test_an_applied_adapter_passes():
+    assert outcome([[-0.101, -0.202]], [[-2.01, -1.0]])[0] == []
+
+
+def test_a_server_that_applies_nothing_fails():
+    faults, _ = outcome([[-2.0, -1.0]], [[-2.0, -1.0]])
+    assert any("differs from its base by only 0.0000 nats" in fault for fault in faults)
+    assert any("vLLM and transformers disagree by 1.3500" in fault for fault in faults)
+
+
+def test_another_template_fails():
+    faults, _ = outcome(TUNED, [[-2.0, -1.0]], prompt_ids=(1, 9))
+    assert faults == ["the server's chat template gives other tokens than the training's"]
+
+
+def test_the_configuration_of_the_search_is_used_with_this_adapter(tmp_path):
+    merged = ModelConfig(name="local", path="runs/finetune/local/merged")
+    assert placed(merged, tmp_path).path == tmp_path / "merged"
+    on_top = ModelConfig(name="local", path="base", adapter="elsewhere")
+    assert placed(on_top, tmp_path).adapter == tmp_path
+    assert str(placed(on_top, tmp_path).path) == "base"
+
+
+def test_without_a_check_nothing_is_compared(tmp_path):
+    with pytest.raises(UsageError, match="run python -m finetune roundtrip --adapter"):
+        require_passed(tmp_path)
+
+
+@pytest.mark.vllm
+def test_a_really_trained_and_really_served_model_passes(adapter, tmp_path):
+    shutil.copytree(adapter, tmp_path / "adapter")
+    merge_adapter(tmp_path / "adapter")
+    local = BASE.model_copy(update={"name": "local"})
+    result = check(tmp_path / "adapter", placed(local, tmp_path / "adapter"), BASE)
+    assert result.faults == ()
+    assert result.tuned_against_base > 5 * result.tuned_against_transformers
+    assert require_passed(tmp_path / "adapter") == result

@@ -1,0 +1,64 @@
+"""Traces: every accuracy comes from a training at the very noise of the scenario."""
+
+import json
+
+import pytest
+
+from cim_sim.config import UsageError
+from cim_sim.evaluate import screen
+from finetune.traces import read_bench, read_traces, write_traces
+
+
+def test_each_trace_names_a_training_that_answers_the_scenario(problems, traces, trained_networks):
+    known = {one.key: one for one in trained_networks}
+    checked = 0
+    for problem in problems:
+        for trace in traces[problem.space.name, problem.scenario.digest]:
+            query = problem.scenario.query(trace.evaluation.design, problem.space, seed=0)
+            one = known[trace.evidence]
+            assert trace.source == "bench"
+            assert query.layers == one.query.layers
+            assert query.sigma == pytest.approx(one.query.sigma, abs=1e-4)
+            assert query.training_sigma == pytest.approx(one.query.training_sigma, abs=1e-4)
+            if trace.evaluation.accuracy is not None:
+                assert trace.evaluation.accuracy == one.accuracy
+                checked += 1
+    assert checked > 20
+
+
+def test_costs_and_rewards_are_the_simulators(problems, traces):
+    problem = max(problems, key=lambda p: len(traces[p.space.name, p.scenario.digest]))
+    rows = traces[problem.space.name, problem.scenario.digest]
+    again = screen([row.evaluation.design for row in rows], problem.scenario)
+    assert [one.cost for one in again] == [row.evaluation.cost for row in rows]
+    for row in rows:
+        one = row.evaluation
+        if one.reward is not None:
+            assert one.reward == problem.scenario.reward(
+                one.accuracy, one.cost.energy_pj, one.cost.latency_ns
+            )
+        else:
+            assert one.infeasible.kind in ("floorplan", "area", "accuracy")
+
+
+def test_traces_come_back_from_their_files(problems, traces, tmp_path):
+    every = [trace for rows in traces.values() for trace in rows]
+    write_traces(tmp_path, problems, every)
+    again, found = read_traces(tmp_path)
+    assert again == problems
+    assert found == {key: rows for key, rows in traces.items() if rows}
+
+
+def test_raw_lines_of_an_unfinished_bench_are_read_too(tmp_path):
+    test = {"sigma": 0.1, "adc_levels": None, "adc_rows": None, "mean": 0.5, "std": 0.01}
+    test |= {"quantile_10": 0.4, "draws": 12, "clean": 0.6}
+    line = {"key": "k", "layers": [[4, 3]] * 6, "dataset": "shapes", "epochs": 10, "seed": 0}
+    line |= {"training_sigma": 0.1, "tests": [test, {**test, "sigma": 0.2}]}
+    (tmp_path / "trainings.jsonl").write_text(json.dumps(line) + "\n")
+    (one,) = read_bench(tmp_path)
+    assert (one.key, one.query.sigma, one.accuracy.mean) == ("k", 0.1, 0.5)
+
+
+def test_a_missing_bench_says_how_to_make_one(tmp_path):
+    with pytest.raises(UsageError, match=r"holds no accuracy bench.*make bench-accuracy N=150"):
+        read_bench(tmp_path)
