@@ -6,6 +6,7 @@ from cim_sim import cli
 from search.commands.compare import compare
 from search.commands.run import run
 from search.commands.serve import serve
+from search.commands.sweep import family, optimum, sweep
 
 
 def main() -> int:
@@ -13,7 +14,14 @@ def main() -> int:
     return cli.run(
         "python -m search",
         "Search pairs of CNN and compute-in-memory accelerator, and compare searches.",
-        {"run": run, "compare": compare, "serve": serve},
+        {
+            "run": run,
+            "compare": compare,
+            "serve": serve,
+            "sweep": sweep,
+            "optimum": optimum,
+            "family": family,
+        },
     )
 
 
