@@ -6,7 +6,7 @@ from cim_sim import cli
 from search.commands.compare import compare
 from search.commands.run import run
 from search.commands.serve import serve
-from search.commands.sweep import family, optimum, sweep
+from search.commands.sweep import family, optimum, sweep, tune_baselines
 
 
 def main() -> int:
@@ -21,6 +21,7 @@ def main() -> int:
             "sweep": sweep,
             "optimum": optimum,
             "family": family,
+            "tune-baselines": tune_baselines,
         },
     )
 

@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.scenario import Scenario
@@ -31,12 +31,30 @@ from search.proposal import SearchStopped
 Count = Annotated[int, Field(ge=1)]
 
 
+class Tuned(Config):
+    """Settings found by `search tune-baselines`; `search run --config` reads the same file."""
+
+    optimizer: str
+    settings: dict[str, Any]
+
+
 class Arm(Config):
     """One optimiser of a sweep."""
 
     optimizer: str
     episodes: Count
     settings: dict[str, Any] = Field(default_factory=dict)
+    """Whole, or the path of a YAML file with `optimizer` and `settings`, as in configs/search/."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_file(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("settings"), str):
+            return data
+        tuned = load(data["settings"], Tuned)
+        if tuned.optimizer != data.get("optimizer"):
+            raise ValueError(f"{data['settings']} is for optimizer {tuned.optimizer}")
+        return {**data, "settings": tuned.settings}
 
 
 class FamilyPart(Config):

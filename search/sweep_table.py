@@ -8,9 +8,10 @@ import numpy as np
 
 from cim_sim.config import Config
 from search.compare import Scale
+from search.optimum import known
 from search.runs import RunRecord, read_run
 from search.stats import Floats, bootstrap, normalised_regret
-from search.sweep import Job
+from search.sweep import Job, SweepConfig
 from search.trace import Trial
 
 if TYPE_CHECKING:
@@ -81,6 +82,27 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, Scale]) -> list[ArmSu
         )
         for group in arms
     ]
+
+
+def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, Scale]:
+    """Return the two ends of regret for each scenario, where there are two.
+
+    Under the surrogate they are searched for; a sweep that found better moves the upper end.
+    """
+    if config.evaluator == "trained":
+        return scales_of_trials(trials)
+    best = trials.groupby("scenario")["reward"].max()
+    found = {}
+    for scenario in config.problems():
+        top = known(scenario, config.space)
+        if top.reward is None or top.median_feasible is None:
+            continue
+        reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
+        if reward > top.median_feasible:
+            found[scenario.name] = Scale(
+                reward, top.median_feasible, "best known (`search optimum`)"
+            )
+    return found
 
 
 def scales_of_trials(trials: "pd.DataFrame") -> dict[str, Scale]:

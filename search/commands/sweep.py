@@ -13,9 +13,6 @@ from cim_sim.config import dump, load
 from search.family import Split
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from search.compare import Scale
     from search.sweep import Failed, Job, SweepConfig
 
 
@@ -130,6 +127,44 @@ def family(
     return 0
 
 
+def tune_baselines(
+    *,
+    out: Path = Path("runs/tune"),
+    into: Path = Path("configs/search"),
+    space: Path = Path("configs/spaces/embedded.yaml"),
+    workers: int = 2,
+    cache: Path = Path("runs/accuracy.sqlite"),
+) -> int:
+    """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
+
+    Args:
+        out: where the sweeps go.
+        into: folder of the YAML files with the settings that were found.
+        space: YAML file of what is free.
+        workers: processes.
+        cache: where trained accuracies are kept.
+    """
+    from cim_sim.space import Space
+    from search.journal import write_whole
+    from search.tune import CHOICES, tune
+
+    wanted, regrets = load(space, Space), {}
+    for optimizer in CHOICES:
+        found = tune(optimizer, wanted, out / optimizer, workers, cache)
+        before = (
+            "worse than the finalists"
+            if found.default_regret is None
+            else f"{found.default_regret:.3f}"
+        )
+        about = f"mean regret {found.regret:.3f} on training scenarios; defaults: {before}"
+        text = f"# Found by `python -m search tune-baselines`: {about}.\n{dump(found.tuned)}"
+        write_whole(into / f"{optimizer}.yaml", text)
+        print(f"{optimizer}: {about}")
+        regrets[optimizer] = found.regret
+    cli.emit(out=str(out), regret=regrets)
+    return 0
+
+
 def _run(tasks: "list[Job]", workers: int, cache: Path) -> "list[Failed]":
     from search.sweep import run_all
 
@@ -170,11 +205,11 @@ def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
 
     from search.journal import write_whole
     from search.report.sweep_page import page
-    from search.sweep_table import summarise, table
+    from search.sweep_table import scales_of, summarise, table
 
     trials = table(tasks)
     trials.to_parquet(out / "trials.parquet", index=False)
-    scales = _scales(config, trials)
+    scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"
     text = page(arms, source, len(config.problems()), config.seeds)
@@ -188,31 +223,6 @@ def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
         if arm.regret
     }
     cli.emit(out=str(out), runs=len(tasks), trials=len(trials), final_regret=last)
-
-
-def _scales(config: "SweepConfig", trials: "pd.DataFrame") -> "dict[str, Scale]":
-    """Return the two ends of regret for each scenario: under the surrogate they are searched for.
-
-    A sweep that found better than that moves the upper end.
-    """
-    from search.compare import Scale
-    from search.optimum import known
-    from search.sweep_table import scales_of_trials
-
-    if config.evaluator == "trained":
-        return scales_of_trials(trials)
-    best = trials.groupby("scenario")["reward"].max()
-    found = {}
-    for scenario in config.problems():
-        top = known(scenario, config.space)
-        if top.reward is None or top.median_feasible is None:
-            continue
-        reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
-        if reward > top.median_feasible:
-            found[scenario.name] = Scale(
-                reward, top.median_feasible, "best known (`search optimum`)"
-            )
-    return found
 
 
 def _go_on(config: Path, out: Path) -> str:
