@@ -42,9 +42,9 @@ def test_the_base_is_small_and_takes_a_head_size_that_vllm_knows(base):
 
 
 def test_nearly_all_answers_are_valid_and_widths_grow(base, monkeypatch):
-    monkeypatch.setattr("finetune.base_card.ASKED", 96)
+    monkeypatch.setattr("finetune.base_card.ASKED", 48)
     figures = measure(*base)
-    assert figures["valid"] >= 0.94  # 97 % in truth: fewer than 94 % of 96 in under 1 of 100 tests
+    assert figures["valid"] >= 0.9  # 98 % in truth: fewer than 90 % of 48 once in 400 such samples
     assert figures["growing"] > 0.9
     assert figures["distinct"] > 0.5
 
@@ -60,7 +60,7 @@ def test_conversations_are_a_function_of_the_seed_and_name_every_space():
 
 
 def test_broken_answers_are_sent_back_in_the_words_of_the_search():
-    retries = [d for d in conversations(300, 0) if len(d) > 3]
+    retries = [d for d in conversations(120, 0) if len(d) > 3]
     assert retries
     assert all(d[3]["content"].startswith("Your answer cannot be used: ") for d in retries)
 
