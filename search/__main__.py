@@ -6,7 +6,7 @@ from cim_sim import cli
 from search.commands.compare import compare
 from search.commands.run import run
 from search.commands.serve import serve
-from search.commands.sweep import family, optimum, sweep, tune_baselines
+from search.commands.sweep import family, optimum, sweep, tune_baselines, verify
 
 
 def main() -> int:
@@ -22,6 +22,7 @@ def main() -> int:
             "optimum": optimum,
             "family": family,
             "tune-baselines": tune_baselines,
+            "verify": verify,
         },
     )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cim_sim import cli
-from cim_sim.config import dump, load
+from cim_sim.config import UsageError, dump, load
 from search.family import Split
 
 if TYPE_CHECKING:
@@ -124,6 +124,49 @@ def family(
     for scenario in found:
         write_whole(out / f"{scenario.name}.yaml", dump(scenario))
     cli.emit(out=str(out), split=split, space=wanted.name, scenarios=len(found))
+    return 0
+
+
+def verify(
+    sweep: Annotated[Path, tyro.conf.Positional],
+    *,
+    scenarios: int = 4,
+    seeds: int = 3,
+    workers: int = 2,
+    cache: Path = Path("runs/accuracy.sqlite"),
+) -> int:
+    """Re-train the best design of every arm of a finished sweep and see whether the order holds.
+
+    Writes verified.json into the sweep's directory.
+
+    Args:
+        sweep: directory of a finished sweep.
+        scenarios: the first so many of the sweep.
+        seeds: trainings of each design.
+        workers: processes that train.
+        cache: where trained accuracies are kept.
+    """
+    import pandas as pd
+
+    from search.journal import write_whole
+    from search.report.sweep_page import verified_page
+    from search.sweep import SweepConfig
+    from search.verify import retrain, winners
+
+    config = load(sweep / "sweep.yaml", SweepConfig)
+    if not (sweep / "trials.parquet").exists():
+        raise UsageError(f"{sweep}: not finished (no trials.parquet)")
+    trials = pd.read_parquet(sweep / "trials.parquet")
+    found = winners(trials, config.problems()[:scenarios])
+    result = retrain(found, config.space, seeds, cache, workers)
+    write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")
+    print(verified_page(result))
+    cli.emit(
+        out=str(sweep / "verified.json"),
+        winners=len(found),
+        kendall_tau=result.kendall_tau,
+        reward={one.arm: one.reward for one in result.arms},
+    )
     return 0
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from search.sweep_table import CHECKPOINTS, ArmSummary, Regret
+from search.verify import Verification
 
 
 def page(arms: Sequence[ArmSummary], scale_source: str, scenarios: int, seeds: int) -> str:
@@ -23,6 +24,22 @@ def page(arms: Sequence[ArmSummary], scale_source: str, scenarios: int, seeds: i
         *("| " + " | ".join(_cells(arm, shown)) + " |" for arm in arms),
     ]
     return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
+
+
+def verified_page(result: Verification) -> str:
+    """Return the table of arms after re-training."""
+    lines = [
+        "| optimiser | reward, predicted | reward, re-trained "
+        "| accuracy, predicted less re-trained | keeps the least accuracy |",
+        "|---|---|---|---|---|",
+    ]
+    for arm in result.arms:
+        holds = "" if arm.holds is None else f"{arm.holds:.0%}"
+        numbers = f"{arm.predicted_reward:.3f} | {arm.reward:.3f} | {arm.accuracy_bias:+.3f}"
+        lines.append(f"| {arm.arm} | {numbers} | {holds} |")
+    tau = "undefined" if result.kendall_tau is None else f"{result.kendall_tau:.2f}"
+    order = f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
+    return "\n".join([*lines, "", order, ""])
 
 
 def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
@@ -47,6 +64,7 @@ def _legend(scale_source: str, scenarios: int, seeds: int) -> str:
         f"feasible random), 1 until something is feasible; mean over {scenarios} scenarios x "
         f"{seeds} seeds with 95 % bootstrap intervals (scenarios resampled, then seeds). Optimum: "
         f"{scale_source}. Infeasible and duplicates: shares of the episodes. First feasible: "
-        "median episode. Never: share of the runs that found nothing feasible. Screen N: the first of up "
-        "to N proposals that the free cost model finds feasible and new takes the slot."
+        "median episode. Never: share of the runs that found nothing feasible. Screen N: the "
+        "first of up to N proposals that the free cost model finds feasible and new takes the "
+        "slot."
     )

@@ -1,0 +1,149 @@
+"""Re-trains what the searches of a sweep found, to see whether the surrogate was right.
+
+All arms share the surrogate, and an optimiser looks for the places where it is too kind. Here the
+best design of every arm is trained for real, several seeds, and judged by the same reward.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cim_sim.accuracy.query import Accuracy
+from cim_sim.config import Config
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space, parse_design
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Winner(NamedTuple):
+    """The best design that an arm found in a scenario, over all its seeds, without screening."""
+
+    scenario: Scenario
+    arm: str
+    design: str
+    reward: float
+    accuracy: float
+    energy_pj: float
+    latency_ns: float
+
+
+class Verified(Config):
+    """A winner after re-training."""
+
+    scenario: str
+    arm: str
+    design: str
+    """Wire format, JSON."""
+    predicted_accuracy: float
+    accuracies: tuple[float, ...]
+    """One for each training seed."""
+    predicted_reward: float
+    reward: float
+    """At the mean of the accuracies."""
+    holds: float | None
+    """Share of the trainings that keep the least accuracy; None without one."""
+
+
+class ArmVerified(Config):
+    """An arm over all scenarios."""
+
+    arm: str
+    predicted_reward: float
+    reward: float
+    accuracy_bias: float
+    """Predicted less re-trained accuracy: above 0, the surrogate was too kind."""
+    holds: float | None
+
+
+class Verification(Config):
+    """All winners, and whether re-training keeps their order."""
+
+    winners: tuple[Verified, ...]
+    arms: tuple[ArmVerified, ...]
+    kendall_tau: float | None
+    """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
+
+
+def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winner]:
+    """Return the best design of every arm in each scenario; an arm that found none has none."""
+    open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
+    found = []
+    for scenario in scenarios:
+        here = open_only[open_only["scenario"] == scenario.name]
+        for arm, group in here.groupby("arm", sort=False):
+            best = group.sort_values("reward", kind="stable").iloc[-1]
+            amounts = best[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
+            found.append(Winner(scenario, str(arm), str(best["design"]), *amounts.tolist()))
+    return found
+
+
+def retrain(
+    found: Sequence[Winner], space: Space, seeds: int, cache: Path, workers: int
+) -> Verification:
+    """Train every winner with seeds 1 to `seeds` and judge it again."""
+    from cim_sim.accuracy.trained import measure_many
+
+    queries = [
+        one.scenario.query(parse_design(one.design, "winner"), space, seed)
+        for one in found
+        for seed in range(1, seeds + 1)
+    ]
+    answers = measure_many(queries, cache, workers)
+    verified = [
+        _verified(one, answers[place * seeds : (place + 1) * seeds])
+        for place, one in enumerate(found)
+    ]
+    return Verification(
+        winners=tuple(verified), arms=tuple(_arms(verified)), kendall_tau=_tau(verified)
+    )
+
+
+def _verified(one: Winner, answers: Sequence[Accuracy]) -> Verified:
+    accuracies = [answer.mean for answer in answers]
+    least = one.scenario.limits.accuracy
+    objective = one.scenario.objective
+    return Verified(
+        scenario=one.scenario.name,
+        arm=one.arm,
+        design=one.design,
+        predicted_accuracy=one.accuracy,
+        accuracies=tuple(accuracies),
+        predicted_reward=one.reward,
+        reward=objective.reward(float(np.mean(accuracies)), one.energy_pj, one.latency_ns),
+        holds=None if least is None else float(np.mean([one >= least for one in accuracies])),
+    )
+
+
+def _arms(verified: Sequence[Verified]) -> list[ArmVerified]:
+    found = []
+    for name in dict.fromkeys(one.arm for one in verified):
+        own = [one for one in verified if one.arm == name]
+        holds = [one.holds for one in own if one.holds is not None]
+        bias = [one.predicted_accuracy - np.mean(one.accuracies) for one in own]
+        found.append(
+            ArmVerified(
+                arm=name,
+                predicted_reward=float(np.mean([one.predicted_reward for one in own])),
+                reward=float(np.mean([one.reward for one in own])),
+                accuracy_bias=float(np.mean(bias)),
+                holds=float(np.mean(holds)) if holds else None,
+            )
+        )
+    return found
+
+
+def _tau(verified: Sequence[Verified]) -> float | None:
+    from scipy.stats import kendalltau
+
+    taus = []
+    for name in dict.fromkeys(one.scenario for one in verified):
+        own = [one for one in verified if one.scenario == name]
+        predicted = {one.predicted_reward for one in own}
+        if len(predicted) > 1 and len({one.reward for one in own}) > 1:
+            tau = kendalltau([one.predicted_reward for one in own], [one.reward for one in own])
+            taus.append(float(tau.statistic))
+    return float(np.mean(taus)) if taus else None
