@@ -15,9 +15,12 @@ from search.proposal import Problem
 
 
 class Settings(Config):
-    """Arguments of `optuna.samplers.GPSampler`."""
+    """Of `optuna.samplers.GPSampler`, whose time grows fast with the number of trials."""
 
     n_startup_trials: Annotated[int, Field(ge=1)] = 10
+    memory: Annotated[int, Field(ge=1)] = 120
+    """Trials that it looks at. Free screening can hand it hundreds of chips that failed: beyond
+    this number the oldest of those are forgotten, never a design whose accuracy was measured."""
 
 
 def bayesian(problem: Problem, settings: Settings) -> OptunaSearch:
@@ -26,6 +29,10 @@ def bayesian(problem: Problem, settings: Settings) -> OptunaSearch:
     def sampler(seed: int) -> Any:
         from optuna.samplers import GPSampler
 
-        return GPSampler(seed=seed, warn_independent_sampling=False, **settings.model_dump())
+        return GPSampler(
+            seed=seed,
+            warn_independent_sampling=False,
+            n_startup_trials=settings.n_startup_trials,
+        )
 
-    return OptunaSearch(problem, sampler)
+    return OptunaSearch(problem, sampler, settings.memory)

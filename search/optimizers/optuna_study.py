@@ -20,12 +20,16 @@ NO_FLOORPLAN = 1.0
 class OptunaSearch:
     """Any Optuna sampler as an optimiser; floorplan, area and least accuracy are constraints."""
 
-    def __init__(self, problem: Problem, make_sampler: Callable[[int], Any]) -> None:
+    def __init__(
+        self, problem: Problem, make_sampler: Callable[[int], Any], memory: int | None = None
+    ) -> None:
         """Begin a study.
 
         Args:
             problem: what is searched.
             make_sampler: builds the sampler from a seed.
+            memory: trials that the sampler may look at; beyond it the oldest chips that failed
+                are forgotten, and no design that was measured. None: all.
         """
         import optuna
 
@@ -34,6 +38,7 @@ class OptunaSearch:
         self.problem = problem
         self.distributions = {p.name: _distribution(p) for p in problem.space.parameters}
         self.study = optuna.create_study(direction="maximize", sampler=make_sampler(seed))
+        self.memory = memory
         self._asked: list[Any] = []
         """Optuna's own trials behind the last `suggest`."""
         self._worst = 0.0
@@ -41,6 +46,7 @@ class OptunaSearch:
 
     def suggest(self, count: int) -> list[Proposal]:
         """Ask the sampler."""
+        self._forget()
         self._asked = [self.study.ask(self.distributions) for _ in range(count)]
         return [Proposal(design=self._design(trial.params)) for trial in self._asked]
 
@@ -48,6 +54,19 @@ class OptunaSearch:
         """Tell rewards and violations; what has no evaluation is told as failed."""
         for asked, trial in zip(self._asked, trials, strict=True):
             self._tell(asked, trial)
+
+    def _forget(self) -> None:
+        """Begin a new study with what the sampler shall remember, if there is too much."""
+        import optuna
+
+        trials = [trial for trial in self.study.trials if trial.state.name == "COMPLETE"]
+        if self.memory is None or len(trials) <= self.memory:
+            return
+        measured = [trial for trial in trials if trial.constraints["chip"] <= 0]
+        failed = [trial for trial in trials if trial.constraints["chip"] > 0]
+        newest = failed[len(failed) - max(self.memory - len(measured), 0) :]
+        self.study = optuna.create_study(direction="maximize", sampler=self.study.sampler)
+        self.study.add_trials(sorted([*measured, *newest], key=lambda trial: trial.number))
 
     def _design(self, params: dict[str, int]) -> Any:
         names = [parameter.name for parameter in self.problem.space.parameters]
