@@ -124,14 +124,14 @@ def resolve_base(name: str, revision: str | None) -> Path:
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
     """Return the checkpoint to go on from, and refuse to write over another training.
 
+    As in a search, `resume` begins what was never begun.
+
     Raises:
-        UsageError: nothing to resume, or `out` is in use.
+        UsageError: `out` is in use.
     """
     found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     if resume:
-        if not found:
-            raise UsageError(f"--resume: {out} holds no checkpoint-*; train without --resume")
-        return found[-1]
+        return found[-1] if found else None
     if not overwrite and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: --resume goes on, --overwrite starts afresh")
     return None

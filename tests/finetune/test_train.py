@@ -112,9 +112,8 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, 
     assert max(float((resumed[k] - unbroken[k]).abs().max()) for k in resumed) < 1e-3
 
 
-def test_a_used_directory_is_refused_and_an_empty_one_cannot_be_resumed(tmp_path):
-    with pytest.raises(UsageError, match=r"--resume: .* holds no checkpoint"):
-        last_checkpoint(tmp_path, resume=True, overwrite=False)
+def test_a_used_directory_is_refused_and_resuming_begins_what_was_never_begun(tmp_path):
+    assert last_checkpoint(tmp_path, resume=True, overwrite=False) is None
     (tmp_path / "note").write_text("mine")
     with pytest.raises(UsageError, match="is not empty: --resume goes on, --overwrite starts"):
         last_checkpoint(tmp_path, resume=False, overwrite=False)
