@@ -33,7 +33,7 @@ class DatasetRecipe(Config):
     """Conversations about each scenario."""
     targets: Annotated[int, Field(ge=1)] = 3
     """Answers are drawn from so many of the best designs of a scenario, the best most often."""
-    longest_history: Annotated[int, Field(ge=0)] = 20
+    longest_history: Annotated[int, Field(ge=1)] = 20
     empty: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Share of conversations without history: the first step of a search."""
     infeasible: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -171,7 +171,8 @@ def _history(
     worse: Sequence[Trace], barred: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> list[Trace]:
     """Draw what a search may have seen before it finds the target."""
-    kind, length = rng.random(), int(rng.integers(1, max(2, recipe.longest_history + 1)))
+    # More short histories than long ones: they cost less, and a search begins with them.
+    kind, length = rng.random(), 1 + int(recipe.longest_history * rng.random() ** 2)
     if kind < recipe.empty:
         return []
     if kind < recipe.empty + recipe.infeasible and barred:
