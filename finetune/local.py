@@ -33,12 +33,14 @@ def local(
         overwrite: write into `out` although it is not empty.
     """
     from finetune.merge import WORST_MEAN, merge_adapter
+    from finetune.recipe import load_recipe
     from finetune.roundtrip import check, placed
     from finetune.train import fit, last_checkpoint, prepare
     from search.llm.model import ModelConfig
 
     served, served_base = load(model, ModelConfig), load(base, ModelConfig)
     checkpoint = last_checkpoint(out, resume, overwrite)
+    load_recipe(config, set, out)  # its faults are told before the data are made
     data = out / "data"
     seconds: dict[str, float] = {}
     if not (resume and (data / "manifest.json").is_file()):
