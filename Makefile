@@ -35,7 +35,7 @@ RESUME   ?=
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo search finetune serve compare test lint types bench bench-accuracy \
+.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-accuracy \
         base-model validate clean
 
 help:  ## show this list
@@ -76,6 +76,12 @@ serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
 compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SCENARIO
 	$(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),$(MAKE) search MODEL=$(arm) SEED=$(seed) RESUME=--resume && )) true
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
+
+sweep: $(READY)  ## all classic optimisers on validation scenarios under the surrogate
+	$(PY) -m search sweep configs/search/rivals.yaml --out runs/rivals
+
+tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic and tpe
+	$(PY) -m search tune-baselines
 
 test: $(READY)  ## the tests, a real vLLM server included
 	$(PY) -m pytest

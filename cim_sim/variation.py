@@ -75,6 +75,10 @@ class Variation(Config):
         """Effective sigma of a weight stored in cells of `cell_bits`."""
         if self.sigma is not None:
             return self.sigma
+        return effective_sigma(self.written_cell_sigma, cell_bits)
+
+    @property
+    def written_cell_sigma(self) -> float:
+        """Of one cell once it is written, and verified where that is done."""
         assert self.cell_sigma is not None
-        left = SWIM_VERIFIED_SIGMA if self.write_verify else self.cell_sigma
-        return effective_sigma(min(left, self.cell_sigma), cell_bits)
+        return min(SWIM_VERIFIED_SIGMA, self.cell_sigma) if self.write_verify else self.cell_sigma

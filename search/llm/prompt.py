@@ -126,7 +126,7 @@ def _variation(scenario: Scenario) -> str:
     if variation.sigma is not None:
         sigma = f"sigma {variation.sigma:.3f} of the largest weight"
     else:
-        sigma = f"sigma {variation.cell_sigma:.3f} of a cell's range"
+        sigma = f"sigma {variation.written_cell_sigma:.3f} of a cell's range"
     noise = training if training == "matched" else f"sigma {training:.3f}"
     adc = "on" if scenario.adc_quantisation else "off"
     return f"{sigma}, {variation.state_dependence}, training {noise}, adc quantisation {adc}"
