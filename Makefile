@@ -99,8 +99,8 @@ validate: $(READY)  ## the cost model against DNN+NeuroSim's own numbers
 bench: $(READY)  ## speed of the cost model and of the search loop
 	$(PY) -m cim_sim bench
 
-bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20, WORKERS=2)
-	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS)
+bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
+	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))
 
 base-model: $(READY)  ## pre-train the embedded base model anew (about ten minutes)
 	$(PY) -m finetune base-model

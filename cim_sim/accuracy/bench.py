@@ -64,6 +64,15 @@ def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
     return rows.astype({"adc_levels": "Int16", "adc_rows": "Int16"} | dict.fromkeys(small, "int16"))
 
 
+def published(parquet: Path) -> set[str]:
+    """Return the keys of the trainings that a Parquet table holds; none when it is not there."""
+    import pandas as pd
+
+    if not parquet.exists():
+        return set()
+    return set(pd.read_parquet(parquet, columns=["training_key"])["training_key"])
+
+
 def publish(path: Path, parquet: Path) -> int:
     """Join finished trainings to a Parquet table (made if missing); return its trainings.
 
@@ -71,11 +80,13 @@ def publish(path: Path, parquet: Path) -> int:
     """
     import pandas as pd
 
-    fresh = table(read(path))
-    if parquet.exists():
-        known = pd.read_parquet(parquet)
-        fresh = fresh[~fresh["training_key"].isin(set(known["training_key"]))]
-        fresh = pd.concat([known, fresh], ignore_index=True)
+    held = published(parquet)
+    lines = [line for line in read(path) if line["key"] not in held]
+    if not lines:
+        return len(held)
+    fresh = table(lines)
+    if held:
+        fresh = pd.concat([pd.read_parquet(parquet), fresh], ignore_index=True)
     parquet.parent.mkdir(parents=True, exist_ok=True)
     part = parquet.with_suffix(".part")
     fresh.to_parquet(part, index=False, compression="zstd")

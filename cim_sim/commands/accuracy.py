@@ -75,13 +75,14 @@ def bench_accuracy(
         workers: processes, one thread each.
         out: folder of the table's lines.
         seed: of the list of networks.
-        publish: Parquet table that all finished trainings of the folder are joined to; the card
-            beside it is brought up to date.
+        publish: Parquet table that all finished trainings of the folder are joined to; what it
+            holds already is not trained again, and the card beside it is brought up to date.
     """
     from cim_sim.accuracy import bench, bench_card
     from cim_sim.accuracy.bench_jobs import jobs
 
-    wanted = jobs(seed)[:n]
+    held = bench.published(publish) if publish else set()
+    wanted = [job for job in jobs(seed)[:n] if job.key not in held]
     trained = bench.run(wanted, out, workers, _progress)
     if publish:
         print(f"{publish} holds {bench.publish(out / bench.LINES, publish)} trainings")

@@ -142,3 +142,16 @@ def test_kill_nine_loses_only_what_was_unfinished(tmp_path, workers):
     keys = [line["key"] for line in bench.read(lines)]
     assert len(keys) == len(set(keys))
     assert {job.key for job in wanted} <= set(keys)
+
+
+def test_a_table_grows_by_what_it_lacks(tmp_path):
+    parquet = tmp_path / "table" / "trainings.parquet"
+    assert bench.published(parquet) == set()
+    bench.run(small_jobs(1), tmp_path / "one", workers=1)
+    assert bench.publish(tmp_path / "one" / bench.LINES, parquet) == 1
+    bench.run(small_jobs(2), tmp_path / "two", workers=1)
+    assert bench.publish(tmp_path / "two" / bench.LINES, parquet) == 2
+    assert bench.published(parquet) == {job.key for job in small_jobs(2)}
+    before = parquet.read_bytes()
+    assert bench.publish(tmp_path / "empty" / bench.LINES, parquet) == 2
+    assert parquet.read_bytes() == before
