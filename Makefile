@@ -102,7 +102,7 @@ bench: $(READY)  ## speed of the cost model and of the search loop
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))
 
-base-model: $(READY)  ## pre-train the embedded base model anew (about ten minutes)
+base-model: $(READY)  ## pre-train the embedded base model anew (22 minutes on a busy core)
 	$(PY) -m finetune base-model
 
 clean:  ## remove the virtual environment and all runs
