@@ -3,13 +3,23 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import BeforeValidator, Field
 
 from cim_sim.config import Config, load
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.lineage import Lineage
 from search.provenance import Session
+
+
+def _or_file(kind: type[Config]) -> BeforeValidator:
+    return BeforeValidator(lambda v: load(v, kind) if isinstance(v, (str, Path)) else v)
+
+
+ScenarioOrFile = Annotated[Scenario, _or_file(Scenario)]
+"""Whole, or the path of a YAML file."""
+SpaceOrFile = Annotated[Space, _or_file(Space)]
+"""Whole, or the path of a YAML file."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
 
@@ -20,10 +30,8 @@ class RunConfig(Config):
     optimizer: str
     settings: dict[str, Any] = Field(default_factory=dict)
     """Of this optimiser; its own `Settings` says which there are."""
-    scenario: Scenario
-    """Whole, or the path of a YAML file."""
-    space: Space
-    """Whole, or the path of a YAML file."""
+    scenario: ScenarioOrFile
+    space: SpaceOrFile
     evaluator: Literal["trained", "surrogate"] = "trained"
     accuracy_seed: Annotated[int, Field(ge=0)] = 0
     """Seed of the accuracy experiment: the arms of a comparison share it."""
@@ -34,16 +42,6 @@ class RunConfig(Config):
     """Designs proposed before the first of them is evaluated."""
     screen: Annotated[int, Field(ge=0)] = 0
     """Proposals for one slot of which the first feasible and new one is taken; 0: no screening."""
-
-    @field_validator("scenario", mode="before")
-    @classmethod
-    def _scenario_file(cls, value: Any) -> Any:
-        return load(value, Scenario) if isinstance(value, (str, Path)) else value
-
-    @field_validator("space", mode="before")
-    @classmethod
-    def _space_file(cls, value: Any) -> Any:
-        return load(value, Space) if isinstance(value, (str, Path)) else value
 
 
 class Digests(Config):

@@ -16,16 +16,15 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.scenario import Scenario
-from cim_sim.space import Space
 from search import evaluators
 from search.execute import execute, resolved
 from search.family import Split, scenarios
 from search.journal import write_whole
-from search.manifest import RunConfig, differences
+from search.manifest import RunConfig, ScenarioOrFile, SpaceOrFile, differences
 from search.proposal import SearchStopped
 
 Count = Annotated[int, Field(ge=1)]
@@ -68,10 +67,8 @@ class FamilyPart(Config):
 class SweepConfig(Config):
     """Which searches; all of them share evaluator, batch and space."""
 
-    space: Space
-    """Whole, or the path of a YAML file."""
-    scenarios: FamilyPart | tuple[Scenario, ...]
-    """Part of the family, or a list of scenarios or paths of YAML files."""
+    space: SpaceOrFile
+    scenarios: FamilyPart | tuple[ScenarioOrFile, ...]
     arms: dict[str, Arm] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
@@ -80,18 +77,6 @@ class SweepConfig(Config):
     batch: Count = 1
     screens: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
     """Values of `screen`; every arm runs with each of them."""
-
-    @field_validator("space", mode="before")
-    @classmethod
-    def _space_file(cls, value: Any) -> Any:
-        return load(value, Space) if isinstance(value, (str, Path)) else value
-
-    @field_validator("scenarios", mode="before")
-    @classmethod
-    def _scenario_files(cls, value: Any) -> Any:
-        if not isinstance(value, (list, tuple)):
-            return value
-        return tuple(load(one, Scenario) if isinstance(one, (str, Path)) else one for one in value)
 
     def problems(self) -> list[Scenario]:
         """Return the scenarios."""
