@@ -1,9 +1,11 @@
-"""Re-trains what the searches of a sweep found, to see whether the surrogate was right.
+"""Re-trains what searches found, to see whether the surrogate, or a lucky seed, was right.
 
-All arms share the surrogate, and an optimiser looks for the places where it is too kind. Here the
-best design of every arm is trained for real, several seeds, and judged by the same reward.
+All arms share one judge of accuracy, and an optimiser looks for the places where it is too kind.
+Here the best designs of a run, or of every arm of a sweep, are trained for real with other seeds
+and judged by the same reward.
 """
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,13 +16,18 @@ from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space, parse_design
+from search.manifest import RunConfig
+from search.trace import Trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SEEDS = 3
+"""Trainings of each design."""
+
 
 class Winner(NamedTuple):
-    """The best design that an arm found in a scenario, over all its seeds, without screening."""
+    """A design to re-train, and what the search believed of it."""
 
     scenario: Scenario
     arm: str
@@ -81,20 +88,45 @@ def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winne
     return found
 
 
-def retrain(
-    found: Sequence[Winner], space: Space, seeds: int, cache: Path, workers: int
+def retrain_top(
+    trials: Sequence[Trial], config: RunConfig, count: int, cache: Path, workers: int
 ) -> Verification:
-    """Train every winner with seeds 1 to `seeds` and judge it again."""
+    """Train the `count` best different designs of a run again; the rank stands in for the arm."""
+    first = [one for one in trials if one.feasible and one.duplicate_of is None]
+    best = sorted(first, key=lambda one: -one.score)[:count]
+    found = [_winner(one, config, rank) for rank, one in enumerate(best, start=1)]
+    return retrain(found, config.space, other_seeds(config.accuracy_seed, SEEDS), cache, workers)
+
+
+def other_seeds(seed: int, count: int) -> range:
+    """Return training seeds that a search at accuracy seed `seed` did not use."""
+    return range(seed + 1, seed + 1 + count)
+
+
+def _winner(trial: Trial, config: RunConfig, rank: int) -> Winner:
+    found = trial.evaluation
+    assert found is not None
+    price = found.cost
+    assert price is not None
+    assert found.accuracy is not None
+    amounts = found.score, found.accuracy.mean, price.energy_pj, price.latency_ns
+    return Winner(config.scenario, str(rank), json.dumps(found.design.wire()), *amounts)
+
+
+def retrain(
+    found: Sequence[Winner], space: Space, seeds: Sequence[int], cache: Path, workers: int
+) -> Verification:
+    """Train every winner with each of `seeds` and judge it again."""
     from cim_sim.accuracy.trained import measure_many
 
     queries = [
         one.scenario.query(parse_design(one.design, "winner"), space, seed)
         for one in found
-        for seed in range(1, seeds + 1)
+        for seed in seeds
     ]
     answers = measure_many(queries, cache, workers)
     verified = [
-        _verified(one, answers[place * seeds : (place + 1) * seeds])
+        _verified(one, answers[place * len(seeds) : (place + 1) * len(seeds)])
         for place, one in enumerate(found)
     ]
     return Verification(

@@ -24,6 +24,7 @@ def run(
     accuracy_seed: int | None = None,
     batch: int | None = None,
     screen: int | None = None,
+    verify_top: int = 0,
     config: Path | None = None,
     resume: bool = False,
     cache: Path = Path("runs/accuracy.sqlite"),
@@ -47,6 +48,7 @@ def run(
         accuracy_seed: of the accuracy experiment; the arms of a comparison share it.
         batch: designs proposed before the first of them is evaluated.
         screen: take the first of so many proposals that is feasible for free and new.
+        verify_top: re-train so many of the best designs, three other seeds each (verified.json).
         config: YAML file with any of these, and `settings` of the optimiser; options win.
         resume: go on with the run in --out, or begin it if it was never begun.
         cache: where trained accuracies are kept.
@@ -54,9 +56,12 @@ def run(
     """
     from search.evaluators import build
     from search.execute import execute
+    from search.journal import write_whole
     from search.progress import shown
     from search.proposal import SearchStopped
+    from search.report.sweep_page import top_page
     from search.summary import summarise
+    from search.verify import retrain_top
 
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,
@@ -76,7 +81,13 @@ def run(
     except OSError as error:
         print(f"{error.filename or out}: {error.strerror or error}", file=sys.stderr)
         return cli.EXIT_FAILED
-    cli.emit(run=str(out), optimizer=wanted.optimizer, **summarise(trials).model_dump())
+    summary = summarise(trials).model_dump()
+    if verify_top:
+        result = retrain_top(trials, wanted, verify_top, cache, workers)
+        write_whole(out / "verified.json", result.model_dump_json(indent=2) + "\n")
+        print(top_page(result))
+        summary["verified_rewards"] = [round(one.reward, 6) for one in result.winners]
+    cli.emit(run=str(out), optimizer=wanted.optimizer, **summary)
     return 0
 
 

@@ -151,14 +151,15 @@ def verify(
     from search.journal import write_whole
     from search.report.sweep_page import verified_page
     from search.sweep import SweepConfig
-    from search.verify import retrain, winners
+    from search.verify import other_seeds, retrain, winners
 
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
     trials = pd.read_parquet(sweep / "trials.parquet")
     found = winners(trials, config.problems()[:scenarios])
-    result = retrain(found, config.space, seeds, cache, workers)
+    others = other_seeds(config.accuracy_seed, seeds)
+    result = retrain(found, config.space, others, cache, workers)
     write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")
     print(verified_page(result))
     cli.emit(

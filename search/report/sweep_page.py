@@ -42,6 +42,21 @@ def verified_page(result: Verification) -> str:
     return "\n".join([*lines, "", order, ""])
 
 
+def top_page(result: Verification) -> str:
+    """Return the table of one run's best designs after re-training, as the run ranked them."""
+    lines = [
+        "| rank | design | accuracy | re-trained "
+        "| reward | re-trained | keeps the least accuracy |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in result.winners:
+        accuracies = " ".join(f"{value:.3f}" for value in one.accuracies)
+        holds = "" if one.holds is None else f"{one.holds:.0%}"
+        before = f"{one.predicted_accuracy:.3f} | {accuracies} | {one.predicted_reward:.3f}"
+        lines.append(f"| {one.arm} | {one.design} | {before} | {one.reward:.3f} | {holds} |")
+    return "\n".join([*lines, ""])
+
+
 def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
     first = "none" if arm.first_feasible is None else f"{arm.first_feasible:g}"
     regrets = [_regret(arm.regret.get(episode)) for episode in shown]

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -55,6 +56,27 @@ def test_resume_alone_uses_the_runs_own_configuration(search, tmp_path, untimed)
     assert lines[1].startswith("5/9")
     assert untimed(read_run(parts).trials) == untimed(read_run(whole).trials)
     assert len(read_run(parts).manifest.sessions) == 2
+
+
+def test_the_best_designs_can_be_trained_again(search, tmp_path):
+    """Really trained, with other seeds; typed again on a finished run it only does that."""
+    scenario = yaml.safe_load(Path(SCENARIO).read_text())
+    scenario |= {"recipe": {"epochs": 1, "draws": 2}, "limits": {}}
+    quick = tmp_path / "quick.yaml"
+    quick.write_text(yaml.safe_dump(scenario))
+    out, cache = tmp_path / "run", ["--cache", tmp_path / "accuracy.sqlite"]
+    problem = ["--scenario", quick, "--space", SPACE, "--optimizer", "random"]
+    said = search("run", *problem, "--episodes", 4, "--out", out, *cache)
+    code, lines, err = search("run", "--resume", "--out", out, "--verify-top", 2, *cache)
+    assert (code, err) == (0, "")
+    best = json.loads(said[1][-1])["best_design"]
+    assert lines[-4].startswith(f"| 1 | {best} | ")
+    verified = json.loads((out / "verified.json").read_text())["winners"]
+    rewards = json.loads(lines[-1])["verified_rewards"]
+    assert rewards == [pytest.approx(one["reward"], abs=1e-6) for one in verified]
+    assert [len(one["accuracies"]) for one in verified] == [3, 3]
+    assert verified[0]["predicted_reward"] >= verified[1]["predicted_reward"]
+    assert len(set(verified[0]["accuracies"])) > 1
 
 
 def test_a_finished_run_is_left_alone(search, tmp_path):

@@ -56,7 +56,7 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space, monkey
         Winner(limited, "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6),
         Winner(limited, "b", DESIGNS[1], 0.3, 0.5, 2e7, 1e6),
     ]
-    result = retrain(found, space, 2, tmp_path / "cache", 1)
+    result = retrain(found, space, (1, 2), tmp_path / "cache", 1)
     assert [(query.layers[0].channels, query.seed) for query in asked] == [
         (4, 1), (4, 2), (8, 1), (8, 2),
     ]  # fmt: skip
