@@ -18,6 +18,8 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from cim_sim import cluster
+from cim_sim.cluster import Executor
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.scenario import Scenario
 from search import evaluators
@@ -139,13 +141,22 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
     write_whole(file, dump(config))
 
 
-def run_all(tasks: Sequence[Job], workers: int, cache: Path) -> Iterator[tuple[Job, Failed | None]]:
-    """Do the runs in a pool of processes; yields each as it ends, in no order.
+def run_all(
+    tasks: Sequence[Job], workers: int, cache: Path, executor: Executor = "processes"
+) -> Iterator[tuple[Job, Failed | None]]:
+    """Do the runs in a pool of processes or on a cluster; yields each as it ends, in no order.
+
+    Machines of a cluster must share the file system of the sweep's directory and of the cache.
 
     Raises:
         KeyboardInterrupt: the workers have been stopped; what they recorded stays.
         BrokenProcessPool: a worker was killed; likewise.
     """
+    if executor == "ray":
+        orders = [(task.config, task.out.resolve(), cache.resolve()) for task in tasks]
+        for index, reason in cluster.each(_run, orders, workers):
+            yield tasks[index], Failed(tasks[index].out, reason) if reason else None
+        return
     with _pool(workers) as pool:
         waiting: dict[Future[str | None], Job] = {
             pool.submit(_run, task.config, task.out, cache): task for task in tasks

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cim_sim.accuracy.bench_jobs import Job
 from cim_sim.accuracy.query import Accuracy, Query
 from cim_sim.accuracy.trained import measure_groups
+from cim_sim.cluster import Executor
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,6 +23,7 @@ def run(
     folder: Path,
     workers: int,
     report: Callable[[int, int], None] = lambda done, total: None,
+    executor: Executor = "processes",
 ) -> int:
     """Train every job whose line is not yet in `folder` and return how many were trained.
 
@@ -36,7 +38,9 @@ def run(
     done = len(jobs) - len(todo)
     report(done, len(jobs))
     with path.open("a", encoding="utf-8") as file:
-        for index, answers in measure_groups([job.queries for job in todo], None, workers):
+        for index, answers in measure_groups(
+            [job.queries for job in todo], None, workers, executor
+        ):
             file.write(json.dumps(_line(todo[index], answers)) + "\n")
             file.flush()
             os.fsync(file.fileno())

@@ -10,6 +10,7 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cim_sim import cluster
 from cim_sim.accuracy import cache as store
 from cim_sim.accuracy.query import Accuracy, Query
 
@@ -61,9 +62,15 @@ def measure_many(
 
 
 def measure_groups(
-    groups: Sequence[Sequence[Query]], cache: Path | None, workers: int
+    groups: Sequence[Sequence[Query]],
+    cache: Path | None,
+    workers: int,
+    executor: cluster.Executor = "processes",
 ) -> Iterator[tuple[int, list[Accuracy]]]:
     """Yield (index of the group, its answers) as the groups finish."""
+    if executor == "ray":
+        yield from cluster.each(measure_group, [(group, cache) for group in groups], workers)
+        return
     if workers <= 1 or len(groups) <= 1:
         yield from ((index, measure_group(group, cache)) for index, group in enumerate(groups))
         return

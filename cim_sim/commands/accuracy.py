@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
+from cim_sim.cluster import Executor
 from cim_sim.config import UsageError, load
 
 BENCH = Path("datasets/accuracy-bench/trainings.parquet")
@@ -62,28 +63,31 @@ def accuracy(
 
 
 def bench_accuracy(
+    *,
     n: int | None = None,
     workers: int = 2,
     out: Path = Path("runs/accuracy-bench"),
     seed: int = 0,
     publish: Path | None = None,
+    executor: Executor = "processes",
 ) -> int:
     """Train the networks of the benchmark table; the same command again goes on where it stopped.
 
     Args:
         n: how many of the list's trainings to have in the end; all when not given.
-        workers: processes, one thread each.
+        workers: processes, one thread each; with Ray, those of the local cluster.
         out: folder of the table's lines.
         seed: of the list of networks.
         publish: Parquet table that all finished trainings of the folder are joined to; what it
             holds already is not trained again, and the card beside it is brought up to date.
+        executor: where they train; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
     """
     from cim_sim.accuracy import bench, bench_card
     from cim_sim.accuracy.bench_jobs import jobs
 
     held = bench.published(publish) if publish else set()
     wanted = [job for job in jobs(seed)[:n] if job.key not in held]
-    trained = bench.run(wanted, out, workers, _progress)
+    trained = bench.run(wanted, out, workers, _progress, executor)
     if publish:
         print(f"{publish} holds {bench.publish(out / bench.LINES, publish)} trainings")
         bench_card.update(publish)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from cim_sim import cli
+from cim_sim.cluster import Executor
 from cim_sim.config import UsageError, dump, load
 from search.family import Split
 
@@ -22,6 +23,7 @@ def sweep(
     out: Path,
     resume: bool = False,
     workers: int = 2,
+    executor: Executor = "processes",
     cache: Path = Path("runs/accuracy.sqlite"),
 ) -> int:
     """Run scenarios x optimisers x seeds and print the regret of each optimiser.
@@ -33,6 +35,7 @@ def sweep(
         out: the sweep's directory; must be new or empty unless --resume is given.
         resume: go on with the sweep in --out.
         workers: processes; each does one search at a time.
+        executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
         cache: where trained accuracies are kept.
     """
     from concurrent.futures.process import BrokenProcessPool
@@ -43,7 +46,7 @@ def sweep(
     tasks = jobs(wanted, out)
     try:
         begin(wanted, out, resume)
-        failed = _run(tasks, workers, cache)
+        failed = _run(tasks, workers, cache, executor)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {_go_on(config, out)}") from None
     except BrokenProcessPool:
@@ -209,12 +212,12 @@ def tune_baselines(
     return 0
 
 
-def _run(tasks: "list[Job]", workers: int, cache: Path) -> "list[Failed]":
+def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "list[Failed]":
     from search.sweep import run_all
 
     failures = []
     with _counted(len(tasks)) as step:
-        for task, failure in run_all(tasks, workers, cache):
+        for task, failure in run_all(tasks, workers, cache, executor):
             name = "/".join(task.out.parts[-3:])
             step(f"{name}: {failure.reason.splitlines()[0]}" if failure else name)
             failures += [failure] if failure else []
