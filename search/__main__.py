@@ -4,6 +4,7 @@ import sys
 
 from cim_sim import cli
 from search.commands.compare import compare
+from search.commands.export import export
 from search.commands.run import run
 from search.commands.serve import serve
 from search.commands.sweep import family, optimum, sweep, tune_baselines, verify
@@ -23,6 +24,7 @@ def main() -> int:
             "family": family,
             "tune-baselines": tune_baselines,
             "verify": verify,
+            "export": export,
         },
     )
 

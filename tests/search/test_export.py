@@ -1,0 +1,52 @@
+"""Runs as Optuna studies, read back with Optuna."""
+
+import json
+import sys
+
+import optuna
+import pytest
+
+from search.__main__ import main
+from search.runs import read_run
+
+
+@pytest.fixture
+def export(monkeypatch, capsys):
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["search", "export", *map(str, words)])
+        code = main()
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return type_in
+
+
+def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
+    run_of(tmp_path / "runs" / "a", episodes=30)
+    run_of(tmp_path / "runs" / "b", episodes=5, seed=1)
+    database = tmp_path / "study.db"
+    code, out, err = export(tmp_path / "runs", "--to", "optuna", "--out", database)
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"out": str(database), "studies": 2, "trials": 35}
+    storage = f"sqlite:///{database}"
+    record = read_run(tmp_path / "runs" / "a")
+    name = next(one for one in optuna.get_all_study_names(storage) if one.endswith("/runs/a"))
+    study = optuna.load_study(study_name=name, storage=storage)
+    assert study.best_value == max(trial.score for trial in record.trials if trial.feasible)
+    for theirs, ours in zip(study.trials, record.trials, strict=True):
+        assert theirs.value == ours.score
+        assert theirs.params["layer1.channels"] == ours.design.layers[0].channels
+        assert theirs.params["layer6.kernel"] == ours.design.layers[5].kernel
+        violated = any(amount > 0 for amount in theirs.constraints.values())
+        assert violated == (not ours.feasible)
+        assert theirs.user_attrs["step"] == ours.step
+
+
+def test_what_cannot_be_exported_is_said(run_of, export, tmp_path):
+    code, _, err = export(tmp_path, "--to", "optuna", "--out", tmp_path / "study.db")
+    assert (code, err) == (2, f"no run in {tmp_path}\n")
+    run_of(tmp_path / "run", episodes=2)
+    (tmp_path / "study.db").write_text("mine")
+    code, _, err = export(tmp_path / "run", "--to", "optuna", "--out", tmp_path / "study.db")
+    assert (code, err) == (2, f"{tmp_path / 'study.db'}: is there already; name a new file\n")
+    assert (tmp_path / "study.db").read_text() == "mine"
