@@ -3,7 +3,7 @@
 import sys
 
 from cim_sim import cli
-from cim_sim.commands import accuracy, cost, evaluate
+from cim_sim.commands import accuracy, cost, evaluate, peers
 
 
 def main() -> int:
@@ -18,6 +18,7 @@ def main() -> int:
         "accuracy": accuracy.accuracy,
         "bench-accuracy": accuracy.bench_accuracy,
         "surrogate": accuracy.surrogate,
+        "compare-noise": peers.compare_noise,
     }
     return cli.run("python -m cim_sim", "Evaluate a CNN on a compute-in-memory accelerator.", verbs)
 

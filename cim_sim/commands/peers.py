@@ -1,0 +1,117 @@
+"""The verb `compare-noise`: our weight noise beside that of IBM's aihwkit-lightning."""
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from cim_sim import cli
+from cim_sim.config import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+OUTPUTS, INPUTS = 32, 96
+LARGEST_GAP = 0.01
+"""Relative difference of the standard deviations beyond which the two do not agree."""
+LEAST_P = 1e-3
+"""Of the Kolmogorov-Smirnov test between the two samples of noise."""
+
+
+def compare_noise(*, sigma: float = 0.1, draws: int = 200, seed: int = 0) -> int:
+    """Write one layer many times with both libraries and compare the noise on its weights.
+
+    Needs `pip install aihwkit-lightning`. Standard deviations are relative to sigma times the
+    largest weight, of the layer or of each output channel; 1 is what both libraries mean.
+
+    Args:
+        sigma: variation relative to max|w|.
+        draws: programmed copies.
+        seed: of weights and noise.
+    """
+    import torch
+
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.randn((OUTPUTS, INPUTS), generator=generator) * 0.1
+    agree, figures = True, {}
+    print("scale     std, ours   std, theirs   KS p     noise has no gradient")
+    for scale in ("layer", "channel"):
+        ours = _ours(weight, sigma, draws, scale, generator)
+        theirs, gradient = _theirs(weight, sigma, draws, scale, seed)
+        found = _compared(ours, theirs)
+        std, their_std, p = found["std"], found["their_std"], found["ks_p"]
+        print(f"{scale:9s} {std:9.4f}   {their_std:11.4f}   {p:.3f}    {gradient}")
+        agree &= abs(std - their_std) <= LARGEST_GAP and p >= LEAST_P and gradient
+        figures[scale] = found
+    cli.emit(agree=agree, sigma=sigma, draws=draws, **figures)
+    return 0 if agree else cli.EXIT_FAILED
+
+
+def _compared(ours: "Tensor", theirs: "Tensor") -> dict[str, float]:
+    from scipy.stats import ks_2samp
+
+    left, right = ours.flatten().double().numpy(), theirs.flatten().double().numpy()
+    return {
+        "std": float(left.std()),
+        "their_std": float(right.std()),
+        "mean": float(left.mean()),
+        "their_mean": float(right.mean()),
+        "ks_p": float(ks_2samp(left, right).pvalue),
+    }
+
+
+def _ours(
+    weight: "Tensor",
+    sigma: float,
+    draws: int,
+    scale: Literal["layer", "channel"],
+    generator: Any,
+) -> "Tensor":
+    """Noise [draws, outputs, inputs] in units of sigma max|w|."""
+    import torch
+
+    from cim_sim.accuracy.noise import largest, written
+    from cim_sim.accuracy.query import Recipe
+
+    recipe = Recipe(scale=scale)
+    copies = torch.stack([written(weight, sigma, recipe, generator) for _ in range(draws)])
+    return (copies - weight) / (sigma * largest(weight, recipe))
+
+
+def _theirs(
+    weight: "Tensor", sigma: float, draws: int, scale: Literal["layer", "channel"], seed: int
+) -> "tuple[Tensor, bool]":
+    """Noise in the same units, read through an identity input; and whether it has no gradient."""
+    import torch
+
+    from cim_sim.accuracy.noise import largest
+    from cim_sim.accuracy.query import Recipe
+
+    layer = _analogue_layer(weight, sigma, scale)
+    torch.manual_seed(seed + 1)  # the two samples must not share a stream
+    identity = torch.eye(INPUTS)
+    outputs = [layer(identity).T for _ in range(draws)]
+    outputs[0].sum().backward()
+    constant = bool(torch.equal(layer.weight.grad, torch.ones_like(weight)))
+    copies = torch.stack([one.detach() for one in outputs])
+    return (copies - weight) / (sigma * largest(weight, Recipe(scale=scale))), constant
+
+
+def _analogue_layer(weight: "Tensor", sigma: float, scale: Literal["layer", "channel"]) -> Any:
+    import torch
+
+    try:
+        from aihwkit_lightning.nn import AnalogLinear
+        from aihwkit_lightning.simulator.configs import (
+            TorchInferenceRPUConfig,
+            WeightNoiseInjectionType,
+        )
+    except ImportError as error:
+        raise UsageError(f"compare-noise: {error}; pip install aihwkit-lightning") from None
+    kinds = {
+        "layer": WeightNoiseInjectionType.ADD_NORMAL,
+        "channel": WeightNoiseInjectionType.ADD_NORMAL_PER_CHANNEL,
+    }
+    config = TorchInferenceRPUConfig()
+    config.modifier.noise_type, config.modifier.std_dev = kinds[scale], sigma
+    layer = AnalogLinear(INPUTS, OUTPUTS, bias=False, rpu_config=config).train()
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+    return layer
