@@ -92,11 +92,13 @@ def _similar_files(path: Path) -> str:
 
 
 def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
-    key = ".".join(str(part) for part in detail["loc"]) or "the whole"
+    # A part in brackets is the tag of a union's member; no file has such a key.
+    place = tuple(part for part in detail["loc"] if not str(part).startswith("("))
+    key = ".".join(str(part) for part in place) or "the whole"
     if detail["type"] == "extra_forbidden":
-        known = _field_names(kind, detail["loc"][:-1])
-        close = get_close_matches(str(detail["loc"][-1]), known, n=1)
-        parent = ".".join(str(part) for part in detail["loc"][:-1])
+        known = _field_names(kind, place[:-1])
+        close = get_close_matches(str(place[-1]), known, n=1)
+        parent = ".".join(str(part) for part in place[:-1])
         near = f"{parent}.{close[0]}" if parent and close else (close[0] if close else "")
         hint = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}"
         return f"{key} is not known; {hint}"

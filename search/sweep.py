@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from cim_sim import cluster
 from cim_sim.cluster import Executor
@@ -70,7 +70,11 @@ class SweepConfig(Config):
     """Which searches; all of them share evaluator, batch and space."""
 
     space: SpaceOrFile
-    scenarios: FamilyPart | tuple[ScenarioOrFile, ...]
+    scenarios: Annotated[
+        Annotated[FamilyPart, Tag("(family)")]
+        | Annotated[tuple[ScenarioOrFile, ...], Tag("(list)")],
+        Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
+    ]
     arms: dict[str, Arm] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
