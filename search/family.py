@@ -48,9 +48,10 @@ LEAST_FLOORPLANS = 0.05
 
 TYPICAL_ACCURACY: dict[str, tuple[tuple[float, float], ...]] = {
     "shapes": ((0.02, 0.66), (0.05, 0.64), (0.07, 0.61), (0.1, 0.56), (0.15, 0.44), (0.2, 0.35)),
-    "digits": ((0.02, 0.97), (0.05, 0.95), (0.1, 0.8), (0.15, 0.6), (0.2, 0.4)),
+    "digits": ((0.02, 0.98), (0.05, 0.98), (0.1, 0.91), (0.15, 0.74), (0.2, 0.61)),
 }
-"""(sigma, median accuracy of random embedded networks trained and tested at that sigma)."""
+"""(sigma, median accuracy of random embedded networks trained and tested at that sigma; digits: 14
+of them, seed 0)."""
 CHANCE = 0.1
 ACCURACY_SHARES = (0.75, 0.9, 1.05)
 """A least accuracy lies so far from chance to the typical one."""
