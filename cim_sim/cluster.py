@@ -45,7 +45,8 @@ def _connected(workers: int) -> Iterator[Any]:
 
         _require_listener(address)
         local = {} if address else {"num_cpus": workers, "include_dashboard": False}
-        ray.init(address=address, log_to_driver=False, logging_level="error", **local)
+        quiet = {"log_to_driver": False, "logging_level": "error"}
+        ray.init(address=address or "local", **quiet, **local)
     except ImportError:
         raise UsageError("--executor ray: Ray is not installed; pip install '.[ray]'") from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """Runs as Optuna studies, for optuna-dashboard and Optuna's own analysis."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def _trial(trial: Trial, run: RunRecord) -> Any:
     space, failed = run.config.space, trial.evaluation is None
     parameters = space.parameters if trial.design else ()
     indices = space.encode(trial.design) if trial.design else ()
-    return create_trial(
+    exported = create_trial(
         state=TrialState.FAIL if failed else TrialState.COMPLETE,
         value=None if failed else trial.score,
         params={p.name: p.choices[i] for p, i in zip(parameters, indices, strict=True)},
@@ -53,6 +54,11 @@ def _trial(trial: Trial, run: RunRecord) -> Any:
         if trial.evaluation
         else None,
     )
+    # Optuna keeps the local time of the machine, without a zone.
+    began = datetime.fromisoformat(trial.started_at).astimezone().replace(tzinfo=None)
+    exported.datetime_start = began
+    exported.datetime_complete = began + timedelta(seconds=trial.seconds)
+    return exported
 
 
 def _details(trial: Trial) -> dict[str, Any]:

@@ -117,7 +117,8 @@ def _scenario(split: Split, index: int, space: Space, bench_sigmas: bool) -> Sce
     dataset = "digits" if split == "digits" else "shapes"
     rng = _generator(part, index)
     hardware = _hardware(rng, part, space)
-    sigma = float(rng.choice(BENCH_SIGMAS if bench_sigmas else sigmas(part)))
+    known = [s for s in sigmas(part) if s in BENCH_SIGMAS or not bench_sigmas]
+    sigma = float(rng.choice([s for s in known if _stays_in(part, s, space)]))
     metric: Literal["energy", "latency"] = "energy" if index % 2 == 0 else "latency"
     return Scenario.model_validate(
         {
@@ -151,6 +152,15 @@ def _hardware(rng: np.random.Generator, part: Part, space: Space) -> FixedHardwa
         hardware = FixedHardware.model_validate(fixed)
         if scales(space, hardware).floorplans >= LEAST_FLOORPLANS:
             return hardware
+
+
+def _stays_in(part: Part, sigma: float, space: Space) -> bool:
+    """Whether no number of cell bits, where they are free, takes sigma into another part's band."""
+    if "cell_bits" not in space.freed:
+        return True
+    found = {round(1000 * sigma * effective_sigma(1, b) / effective_sigma(1, 4)) for b in (1, 2)}
+    others = [bands for name, bands in SIGMA_BANDS.items() if name != part]
+    return not any(k in band for k in found for bands in others for band in bands)
 
 
 def _variation(sigma: float, space: Space) -> dict[str, float]:

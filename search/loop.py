@@ -54,6 +54,8 @@ class Search:
         """First evaluated trial of each design, else the last that failed; by design id."""
         self.passed_over = 0
         """Since the last trial."""
+        self.since = time.perf_counter()
+        """When the last trial was measured: what came after it belongs to the next one."""
 
     def to_the_end(self, report: Report) -> None:
         """Spend the budget of the run.
@@ -67,7 +69,7 @@ class Search:
             self._round(report)
 
     def _round(self, report: Report) -> None:
-        started_at, start = now(), time.perf_counter()
+        started_at = now()
         slots = self._slots(self._proposals())
         kept = [slot for slot in slots if not slot.passed_over]
         kept = [slot for slot in kept if slot.step < self.run.config.episodes]
@@ -76,7 +78,9 @@ class Search:
         for slot in kept:
             if slot.step < len(self.recorded):
                 self._add(_replayed(slot, self.recorded[slot.step]))
-        seconds = round((time.perf_counter() - start) / max(len(fresh), 1), 6)
+        seconds = round((time.perf_counter() - self.since) / max(len(fresh), 1), 6)
+        if kept:
+            self.since = time.perf_counter()
         for slot in fresh:
             self._record(self._trial(slot, results, started_at, seconds), report)
         if fresh:

@@ -27,7 +27,7 @@ from search.landscape import (
     predicted,
     prices,
 )
-from search.manifest import RunConfig
+from search.manifest import Digests, RunConfig
 
 FOLDER = Path("runs/optima")
 """Where optima are kept, by the digests of all they depend on."""
@@ -71,6 +71,8 @@ class Optimum(Config):
     agreeing: int = 0
     """Searches, all independent, that ended at this reward."""
     evaluations: int = 0
+    digests: Digests | None = None
+    """Of the problem and the judge under which it is the best."""
 
 
 def find(scenario: Scenario, space: Space, accuracy: PopulationAccuracy, seed: int = 0) -> Optimum:
@@ -109,6 +111,7 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
     if file.exists():
         return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
     found = find(scenario, space, predicted(scenario, space, surrogate.load()))
+    found = found.model_copy(update={"digests": digests(config)})
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, found.model_dump_json() + "\n")
     return found

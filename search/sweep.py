@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -112,7 +113,7 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
 
     Raises:
         UsageError: an optimiser or one of its settings is not known, or a scenario and the space
-            do not fit.
+            do not fit, or two runs would be the same.
     """
     found = []
     for seed in range(config.seeds):
@@ -124,6 +125,9 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
                     folder = f"{name}-screen{screen}" if screen else name
                     place = out / "runs" / scenario.name / folder / f"seed{seed}"
                     found.append(Job(name, run, place))
+    twice = [str(place) for place, count in Counter(job.out for job in found).items() if count > 1]
+    if twice:
+        raise UsageError(f"two runs of the sweep would share a directory: {twice[0]}")
     return found
 
 

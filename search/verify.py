@@ -14,6 +14,7 @@ import numpy as np
 
 from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config
+from cim_sim.evaluate import INFEASIBLE_REWARD
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space, parse_design
 from search.manifest import RunConfig
@@ -50,13 +51,13 @@ class Verified(Config):
     """One for each training seed."""
     predicted_reward: float
     reward: float
-    """At the mean of the accuracies."""
+    """At the mean of the accuracies; the paper's -1 where that misses the least accuracy."""
     holds: float | None
     """Share of the trainings that keep the least accuracy; None without one."""
 
 
 class ArmVerified(Config):
-    """An arm over all scenarios."""
+    """An arm over the scenarios in which every arm has a winner."""
 
     arm: str
     predicted_reward: float
@@ -71,6 +72,8 @@ class Verification(Config):
 
     winners: tuple[Verified, ...]
     arms: tuple[ArmVerified, ...]
+    scenarios: tuple[int, int]
+    """In which every arm has a winner, and all of them."""
     kendall_tau: float | None
     """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
 
@@ -129,15 +132,19 @@ def retrain(
         _verified(one, answers[place * len(seeds) : (place + 1) * len(seeds)])
         for place, one in enumerate(found)
     ]
+    shared = _shared(verified)
     return Verification(
-        winners=tuple(verified), arms=tuple(_arms(verified)), kendall_tau=_tau(verified)
+        winners=tuple(verified),
+        arms=tuple(_arms([one for one in verified if one.scenario in shared])),
+        scenarios=(len(shared), len({one.scenario for one in verified})),
+        kendall_tau=_tau(verified),
     )
 
 
 def _verified(one: Winner, answers: Sequence[Accuracy]) -> Verified:
     accuracies = [answer.mean for answer in answers]
-    least = one.scenario.limits.accuracy
-    objective = one.scenario.objective
+    least, mean = one.scenario.limits.accuracy, float(np.mean(accuracies))
+    reward = one.scenario.objective.reward(mean, one.energy_pj, one.latency_ns)
     return Verified(
         scenario=one.scenario.name,
         arm=one.arm,
@@ -145,9 +152,17 @@ def _verified(one: Winner, answers: Sequence[Accuracy]) -> Verified:
         predicted_accuracy=one.accuracy,
         accuracies=tuple(accuracies),
         predicted_reward=one.reward,
-        reward=objective.reward(float(np.mean(accuracies)), one.energy_pj, one.latency_ns),
+        reward=INFEASIBLE_REWARD if least is not None and mean < least else reward,
         holds=None if least is None else float(np.mean([one >= least for one in accuracies])),
     )
+
+
+def _shared(verified: Sequence[Verified]) -> set[str]:
+    """Scenarios in which every arm has a winner: others would favour who found nothing there."""
+    arms = {one.arm for one in verified}
+    names = {one.scenario for one in verified}
+    found = {(one.scenario, one.arm) for one in verified}
+    return {name for name in names if all((name, arm) in found for arm in arms)}
 
 
 def _arms(verified: Sequence[Verified]) -> list[ArmVerified]:

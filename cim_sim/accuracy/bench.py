@@ -1,9 +1,11 @@
 """The benchmark table: trains a list of jobs, one durable line each, and reads lines as a table."""
 
+import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,7 @@ from cim_sim.accuracy.bench_jobs import Job
 from cim_sim.accuracy.query import Accuracy, Query
 from cim_sim.accuracy.trained import measure_groups
 from cim_sim.cluster import Executor
+from cim_sim.config import UsageError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,9 +32,23 @@ def run(
 
     A line is written and synced once its training and all its tests are done; what `kill -9`
     interrupts is trained again, what is written never is.
+
+    Raises:
+        UsageError: another process is at work in the folder.
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / LINES
+    with _only_runner(folder):
+        return _run(jobs, path, workers, report, executor)
+
+
+def _run(
+    jobs: Sequence[Job],
+    path: Path,
+    workers: int,
+    report: Callable[[int, int], None],
+    executor: Executor,
+) -> int:
     _drop_torn_line(path)
     finished = {line["key"] for line in read(path)}
     todo = [job for job in jobs if job.key not in finished]
@@ -85,7 +102,8 @@ def publish(path: Path, parquet: Path) -> int:
     import pandas as pd
 
     held = published(parquet)
-    lines = [line for line in read(path) if line["key"] not in held]
+    by_key = {line["key"]: line for line in read(path)}
+    lines = [line for key, line in by_key.items() if key not in held]
     if not lines:
         return len(held)
     fresh = table(lines)
@@ -132,6 +150,16 @@ def _rows(line: dict[str, Any]) -> Iterable[dict[str, Any]]:
         shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
     shared |= {name: line[name] for name in ("dataset", "epochs", "training_sigma", "seed")}
     return ({**shared, **test} for test in line["tests"])
+
+
+@contextmanager
+def _only_runner(folder: Path) -> Iterator[None]:
+    with (folder / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"{folder}: another process is training there") from None
+        yield
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -225,8 +225,14 @@ def require_covered(query: Query) -> None:
 
 
 @lru_cache(maxsize=2)
-def load(path: Path = FITTED, table: Path = TABLE) -> Surrogate:
+def load(path: Path = FITTED, table: Path = TABLE, *, examined: bool = False) -> Surrogate:
     """Return the committed surrogate.
+
+    Args:
+        path: the fit.
+        table: the rows.
+        examined: condition on the last active round too, which otherwise never teaches. The next
+            round searches with this one, so that its examination is of the model it exploits.
 
     Raises:
         UsageError: the table or the fit is missing, or they do not belong together.
@@ -243,7 +249,7 @@ def load(path: Path = FITTED, table: Path = TABLE) -> Surrogate:
     fitted = parse(json.loads(text), Fitted, str(path))
     if table_digest(content) != fitted.table_digest:
         raise UsageError(f"{path} was fitted to another {table}; run `surrogate --fit`")
-    rows = read_table(table)
+    rows = read_table(table, examined=examined)
     return Surrogate(condition(inputs_of(rows), targets_of(rows), fitted.scales), fitted)
 
 
@@ -252,12 +258,12 @@ def table_digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def read_table(path: Path) -> "pd.DataFrame":
-    """Rows that the surrogate may learn from: all but the last round of found designs."""
+def read_table(path: Path, *, examined: bool = False) -> "pd.DataFrame":
+    """Rows that the surrogate may learn from: without `examined`, not the last active round's."""
     import pandas as pd
 
     rows = pd.read_parquet(path)
-    return rows[~examination(rows)].reset_index(drop=True)
+    return rows if examined else rows[~examination(rows)].reset_index(drop=True)
 
 
 def examination(rows: "pd.DataFrame") -> NDArray[np.bool_]:

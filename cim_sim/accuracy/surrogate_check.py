@@ -49,6 +49,8 @@ def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
     spread = np.zeros(len(rows))
     for number in range(surrogate_fit.FOLDS):
         held = fold == number
+        if not held.any():
+            continue
         form = surrogate_fit.calibrated(truth[~held], means[~held], stds[~held])
         spread[held] = predictive_std(means[held], stds[held], form)
     return rows.assign(predicted=means, predicted_std=spread, family=surrogate_fit.families(rows))
@@ -67,7 +69,7 @@ def repeated(rows: "pd.DataFrame") -> "pd.DataFrame":
     names = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
     wide = chosen.pivot_table(index=["family", *names], columns="seed", values="mean")
     predicted = chosen.groupby(["family", *names])["predicted"].first()
-    return wide.dropna().assign(predicted=predicted).reset_index()
+    return wide.assign(predicted=predicted).dropna().reset_index()
 
 
 def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
@@ -84,8 +86,11 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
         pairs = combinations(seeds, 2)
         return float(np.mean([kendalltau(part[a], part[b])[0] for a, b in pairs]))
 
-    single = standard(rows)
-    if len(seeds) < 2:
+    def level(part: "pd.DataFrame") -> float:
+        return float(kendalltau(part["predicted"], part["mean"])[0])
+
+    levels = standard(rows).groupby("training_sigma")
+    if len(seeds) < 2 or designs.empty:
         return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
     return {
         "kendall_tau": predicted(designs),
@@ -93,7 +98,7 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
         "seed_tau": reseeded(designs),
         "seed_tau_interval": bootstrap(designs, reseeded),
         "tau_designs": len(designs),
-        "kendall_tau_all_matched": float(kendalltau(single["predicted"], single["mean"])[0]),
+        "kendall_tau_by_level": float(np.mean([level(part) for _, part in levels])),
     }
 
 
@@ -166,13 +171,13 @@ def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
     return pd.DataFrame(records, columns=list(columns))
 
 
-def fresh(count: int, workers: int, seed: int = 1) -> dict[str, Any]:
+def fresh(count: int, workers: int, table: Path = surrogate.TABLE, seed: int = 1) -> dict[str, Any]:
     """Train `count` new random designs at matched noise, and judge the committed fit on them."""
     from scipy.stats import kendalltau
 
     from cim_sim.accuracy.trained import measure_many
 
-    model, queries = surrogate.load(), bench_jobs.fresh(count, seed)
+    model, queries = surrogate.load(table=table), bench_jobs.fresh(count, seed)
     truth = np.array([answer.mean for answer in measure_many(queries, None, workers)])
     mean, std = model.predict(queries)
     figures = {

@@ -114,6 +114,8 @@ def cross_fit(rows: "pd.DataFrame", fold_scales: Sequence[Scales]) -> tuple[Floa
     means, stds = np.zeros(len(rows)), np.zeros(len(rows))
     for number, scales in enumerate(fold_scales):
         held = fold == number
+        if not held.any():
+            continue
         process = condition(inputs[~held], targets[~held], scales)
         predicted, stds[held] = process.predict(inputs[held])
         means[held] = np.clip(predicted[:, 0], 0, 1)

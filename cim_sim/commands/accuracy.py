@@ -132,10 +132,12 @@ def surrogate(
     if fit:
         print(f"wrote {surrogate_fit.refit(table)}")
     if round:
-        wanted = active.round_jobs(load_surrogate(table=table), round, designs)
+        model = load_surrogate(table=table, examined=True)
+        held = bench.published(table)
+        wanted = [one for one in active.round_jobs(model, round, designs) if one.key not in held]
         figures["trained_now"] = bench.run(wanted, out, workers, _progress)
     if fresh:
-        figures |= surrogate_check.fresh(fresh, workers)
+        figures |= surrogate_check.fresh(fresh, workers, table)
     if check:
         figures |= surrogate_check.report(table)
     cli.emit(**figures)

@@ -9,6 +9,7 @@ import tyro
 from cim_sim import cli
 from cim_sim.config import UsageError
 from search.equality import Factor
+from search.manifest import Digests
 
 EXIT_REFUSED = 3
 
@@ -43,7 +44,7 @@ def compare(
     records = [read_run(path) for path in runs]
     if not records:
         raise UsageError("compare: name the run directories, as in runs/a runs/b --out runs/c")
-    best, median = _known(optimum, records[0].manifest.digests.scenario)
+    best, median = _known(optimum, records[0].manifest.digests)
     try:
         require_comparable(records, factor)
         arms = arms_of(records)
@@ -66,11 +67,11 @@ def compare(
     return 0
 
 
-def _known(optimum: str | None, scenario: str) -> tuple[float | None, float | None]:
+def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float | None]:
     """Return the best known reward and the median of random designs, as far as they are given.
 
     Raises:
-        UsageError: neither a number nor an optimum file of this scenario.
+        UsageError: neither a number nor an optimum file of this problem and judge.
     """
     import json
 
@@ -87,6 +88,9 @@ def _known(optimum: str | None, scenario: str) -> tuple[float | None, float | No
         raise UsageError(f"--optimum {optimum}: neither a number nor a file: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise UsageError(f"--optimum {optimum}: expected JSON with `reward`") from None
-    if data.get("scenario", scenario) != scenario:
-        raise UsageError(f"--optimum {optimum}: is of scenario {data['scenario']}, not {scenario}")
+    own = digests.model_dump()
+    theirs = {"scenario": data.get("scenario"), **(data.get("digests") or {})}
+    other = [name for name, value in own.items() if theirs.get(name) not in (None, value)]
+    if other:
+        raise UsageError(f"--optimum {optimum}: is of another {' and '.join(other)} than the runs")
     return found

@@ -161,6 +161,8 @@ def verify(
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
     trials = pd.read_parquet(sweep / "trials.parquet")
     found = winners(trials, config.problems()[:scenarios])
+    if not found:
+        raise UsageError(f"{sweep}: no run without screening found anything feasible there")
     others = other_seeds(config.accuracy_seed, seeds)
     result = retrain(found, config.space, others, cache, workers)
     write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")
@@ -259,15 +261,15 @@ def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
     scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"
-    text = page(arms, source, len(config.problems()), config.seeds)
+    text = page(arms, source, (len(scales), len(config.problems())), config.seeds)
     write_whole(out / "sweep.md", text)
     records = [arm.model_dump(mode="json") for arm in arms]
     write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")
     print(text)
     last = {
-        f"{arm.arm}{'+screen' if arm.screen else ''}": list(arm.regret.values())[-1].mean
+        f"{arm.arm}{'+screen' if arm.screen else ''}@{episode}": arm.regret[episode].mean
         for arm in arms
-        if arm.regret
+        for episode in [*arm.regret][-1:]
     }
     cli.emit(out=str(out), runs=len(tasks), trials=len(trials), final_regret=last)
 

@@ -23,6 +23,8 @@ Count = Annotated[int, Field(ge=1)]
 
 UNDERFLOW = -25.0
 """Below so many standard deviations an expected improvement vanishes in floating point."""
+POOLS = 20
+"""Draws of a pool before greybox gives up finding a design that is feasible for free."""
 
 
 class Settings(Config):
@@ -80,13 +82,22 @@ class Greybox:
         self, rng: np.random.Generator, believed: Sequence[tuple[Indices, float]]
     ) -> tuple[Indices, float]:
         """Return a design and its expected accuracy."""
-        pool = draw(self.problem.space, self.settings.pool, rng)
+        pool = self._pool(rng)
         if len(self._rows) < self.settings.n_startup_trials:
-            free = self._untried(pool) & prices(*self._where, pool).allowed
-            return pool[np.argmax(free)], 0.0  # the first in random order
+            return pool[0], 0.0  # the first in random order
         rows = [*self._rows, *(row for row, _ in believed)]
         self._model.fit(rows, [*self._accuracies, *(mean for _, mean in believed)])
         return self._climb(np.vstack([pool, *self._near_the_best()]))
+
+    def _pool(self, rng: np.random.Generator) -> Indices:
+        """Draw designs that are new and feasible for free; where there are hardly any, any."""
+        for _ in range(POOLS):
+            pool = draw(self.problem.space, self.settings.pool, rng)
+            free = self._untried(pool) & prices(*self._where, pool).allowed
+            if free.any():
+                found: Indices = pool[free]
+                return found
+        return pool
 
     def _climb(self, candidates: Indices) -> tuple[Indices, float]:
         """Search locally from the most promising candidates, a few rounds."""

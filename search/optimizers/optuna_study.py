@@ -41,7 +41,7 @@ class OptunaSearch:
         self.memory = memory
         self._asked: list[Any] = []
         """Optuna's own trials behind the last `suggest`."""
-        self._worst = 0.0
+        self._worst: float | None = None
         """Lowest reward of a feasible design so far."""
 
     def suggest(self, count: int) -> list[Proposal]:
@@ -91,8 +91,8 @@ class OptunaSearch:
         """
         reward = trial.evaluation.reward if trial.evaluation else None
         if reward is None:
-            return self._worst
-        self._worst = min(self._worst, reward)
+            return 0.0 if self._worst is None else self._worst
+        self._worst = reward if self._worst is None else min(self._worst, reward)
         return reward
 
 

@@ -6,13 +6,15 @@ from search.sweep_table import CHECKPOINTS, ArmSummary, Regret
 from search.verify import Verification
 
 
-def page(arms: Sequence[ArmSummary], scale_source: str, scenarios: int, seeds: int) -> str:
+def page(
+    arms: Sequence[ArmSummary], scale_source: str, scenarios: tuple[int, int], seeds: int
+) -> str:
     """Return the Markdown text.
 
     Args:
         arms: of `sweep_table.summarise`.
         scale_source: where the optimum of each scenario comes from.
-        scenarios: how many there were.
+        scenarios: how many have a scale of regret, and how many there were.
         seeds: how many runs each arm had in each of them.
     """
     shown = [one for one in CHECKPOINTS if any(one in arm.regret for arm in arms)]
@@ -38,7 +40,12 @@ def verified_page(result: Verification) -> str:
         numbers = f"{arm.predicted_reward:.3f} | {arm.reward:.3f} | {arm.accuracy_bias:+.3f}"
         lines.append(f"| {arm.arm} | {numbers} | {holds} |")
     tau = "undefined" if result.kendall_tau is None else f"{result.kendall_tau:.2f}"
-    order = f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
+    order = (
+        f"Means over the {result.scenarios[0]} of {result.scenarios[1]} scenarios in which every "
+        "optimiser found something feasible; each winner is the best of all its episodes and "
+        "seeds. A winner that misses the least accuracy after re-training counts as -1. "
+        f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
+    )
     return "\n".join([*lines, "", order, ""])
 
 
@@ -73,10 +80,12 @@ def _regret(value: Regret | None) -> str:
     return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
 
 
-def _legend(scale_source: str, scenarios: int, seeds: int) -> str:
+def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
+    scaled, every = scenarios
+    without = f" (of {every}; in the others no random design was feasible)" * (scaled < every)
     return (
         f"@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median "
-        f"feasible random), 1 until something is feasible; mean over {scenarios} scenarios x "
+        f"feasible random), 1 until something is feasible; mean over {scaled} scenarios{without} x "
         f"{seeds} seeds with 95 % bootstrap intervals (scenarios resampled, then seeds). Optimum: "
         f"{scale_source}. Infeasible and duplicates: shares of the episodes. First feasible: "
         "median episode. Never: share of the runs that found nothing feasible. Screen N: the "

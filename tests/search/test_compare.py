@@ -241,9 +241,11 @@ def complaint(tmp_path, monkeypatch, capsys):
 def test_bad_usage_is_one_clear_message(make, complaint, tmp_path):
     run, bad, other = make("a").path, tmp_path / "bad.json", tmp_path / "other.json"
     bad.write_text("[]")
-    other.write_text('{"reward": 1, "scenario": "x"}')
+    other.write_text('{"reward": 1, "scenario": "x", "digests": {"evaluator": "y"}}')
     assert "name the run directories" in complaint()
     assert "nowhere: holds no run" in complaint("nowhere")
     assert "--optimum high: neither a number nor a file" in complaint(run, "--optimum", "high")
     assert "expected JSON with `reward`" in complaint(run, "--optimum", bad)
-    assert "is of scenario x, not " in complaint(run, "--optimum", other)
+    assert "is of another scenario and evaluator than the runs" in complaint(
+        run, "--optimum", other
+    )

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import datetime
 
 import optuna
 import pytest
@@ -40,6 +41,8 @@ def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
         violated = any(amount > 0 for amount in theirs.constraints.values())
         assert violated == (not ours.feasible)
         assert theirs.user_attrs["step"] == ours.step
+        assert theirs.datetime_start.astimezone() == datetime.fromisoformat(ours.started_at)
+        assert theirs.duration.total_seconds() == pytest.approx(ours.seconds, abs=1e-5)
 
 
 def test_what_cannot_be_exported_is_said(run_of, export, tmp_path):

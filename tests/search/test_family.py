@@ -5,8 +5,17 @@ from cim_sim.config import UsageError, load
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import Limits
 from cim_sim.space import HardwareChoices, Space
+from cim_sim.variation import effective_sigma
 from search import landscape
-from search.family import BENCH_SIGMAS, PAPER, Platform, platforms, scenarios, sigmas
+from search.family import (
+    BENCH_SIGMAS,
+    PAPER,
+    SIGMA_BANDS,
+    Platform,
+    platforms,
+    scenarios,
+    sigmas,
+)
 from search.scales import round_up, scales
 
 SPACES = {
@@ -133,3 +142,14 @@ def test_an_area_limit_leaves_about_the_share_it_is_for():
 )
 def test_rounding_up(value, digits, rounded):
     assert round_up(value, digits) == rounded
+
+
+def test_free_cell_bits_take_no_scenario_into_another_parts_band():
+    space = SPACES["codesign"]
+    assert "cell_bits" in space.freed
+    for part in ("train", "validation", "test"):
+        others = [band for name, bands in SIGMA_BANDS.items() if name != part for band in bands]
+        for scenario in scenarios(part, 40, space):
+            cell = scenario.variation.cell_sigma
+            found = {round(1000 * effective_sigma(cell, bits)) for bits in (1, 2, 4)}
+            assert not any(k in band for k in found for band in others)

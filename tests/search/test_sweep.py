@@ -123,6 +123,7 @@ def test_scenarios_of_the_family_or_from_files():
         ({"scenarios": {"split": "exam", "count": 2}}, r"^test: scenarios\.split: .*'digits'.*$"),
         ({"scenarios": {"spilt": "test", "count": 2}}, r"did you mean scenarios\.split"),
         ({"scenarios": ["configs/scenarios/nope.yaml"]}, "nope.yaml"),
+        ({"screens": [4, 4]}, r"would share a directory: .*random-screen4/seed0"),
         ({"space": "configs/spaces/codesign.yaml"}, "fixed by the one and freed by the other"),
     ],
 )
@@ -262,7 +263,8 @@ def test_regret_is_one_until_something_is_feasible_and_counts_what_never_was():
     assert (a.infeasible, a.first_feasible, a.never_feasible) == (0.2, 2.0, 0.0)
     assert (b.infeasible, b.first_feasible, b.never_feasible) == (1.0, None, 1.0)
     assert a.ms_per_episode == pytest.approx(2)
-    text = page([a, b], "given", 1, 2)
+    text = page([a, b], "given", (1, 3), 2)
+    assert "mean over 1 scenarios (of 3; in the others no random design was feasible) x" in text
     assert (
         "| a | - | 1.000 [1.000, 1.000] | 0.400 [0.000, 0.800] | 20% | 0% | 2 | 0% | 2.0 |" in text
     )

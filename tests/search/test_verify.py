@@ -66,11 +66,34 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space, monkey
     assert b.holds == 1.0
     price = (2e7 / scenario.objective.normaliser_pj) ** 0.5
     assert a.reward == pytest.approx(0.255 - price)
+    assert result.scenarios == (1, 1)
     assert result.kendall_tau == pytest.approx(-1.0)
     assert result.arms[0].accuracy_bias == pytest.approx(0.6 - 0.255)
     text = verified_page(result)
     assert "| a | 0.400 |" in text
     assert "within a scenario: -1.00." in text
+
+
+def test_what_misses_the_least_accuracy_counts_as_infeasible(config):
+    scenario = config().scenario
+    limits = scenario.limits.model_copy(update={"accuracy": 0.4})
+    one = Winner(
+        scenario.model_copy(update={"limits": limits}), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6
+    )
+    answers = [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in (0.41, 0.37)]
+    found = verify._verified(one, answers)
+    assert (found.reward, found.holds) == (-1.0, 0.5)
+
+
+def test_arms_are_averaged_where_all_of_them_found_something():
+    def verified(scenario, arm, reward):
+        return verify.Verified(
+            scenario=scenario, arm=arm, design="[]", predicted_accuracy=0.5, accuracies=(0.4,),
+            predicted_reward=reward, reward=reward, holds=None,
+        )  # fmt: skip
+
+    every = [verified("easy", "a", 0.5), verified("easy", "b", 0.4), verified("hard", "b", 0.1)]
+    assert verify._shared(every) == {"easy"}
 
 
 def test_a_single_winner_has_no_order(config, space, tmp_path):

@@ -7,10 +7,12 @@ import sys
 import time
 from collections import Counter
 
+import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Query, bench
 from cim_sim.accuracy.bench_jobs import KERNELS, LEVELS, WIDTHS, Job, jobs
+from cim_sim.config import UsageError
 
 SMALL = ((2, 1),) * 6
 SETTINGS = {"dataset": "digits", "hidden": 16, "recipe": {"epochs": 1, "draws": 2}}
@@ -155,3 +157,17 @@ def test_a_table_grows_by_what_it_lacks(tmp_path):
     before = parquet.read_bytes()
     assert bench.publish(tmp_path / "empty" / bench.LINES, parquet) == 2
     assert parquet.read_bytes() == before
+
+
+def test_two_runners_never_share_a_folder(tmp_path):
+    with bench._only_runner(tmp_path), pytest.raises(UsageError, match="another process"):
+        bench.run(small_jobs(1), tmp_path, 1)
+    assert bench.run(small_jobs(1), tmp_path, 1) == 1
+
+
+def test_a_line_that_came_twice_is_published_once(tmp_path):
+    bench.run(small_jobs(2), tmp_path, 1)
+    lines = tmp_path / bench.LINES
+    lines.write_text(lines.read_text() * 2)
+    assert bench.publish(lines, tmp_path / "table.parquet") == 2
+    assert len(pd.read_parquet(tmp_path / "table.parquet")) == 4

@@ -43,10 +43,43 @@ def test_findings_say_what_the_rows_say():
     text = bench_card.findings(known_table())
     assert (
         "- 3x3 to 7x7: the larger kernel has a gain (+5.0 [+5.0, +5.0]) without noise and a loss "
-        "(-3.0 [-3.0, -3.0]) in the noise-injected pipeline; variation takes part of its worth "
-        "away (-8.0 [-8.0, -8.0])."
+        "(-3.0 [-3.0, -3.0]) in the noise-injected pipeline; variation turns the gain into a loss "
+        "(-8.0 [-8.0, -8.0])."
     ) in text
     assert "The difference between the pipelines is -8.0 [-8.0, -8.0] after 10 epochs" in text
+
+
+@pytest.mark.parametrize(
+    ("clean", "noisy", "words"),
+    [
+        (0.05, 0.02, "takes part of its worth away"),
+        (-0.02, -0.05, "shifts the balance towards the smaller kernel"),
+        (-0.06, -0.02, "shifts the balance towards the larger kernel"),
+        (0.03, 0.03, "no difference between the pipelines can be told"),
+    ],
+)
+def test_what_variation_does_is_said_without_exaggeration(clean, noisy, words):
+    assert words in bench_card.findings(known_table(clean, noisy))
+
+
+def test_the_interval_counts_families_not_pairs():
+    """Student's t over ten family sums, by hand."""
+    gaps = [0.01 * n for n in range(10)]
+    table = pd.DataFrame({"family": list(range(10)) * 2, "clean": gaps * 2})
+    found = bench_card.effect(table, "clean")
+    error = pd.Series(gaps).std() / 10**0.5
+    assert found.mean == pytest.approx(0.045)
+    assert found.high - found.mean == pytest.approx(2.2622 * error, rel=1e-4)
+    assert found.pairs == 20
+
+
+def test_a_card_without_markers_gets_them_at_its_end(tmp_path):
+    known_table().to_parquet(tmp_path / "trainings.parquet")
+    (tmp_path / "README.md").write_text("mine")
+    bench_card.update(tmp_path / "trainings.parquet")
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("mine\n<!-- findings -->\nThe table holds 120")
+    assert text.count("mine") == 1
 
 
 def test_an_interval_that_holds_zero_is_said_to():

@@ -183,6 +183,22 @@ def test_only_the_last_round_of_found_designs_examines():
     assert not surrogate.examination(rows[:1]).any()
 
 
+def test_the_next_round_is_searched_with_all_rows(tmp_path):
+    pd.DataFrame({"origin": ["random", "found 1", "found 2"]}).to_parquet(tmp_path / "table")
+    assert surrogate.read_table(tmp_path / "table")["origin"].tolist() == ["random", "found 1"]
+    assert len(surrogate.read_table(tmp_path / "table", examined=True)) == 3
+
+
+def test_designs_without_every_seed_are_not_ranked():
+    one, other = ([((8, k),) * 6 for k in kernels] for kernels in ((1, 3, 5), (7,)))
+    rows = pd.concat([rows_of(one, seeds=(0,)), rows_of(other, seeds=(1,))], ignore_index=True)
+    assert surrogate_check.ranking(rows) == {
+        "kendall_tau": None,
+        "seed_tau": None,
+        "tau_designs": 0,
+    }
+
+
 def test_errors_report_bias_free_rows_as_exact():
     rows = rows_of([((8, k),) * 6 for k in (1, 3)], seeds=(0,))
     figures = surrogate_check.errors(rows)

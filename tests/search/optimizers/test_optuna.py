@@ -112,7 +112,7 @@ def test_a_crash_is_told_as_failed_and_an_infeasible_value_is_the_worst_seen(sea
     optimizer.update([crash, refused])
     *_, failed, told = optimizer.study.trials
     assert failed.state.name == "FAIL"
-    assert told.value == min([0.0, *feasible])
+    assert told.value == min(feasible, default=0.0)
 
 
 def test_what_is_forgotten_are_the_oldest_chips_that_failed(config, judge):
