@@ -1,8 +1,8 @@
 """A regression of the benchmark table: accuracy in microseconds, and how far it may be off.
 
-A Gaussian process over features of network, variation, training noise and ADC. Its length scales
-and its calibration lie in `surrogate.json` with the digest of the table they were fitted to; the
-rest is linear algebra on the committed table and is redone at loading, in about a second. Nothing
+A process (`process.py`) over features of network, variation, training noise and ADC. Its length
+scales and its calibration lie in `surrogate.json` with the digest of the table they were fitted
+to; the rest follows from the committed table and is redone at loading, in about a second. Nothing
 is unpickled.
 """
 
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim.accuracy.features import CONVOLUTIONS, Floats, Inputs, Ints, features, of_queries
+from cim_sim.accuracy.features import CONVOLUTIONS, Floats, Inputs, Ints, of_queries
+from cim_sim.accuracy.process import Process, Scales, condition
 from cim_sim.accuracy.query import Accuracy, Query, Recipe
 from cim_sim.config import Config, UsageError, parse
 
@@ -27,20 +28,7 @@ TABLE = Path(__file__).parents[2] / "datasets" / "accuracy-bench" / "trainings.p
 FITTED = Path(__file__).with_name("surrogate.json")
 
 TARGETS = ("mean", "std", "quantile_10")
-INDUCING = 700
-"""Rows of the table that span the process; more change the third digit and cost time squared."""
-JITTER = 1e-6
-CHUNK = 8192
 WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
-
-
-class Scales(Config):
-    """Hyperparameters of the process, in units of standardised features and targets."""
-
-    length_scales: tuple[float, ...]
-    signal: float
-    noise: float
-    """Variance of one row around the process: seed to seed, and what the features cannot see."""
 
 
 class Fitted(Config):
@@ -52,69 +40,6 @@ class Fitted(Config):
     """Found without the rows of one fold each: with these the check predicts that fold."""
     spread: tuple[float, ...]
     """Calibration, see `predictive_std`."""
-
-
-@dataclass(frozen=True)
-class Process:
-    """A sparse Gaussian process (deterministic training conditional, Quinonero-Candela 2005)."""
-
-    centre: Floats
-    scale: Floats
-    points: Floats
-    """[inducing, features], divided by the length scales."""
-    weights: Floats
-    """[inducing, targets]."""
-    variance: Floats
-    """[inducing, inducing]: what the data take from the prior variance."""
-    signal: float
-    target_centre: Floats
-    target_scale: Floats
-
-    def predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
-        """Targets [N, targets], and the process's own std of the first target [N]."""
-        parts = [self._chunk(inputs[s], with_std) for s in _chunks(len(inputs))]
-        means, stds = zip(*parts, strict=True)
-        return np.concatenate(means), np.concatenate(stds)
-
-    def _chunk(self, inputs: Inputs, with_std: bool) -> tuple[Floats, Floats]:
-        kernel = _kernel((features(inputs) - self.centre) / self.scale, self.points, self.signal)
-        mean = kernel @ self.weights * self.target_scale + self.target_centre
-        if not with_std:
-            return mean, np.zeros(len(mean))
-        explained = np.einsum("nm,nm->n", kernel @ self.variance, kernel)
-        std = np.sqrt(np.maximum(self.signal - explained, 1e-6)) * self.target_scale[0]
-        return mean, std
-
-
-def condition(inputs: Inputs, targets: Floats, scales: Scales, seed: int = 0) -> Process:
-    """Condition the process on rows of a table; `targets` [N, targets]."""
-    rows = features(inputs)
-    centre, spread = rows.mean(0), rows.std(0)
-    scale = np.where(spread == 0, 1, spread) * np.array(scales.length_scales)
-    scaled = (rows - centre) / scale
-    chosen = np.random.default_rng(seed).permutation(len(scaled))[:INDUCING]
-    points = scaled[np.sort(chosen)]
-    target_centre, target_scale = targets.mean(0), targets.std(0)
-    prior = _kernel(points, points, scales.signal) + JITTER * np.eye(len(points))
-    cross = _kernel(scaled, points, scales.signal)
-    posterior = np.linalg.inv(prior + cross.T @ cross / scales.noise)
-    return Process(
-        centre=centre,
-        scale=scale,
-        points=points,
-        weights=posterior @ (cross.T @ ((targets - target_centre) / target_scale)) / scales.noise,
-        variance=np.linalg.inv(prior) - posterior,
-        signal=scales.signal,
-        target_centre=target_centre,
-        target_scale=target_scale,
-    )
-
-
-def _kernel(left: Floats, right: Floats, signal: float) -> Floats:
-    """Squared exponential kernel [left, right] of scaled features."""
-    square = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
-    kernel: Floats = signal * np.exp(-0.5 * np.maximum(square, 0))
-    return kernel
 
 
 def predictive_std(mean: Floats, std: Floats, spread: Sequence[float] | Floats) -> Floats:
@@ -173,8 +98,13 @@ class Surrogate:
         Raises:
             UsageError: as `predict`.
         """
-        means, stds = self.predict(queries)
-        others = self.process.predict(of_queries(queries), with_std=False)[0] if queries else means
+        for query in queries:
+            require_covered(query)
+        if not queries:
+            return []
+        targets, own = self.process.predict(of_queries(queries))
+        means = np.clip(targets[:, 0], 0, 1)
+        stds = predictive_std(means, own, self.fitted.spread)
         return [
             Accuracy(
                 mean=float(mean),
@@ -184,7 +114,7 @@ class Surrogate:
                 clean=None,
                 predictive_std=float(std),
             )
-            for query, mean, std, row in zip(queries, means, stds, others, strict=True)
+            for query, mean, std, row in zip(queries, means, stds, targets, strict=True)
         ]
 
     def _predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
@@ -290,7 +220,3 @@ def inputs_of(rows: "pd.DataFrame") -> Inputs:
 def targets_of(rows: "pd.DataFrame") -> Floats:
     """The answers of table rows, [N, targets]."""
     return rows[list(TARGETS)].to_numpy(float)
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]

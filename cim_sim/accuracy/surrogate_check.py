@@ -9,7 +9,8 @@ import numpy as np
 
 from cim_sim.accuracy import bench_jobs, surrogate, surrogate_fit
 from cim_sim.accuracy.features import Floats, Ints
-from cim_sim.accuracy.surrogate import Fitted, condition, inputs_of, predictive_std, targets_of
+from cim_sim.accuracy.process import condition
+from cim_sim.accuracy.surrogate import Fitted, inputs_of, predictive_std, targets_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -139,13 +140,15 @@ def swaps(rows: "pd.DataFrame") -> dict[str, Any]:
 def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
     """Pairs of `repeated` designs that differ in one kernel: gap is larger minus smaller kernel.
 
-    The standard error pools the seed-to-seed variance over all designs: three seeds tell too
-    little about the variance of one.
+    The standard error pools the seed-to-seed variance over designs of similar accuracy, in thirds:
+    three seeds tell too little about the variance of one, and in the middle of the range seeds
+    differ twice as much as at its ends.
     """
     import pandas as pd
 
     seeds = [name for name in designs.columns if isinstance(name, int)]
-    variance = float(designs[seeds].var(axis=1).mean())
+    third = (3 * designs[seeds].mean(axis=1).rank(method="first", pct=True)).apply(np.ceil)
+    pooled = designs[seeds].var(axis=1).groupby(third).transform("mean").to_numpy()
     kernels = designs[[f"kernel_{n}" for n in range(1, 7)]].to_numpy()
     means, predicted = designs[seeds].mean(axis=1).to_numpy(), designs["predicted"].to_numpy()
     records = []
@@ -163,7 +166,7 @@ def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
                     "small": int(kernels[small][layer]),
                     "large": int(kernels[large][layer]),
                     "gap": means[large] - means[small],
-                    "gap_se": (2 * variance / len(seeds)) ** 0.5,
+                    "gap_se": ((pooled[small] + pooled[large]) / len(seeds)) ** 0.5,
                     "predicted_gap": predicted[large] - predicted[small],
                 }
             )

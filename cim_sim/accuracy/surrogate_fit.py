@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from cim_sim.accuracy import surrogate
 from cim_sim.accuracy.features import Floats, Ints, features
-from cim_sim.accuracy.surrogate import Fitted, Scales, condition, inputs_of, targets_of
+from cim_sim.accuracy.process import Scales, condition
+from cim_sim.accuracy.surrogate import Fitted, inputs_of, targets_of
 
 if TYPE_CHECKING:
     import pandas as pd

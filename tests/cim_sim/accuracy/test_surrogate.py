@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cim_sim.accuracy import Adc, Query, surrogate, surrogate_check, surrogate_fit
+from cim_sim.accuracy import Adc, Query, process, surrogate, surrogate_check, surrogate_fit
 from cim_sim.accuracy.bench_jobs import fresh
 from cim_sim.accuracy.features import Inputs, features, of_queries
 from cim_sim.config import UsageError
@@ -93,14 +93,14 @@ def test_the_process_learns_a_smooth_function_and_doubts_itself_where_it_saw_not
     inputs = random_inputs(400)
     truth = np.tanh(np.log2(inputs.channels).mean(1) - 3) - 2 * inputs.sigma
     count = features(inputs).shape[1]
-    scales = surrogate.Scales(length_scales=(8.0,) * count, signal=1.0, noise=1e-3)
-    process = surrogate.condition(inputs[:300], np.stack([truth] * 3, 1)[:300], scales)
-    mean, std = process.predict(inputs[300:])
+    scales = process.Scales(length_scales=(8.0,) * count, signal=1.0, noise=1e-3)
+    fitted = process.condition(inputs[:300], np.stack([truth] * 3, 1)[:300], scales)
+    mean, std = fitted.predict(inputs[300:])
     assert np.corrcoef(mean[:, 0], truth[300:])[0, 1] > 0.97
     strange = Inputs(*(np.array(getattr(inputs, f))[:1] for f in inputs.__dataclass_fields__))
     strange.kernels[:] = 7
     strange.channels[:] = 2
-    assert process.predict(strange)[1][0] > 2 * np.median(std)
+    assert fitted.predict(strange)[1][0] > 2 * np.median(std)
 
 
 def test_the_gradient_of_the_likelihood_is_right():
