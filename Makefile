@@ -98,6 +98,7 @@ validate: $(READY)  ## the cost model against DNN+NeuroSim's own numbers
 
 bench: $(READY)  ## speed of the cost model and of the search loop
 	$(PY) -m cim_sim bench
+	$(PY) -m search bench
 
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))

@@ -3,6 +3,7 @@
 import sys
 
 from cim_sim import cli
+from search.commands.bench import bench
 from search.commands.compare import compare
 from search.commands.export import export
 from search.commands.run import run
@@ -25,6 +26,7 @@ def main() -> int:
             "tune-baselines": tune_baselines,
             "verify": verify,
             "export": export,
+            "bench": bench,
         },
     )
 
