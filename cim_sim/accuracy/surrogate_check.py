@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 SEEDS_LEVEL = 0.1
 """Matched noise at which the table repeats trainings with other seeds."""
+FEWEST = 10
+"""Rows at one level of noise below which no rank correlation is taken there."""
 RESAMPLES = 1000
 Interval = tuple[float, float]
 
@@ -90,7 +92,9 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
     def level(part: "pd.DataFrame") -> float:
         return float(kendalltau(part["predicted"], part["mean"])[0])
 
-    levels = standard(rows).groupby("training_sigma")
+    single = standard(rows)
+    single = single[single["training_sigma"].isin(bench_jobs.LEVELS)]
+    levels = [one for one in single.groupby("training_sigma") if len(one[1]) >= FEWEST]
     if len(seeds) < 2 or designs.empty:
         return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
     return {
