@@ -145,6 +145,7 @@ def findings(rows: "pd.DataFrame") -> str:
     if not groups(table):
         return f"Only {len(table)} pairs are trained yet: too few to speak about."
     lines = [
+        *_in_short(groups(table)),
         *_table("Larger against smaller kernel, everything else equal (10 epochs)", groups(table)),
         *_sentences(groups(table)),
         *_table("The same pairs, trained longer (3x3 or larger made larger)", by_epochs(table)),
@@ -152,6 +153,21 @@ def findings(rows: "pd.DataFrame") -> str:
         "![Effect of a larger kernel](kernels.png)",
     ]
     return "\n".join(lines)
+
+
+def _in_short(parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:
+    lines = []
+    for column, words in (("clean", "Without variation"), ("noisy", "With variation")):
+        verdicts = [(name, effect(part, column).verdict()) for name, part in parts]
+        where = {
+            verdict: "; ".join(name for name, one in verdicts if one == verdict) or "nowhere"
+            for verdict in ("helps", "hurts")
+        }
+        lines.append(
+            f"- **{words}**, a larger kernel clearly helps: {where['helps']}. "
+            f"Clearly hurts: {where['hurts']}."
+        )
+    return [*lines, ""]
 
 
 def _table(title: str, parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:

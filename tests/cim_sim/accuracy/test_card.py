@@ -46,6 +46,8 @@ def test_findings_say_what_the_rows_say():
         "(-3.0 [-3.0, -3.0]) in the noise-injected pipeline; variation turns the gain into a loss "
         "(-8.0 [-8.0, -8.0])."
     ) in text
+    assert "**Without variation**, a larger kernel clearly helps: all pairs; 3x3 to 7x7;" in text
+    assert "**With variation**, a larger kernel clearly helps: nowhere. Clearly hurts: all" in text
     assert "The difference between the pipelines is -8.0 [-8.0, -8.0] after 10 epochs" in text
 
 
