@@ -78,7 +78,7 @@ compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SC
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
 
 sweep: $(READY)  ## all classic optimisers on validation scenarios under the surrogate
-	$(PY) -m search sweep configs/search/rivals.yaml --out runs/rivals
+	$(PY) -m search sweep configs/search/rivals.yaml
 
 tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic and tpe
 	$(PY) -m search tune-baselines

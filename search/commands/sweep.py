@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def sweep(
     config: Annotated[Path, tyro.conf.Positional],
     *,
-    out: Path,
+    out: Path | None = None,
     resume: bool = False,
     workers: int = 2,
     executor: Executor = "processes",
@@ -32,7 +32,8 @@ def sweep(
 
     Args:
         config: YAML file of the sweep, as in configs/search/.
-        out: the sweep's directory; must be new or empty unless --resume is given.
+        out: the sweep's directory, by default runs/NAME for NAME.yaml; must be new or empty unless
+            --resume is given.
         resume: go on with the sweep in --out.
         workers: processes; each does one search at a time.
         executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
@@ -43,6 +44,7 @@ def sweep(
     from search.sweep import SweepConfig, begin, jobs
 
     wanted = load(config, SweepConfig)
+    out = out or Path("runs") / config.stem
     tasks = jobs(wanted, out)
     try:
         begin(wanted, out, resume)
