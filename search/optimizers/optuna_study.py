@@ -59,8 +59,11 @@ class OptunaSearch:
         """Begin a new study with what the sampler shall remember, if there is too much."""
         import optuna
 
-        trials = [trial for trial in self.study.trials if trial.state.name == "COMPLETE"]
-        if self.memory is None or len(trials) <= self.memory:
+        if self.memory is None:
+            return
+        complete = (optuna.trial.TrialState.COMPLETE,)
+        trials = self.study.get_trials(deepcopy=False, states=complete)
+        if len(trials) <= self.memory:
             return
         measured = [trial for trial in trials if trial.constraints["chip"] <= 0]
         failed = [trial for trial in trials if trial.constraints["chip"] > 0]
