@@ -3,6 +3,7 @@
 import io
 import json
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,8 @@ from cim_sim.config import UsageError, canonical_json
 if TYPE_CHECKING:
     from torch import Tensor
 
+PATIENCE_SECONDS = 60.0
+"""With other processes that hold the file."""
 NETWORKS_KEPT = 200
 """Newest networks kept (about .7 MB each); answers are kept for ever."""
 
@@ -30,18 +33,33 @@ CREATE TABLE IF NOT EXISTS networks
 def _open(path: Path) -> Iterator[sqlite3.Connection]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(path, timeout=60)
+        connection = sqlite3.connect(path, timeout=PATIENCE_SECONDS)
     except (OSError, sqlite3.Error) as error:
         raise UsageError(f"accuracy cache {path}: {error}") from None
     try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.executescript(SCHEMA)
+        _prepare(connection)
         with connection:
             yield connection
+    except sqlite3.OperationalError as error:  # locked, read-only, no space: the file is sound
+        raise UsageError(f"accuracy cache {path}: {error}") from None
     except sqlite3.DatabaseError as error:
         raise UsageError(f"accuracy cache {path}: {error}; move the file away") from None
     finally:
         connection.close()
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    """Make the tables. SQLite's own patience does not cover two processes that make one file."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.executescript(SCHEMA)
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
 
 
 def find(path: Path, query: Query) -> Accuracy | None:

@@ -1,6 +1,8 @@
 """Real trainings, small ones: learning, determinism, cache, processes."""
 
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -104,3 +106,20 @@ def test_the_cache_holds_the_whole_question(tmp_path):
     with sqlite3.connect(file) as connection:
         ((stored,),) = connection.execute("SELECT query FROM answers").fetchall()
     assert Query.model_validate_json(stored) == query()
+
+
+def test_a_new_cache_may_be_made_by_many_at_once(tmp_path):
+    with ThreadPoolExecutor(16) as pool:
+        for number in range(5):
+            file = tmp_path / f"{number}.sqlite"
+            found = pool.map(lambda _, file=file: cache.find(file, query()), range(16))
+            assert list(found) == [None] * 16
+
+
+def test_a_locked_cache_is_waited_for_and_then_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "PATIENCE_SECONDS", 0.2)
+    file = tmp_path / "accuracy.sqlite"
+    with closing(sqlite3.connect(file, isolation_level=None)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(UsageError, match=r"accuracy\.sqlite: database is locked$"):
+            cache.find(file, query())
