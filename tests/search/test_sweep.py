@@ -153,7 +153,8 @@ def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
     np.testing.assert_array_equal(rewards, [one.score if one.feasible else np.nan for one in first])
     said = json.loads(lines[-1])
     assert said["trials"] == len(table)
-    assert said["final_regret"].keys() == {"random", "random+screen", "short", "short+screen"}
+    arms = {"random", "random+screen", "short", "short+screen"}
+    assert said["final_regret"].keys() == {f"{arm}@20" for arm in arms}
     assert any(line.startswith("| random | 4 | ") for line in lines)
     summaries = json.loads((out / "sweep.json").read_text())
     assert [one["arm"] for one in summaries] == ["random", "short", "random", "short"]
