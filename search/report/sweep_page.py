@@ -20,25 +20,24 @@ def page(
     shown = [one for one in CHECKPOINTS if any(one in arm.regret for arm in arms)]
     head = ["optimiser", "screen", *(f"@{one}" for one in shown)]
     head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode"]
-    lines = [
-        "| " + " | ".join(head) + " |",
-        "|" + "---|" * len(head),
-        *("| " + " | ".join(_cells(arm, shown)) + " |" for arm in arms),
-    ]
+    lines = _table(head, [_cells(arm, shown) for arm in arms])
     return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
 
 
 def verified_page(result: Verification) -> str:
     """Return the table of arms after re-training."""
-    lines = [
-        "| optimiser | reward, predicted | reward, re-trained "
-        "| accuracy, predicted less re-trained | keeps the least accuracy |",
-        "|---|---|---|---|---|",
+    head = ["optimiser", "reward, predicted", "reward, re-trained"]
+    head += ["accuracy, predicted less re-trained", "keeps the least accuracy"]
+    rows = [
+        (
+            arm.arm,
+            f"{arm.predicted_reward:.3f}",
+            f"{arm.reward:.3f}",
+            f"{arm.accuracy_bias:+.3f}",
+            _share(arm.holds),
+        )
+        for arm in result.arms
     ]
-    for arm in result.arms:
-        holds = "" if arm.holds is None else f"{arm.holds:.0%}"
-        numbers = f"{arm.predicted_reward:.3f} | {arm.reward:.3f} | {arm.accuracy_bias:+.3f}"
-        lines.append(f"| {arm.arm} | {numbers} | {holds} |")
     tau = "undefined" if result.kendall_tau is None else f"{result.kendall_tau:.2f}"
     order = (
         f"Means over the {result.scenarios[0]} of {result.scenarios[1]} scenarios in which every "
@@ -46,22 +45,34 @@ def verified_page(result: Verification) -> str:
         "seeds. A winner that misses the least accuracy after re-training counts as -1. "
         f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
     )
-    return "\n".join([*lines, "", order, ""])
+    return "\n".join([*_table(head, rows), "", order, ""])
 
 
 def top_page(result: Verification) -> str:
     """Return the table of one run's best designs after re-training, as the run ranked them."""
-    lines = [
-        "| rank | design | accuracy | re-trained "
-        "| reward | re-trained | keeps the least accuracy |",
-        "|---|---|---|---|---|---|---|",
+    head = ["rank", "design", "accuracy", "re-trained", "reward", "re-trained"]
+    rows = [
+        (
+            one.arm,
+            one.design,
+            f"{one.predicted_accuracy:.3f}",
+            " ".join(f"{value:.3f}" for value in one.accuracies),
+            f"{one.predicted_reward:.3f}",
+            f"{one.reward:.3f}",
+            _share(one.holds),
+        )
+        for one in result.winners
     ]
-    for one in result.winners:
-        accuracies = " ".join(f"{value:.3f}" for value in one.accuracies)
-        holds = "" if one.holds is None else f"{one.holds:.0%}"
-        before = f"{one.predicted_accuracy:.3f} | {accuracies} | {one.predicted_reward:.3f}"
-        lines.append(f"| {one.arm} | {one.design} | {before} | {one.reward:.3f} | {holds} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*_table([*head, "keeps the least accuracy"], rows), ""])
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
+    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
 
 
 def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
@@ -82,7 +93,7 @@ def _regret(value: Regret | None) -> str:
 
 def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
     scaled, every = scenarios
-    without = f" (of {every}; in the others no random design was feasible)" * (scaled < every)
+    without = f" (of {every}; the others have no scale of regret)" * (scaled < every)
     return (
         f"@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median "
         f"feasible random), 1 until something is feasible; mean over {scaled} scenarios{without} x "

@@ -25,6 +25,8 @@ def export(monkeypatch, capsys):
 def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
     run_of(tmp_path / "runs" / "a", episodes=30)
     run_of(tmp_path / "runs" / "b", episodes=5, seed=1)
+    (tmp_path / "runs" / "adapter").mkdir()
+    (tmp_path / "runs" / "adapter" / "manifest.json").write_text("{}")
     database = tmp_path / "study.db"
     code, out, err = export(tmp_path / "runs", "--to", "optuna", "--out", database)
     assert (code, err) == (0, "")

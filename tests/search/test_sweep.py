@@ -219,6 +219,16 @@ def test_the_workers_end_with_a_killed_parent(file, tmp_path):
     assert not alive
 
 
+def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    code, _, err = finish(start(file, tmp_path / "sweep", "--executor", "ray"))
+    assert (code, err) == (0, "")
+    whole, found = (trials(out) for out in (unbroken[0], tmp_path / "sweep"))
+    assert {name: untimed_lines(lines) for name, lines in found.items()} == {
+        name: untimed_lines(lines) for name, lines in whole.items()
+    }
+
+
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):
     child = start(file, tmp_path / "sweep")
     child.stdout.readline()
@@ -265,7 +275,7 @@ def test_regret_is_one_until_something_is_feasible_and_counts_what_never_was():
     assert (b.infeasible, b.first_feasible, b.never_feasible) == (1.0, None, 1.0)
     assert a.ms_per_episode == pytest.approx(2)
     text = page([a, b], "given", (1, 3), 2)
-    assert "mean over 1 scenarios (of 3; in the others no random design was feasible) x" in text
+    assert "mean over 1 scenarios (of 3; the others have no scale of regret) x" in text
     assert (
         "| a | - | 1.000 [1.000, 1.000] | 0.400 [0.000, 0.800] | 20% | 0% | 2 | 0% | 2.0 |" in text
     )
