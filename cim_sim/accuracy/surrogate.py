@@ -68,7 +68,7 @@ class Surrogate:
         """
         for query in queries:
             require_covered(query)
-        return self._predict(of_queries(queries))
+        return self._predict(of_queries(queries))[1:]
 
     def predict_arrays(
         self,
@@ -90,7 +90,8 @@ class Surrogate:
         count = len(channels)
         settings = (sigma, training_sigma, epochs, adc_levels, adc_rows)
         columns = [np.broadcast_to(np.asarray(one, float), count) for one in settings]
-        return self._predict(Inputs(np.asarray(channels), np.asarray(kernels), *columns), with_std)
+        inputs = Inputs(np.asarray(channels), np.asarray(kernels), *columns)
+        return self._predict(inputs, with_std)[1:]
 
     def answer(self, queries: Sequence[Query]) -> list[Accuracy]:
         """Predictions in the form of measurements; `clean` is None.
@@ -100,11 +101,7 @@ class Surrogate:
         """
         for query in queries:
             require_covered(query)
-        if not queries:
-            return []
-        targets, own = self.process.predict(of_queries(queries))
-        means = np.clip(targets[:, 0], 0, 1)
-        stds = predictive_std(means, own, self.fitted.spread)
+        targets, means, stds = self._predict(of_queries(queries))
         return [
             Accuracy(
                 mean=float(mean),
@@ -117,12 +114,13 @@ class Surrogate:
             for query, mean, std, row in zip(queries, means, stds, targets, strict=True)
         ]
 
-    def _predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
+    def _predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats, Floats]:
+        """Targets [N, targets], accuracy [N] and its predictive standard deviation [N]."""
         if not len(inputs):
-            return np.zeros(0), np.zeros(0)
+            return np.zeros((0, len(TARGETS))), np.zeros(0), np.zeros(0)
         targets, std = self.process.predict(inputs, with_std)
         mean = np.clip(targets[:, 0], 0, 1)
-        return mean, predictive_std(mean, std, self.fitted.spread) if with_std else std
+        return targets, mean, predictive_std(mean, std, self.fitted.spread) if with_std else std
 
 
 def require_covered(query: Query) -> None:
