@@ -46,7 +46,8 @@ def _connected(workers: int) -> Iterator[Any]:
         _require_listener(address)
         local = {} if address else {"num_cpus": workers, "include_dashboard": False}
         quiet = {"log_to_driver": False, "logging_level": "error"}
-        ray.init(address=address or "local", **quiet, **local)
+        one_thread = {"env_vars": {"OMP_NUM_THREADS": "1"}}  # as in the pools of processes
+        ray.init(address=address or "local", runtime_env=one_thread, **quiet, **local)
     except ImportError:
         raise UsageError("--executor ray: Ray is not installed; pip install '.[ray]'") from None
     except OSError as error:

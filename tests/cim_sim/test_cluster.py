@@ -33,6 +33,19 @@ def test_no_result_is_lost_when_a_worker_dies(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "10", "5"]
 
 
+def threads(_):
+    import numpy  # noqa: F401, for its threads
+    from threadpoolctl import threadpool_info
+
+    return [library["num_threads"] for library in threadpool_info()]
+
+
+def test_a_worker_takes_one_core_whatever_the_driver_takes(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    ((_, found),) = cluster.each(threads, [(0,)], workers=1)
+    assert set(found) == {1}
+
+
 def test_accuracies_do_not_depend_on_where_they_are_measured():
     queries = [
         Query(

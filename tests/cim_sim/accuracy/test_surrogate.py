@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from cim_sim.accuracy import Adc, Query, process, surrogate, surrogate_check, surrogate_fit
 from cim_sim.accuracy.bench_jobs import fresh
@@ -87,6 +88,39 @@ def test_fit_and_table_must_belong_together(tmp_path):
         surrogate.load(table=table)
     with pytest.raises(UsageError, match=r"nowhere\.parquet: No such file.*bench-accuracy"):
         surrogate.load(table=tmp_path / "nowhere.parquet")
+
+
+def test_threads_do_not_move_a_digit():
+    inputs = random_inputs(900)
+    targets = np.random.default_rng(2).normal(size=(900, 3))
+    count = features(inputs).shape[1]
+    scales = process.Scales(length_scales=(8.0,) * count, signal=1.0, noise=1e-2)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            fitted = process.condition(inputs, targets, scales)
+            found.append(fitted.predict(inputs))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_the_process_is_the_textbook_one_where_every_row_spans_it():
+    inputs = random_inputs(60)
+    targets = np.random.default_rng(3).normal(size=(60, 3))
+    rows = features(inputs)
+    spread = rows.std(0)
+    scaled = (rows - rows.mean(0)) / np.where(spread == 0, 1, spread) / 5
+    square = np.square(scaled[:, None] - scaled[None]).sum(2)
+    kernel = 0.8 * np.exp(-0.5 * square)
+    inverse = np.linalg.inv(kernel + 0.1 * np.eye(60))
+    variance = 0.8 - np.einsum("nm,mk,nk->n", kernel, inverse, kernel)
+
+    scales = process.Scales(length_scales=(5.0,) * rows.shape[1], signal=0.8, noise=0.1)
+    mean, std = process.condition(inputs, targets, scales).predict(inputs)
+    standard = (targets - targets.mean(0)) / targets.std(0)
+    smooth = kernel @ inverse @ standard * targets.std(0) + targets.mean(0)
+    np.testing.assert_allclose(mean[:, 1:], smooth[:, 1:], atol=1e-4)
+    np.testing.assert_allclose(std, np.sqrt(variance) * targets[:, 0].std(), rtol=1e-4)
 
 
 def test_the_process_learns_a_smooth_function_and_doubts_itself_where_it_saw_nothing():
