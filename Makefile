@@ -78,10 +78,10 @@ compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SC
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
 
 sweep: $(READY)  ## all classic optimisers on validation scenarios under the surrogate
-	$(PY) -m search sweep configs/search/rivals.yaml
+	$(PY) -m search sweep configs/search/rivals.yaml --workers $(WORKERS) $(RESUME)
 
 tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic and tpe
-	$(PY) -m search tune-baselines
+	$(PY) -m search tune-baselines --workers $(WORKERS)
 
 test: $(READY)  ## the tests, a real vLLM server included
 	$(PY) -m pytest

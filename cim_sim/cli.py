@@ -4,7 +4,10 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from concurrent.futures.process import BrokenProcessPool
+from typing import Annotated, Any
+
+from tyro.constructors import PrimitiveConstructorSpec
 
 from cim_sim.config import UsageError
 
@@ -13,6 +16,29 @@ EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
 
 Verb = Callable[..., int | None]
+
+
+def _whole(least: int) -> PrimitiveConstructorSpec[int]:
+    """A whole number of at least `least`, refused as an option is read."""
+
+    def read(words: list[str]) -> int:
+        if int(words[0]) < least:
+            raise ValueError(f"{words[0]} is less than {least}")
+        return int(words[0])
+
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="INT",
+        instance_from_str=read,
+        is_instance=lambda value: isinstance(value, int),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+Count = Annotated[int, _whole(1)]
+"""Of an option: 1 or more."""
+Natural = Annotated[int, _whole(0)]
+"""Of an option: 0 or more."""
 
 
 def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
@@ -36,6 +62,13 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
     except BrokenPipeError:  # `... | head` closed our output: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except BrokenProcessPool:
+        print("a worker was killed; what was done stays, type the same again", file=sys.stderr)
+        return EXIT_FAILED
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        print(f"{place}{error.strerror or error}", file=sys.stderr)
+        return EXIT_FAILED
     return int(code or 0)
 
 

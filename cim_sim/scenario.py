@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
+from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
 from cim_sim.space import ConvChoice, Design, Space
@@ -60,7 +60,7 @@ class Scenario(Config):
     adc_quantisation: bool = False
     """Whether accuracy sees the ADC's levels (the cost always does)."""
     recipe: Recipe = Recipe()
-    training_sigma: Literal["matched"] | float = "matched"
+    training_sigma: Literal["matched"] | Sigma = "matched"
     """`matched`: train at the sigma that is tested, the paper's pipeline."""
     objective: EnergyObjective | LatencyObjective = Field(discriminator="metric")
     limits: Limits = Limits()
@@ -77,6 +77,9 @@ class Scenario(Config):
         absent = [name for name in FREEABLE if name not in fixed and name not in space.freed]
         faults = [f"hardware.{name} is fixed by the one and freed by the other" for name in twice]
         faults += [f"hardware.{name} is neither fixed nor freed" for name in absent]
+        if max(self.workload.pools_after, default=0) > space.layers:
+            pools = list(self.workload.pools_after)
+            faults.append(f"workload.pools_after {pools} names more than {space.layers} layers")
         if faults:
             raise UsageError(f"scenario {self.name} and space {space.name}: " + "; ".join(faults))
 

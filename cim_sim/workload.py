@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from cim_sim.config import Config
-from cim_sim.space import Design
+from cim_sim.space import Count, Design
 
 Ints = NDArray[np.int64]
 
@@ -52,12 +53,22 @@ class Workload(Config):
 
     dataset: str = "shapes"
     """What accuracy is measured on; `cim_sim.accuracy.data` knows the names."""
-    image_side: int = 32
-    image_channels: int = 3
-    classes: int = 10
-    hidden: int = 1024
+    image_side: Count = 32
+    image_channels: Count = 3
+    classes: Count = 10
+    hidden: Count = 1024
     """Width between the two fully connected layers (LCDA, section IV)."""
-    pools_after: tuple[int, ...] = (2, 4, 6)
+    pools_after: tuple[Count, ...] = (2, 4, 6)
+
+    @model_validator(mode="after")
+    def _pools_fit(self) -> "Workload":
+        if list(self.pools_after) != sorted(set(self.pools_after)):
+            raise ValueError(f"pools_after must increase without repeats: {self.pools_after}")
+        if self.image_side % 2 ** len(self.pools_after):
+            raise ValueError(
+                f"image_side {self.image_side} cannot be halved {len(self.pools_after)} times"
+            )
+        return self
 
     def stack(self, designs: Sequence[Design]) -> Stack:
         """Return the layer shapes of designs with equally many layers."""

@@ -19,12 +19,15 @@ def to_optuna(runs: Sequence[RunRecord], database: Path) -> dict[str, int]:
 
     Raises:
         UsageError: the file is there already.
+        OSError: it cannot be written.
     """
     import optuna
 
-    if database.exists():
-        raise UsageError(f"{database}: is there already; name a new file")
     database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.open("x").close()
+    except FileExistsError:
+        raise UsageError(f"{database}: is there already; name a new file") from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
     counts = {}

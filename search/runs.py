@@ -114,10 +114,11 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
     with _locked(path):
         before = read_manifest(path) if (path / "manifest.json").exists() else None
         manifest = _continued(path, before, config, digests) if before else _first(path, digests)
-        write_whole(path / "config.yaml", dump(config))
         run = Run(path, config, manifest, before)
         try:
-            _write_manifest(path, manifest)
+            if manifest is not before:
+                write_whole(path / "config.yaml", dump(config))
+                _write_manifest(path, manifest)
             yield run
         finally:
             run.close()
@@ -202,6 +203,8 @@ def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Diges
             f"{path}: --episodes {config.episodes} is less than the {old.episodes} of the run; "
             "a budget can be raised, not lowered"
         )
+    if manifest.status == "done" and config.episodes == old.episodes:
+        return manifest  # as it is: nothing is left to do
     return manifest.model_copy(
         update={
             "status": "running",

@@ -40,6 +40,18 @@ class Tuned(Config):
     settings: dict[str, Any]
 
 
+def settings_of_file(path: str, optimizer: str | None) -> dict[str, Any]:
+    """Return the settings in a file like configs/search/tpe.yaml.
+
+    Raises:
+        UsageError: there is none, or it is for another optimiser.
+    """
+    tuned = load(path, Tuned)
+    if tuned.optimizer != optimizer:
+        raise UsageError(f"{path} is for optimizer {tuned.optimizer}, not {optimizer}")
+    return tuned.settings
+
+
 class Arm(Config):
     """One optimiser of a sweep."""
 
@@ -53,10 +65,8 @@ class Arm(Config):
     def _settings_file(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("settings"), str):
             return data
-        tuned = load(data["settings"], Tuned)
-        if tuned.optimizer != data.get("optimizer"):
-            raise ValueError(f"{data['settings']} is for optimizer {tuned.optimizer}")
-        return {**data, "settings": tuned.settings}
+        found = settings_of_file(data["settings"], data.get("optimizer"))
+        return {**data, "settings": found}
 
 
 class FamilyPart(Config):
@@ -73,7 +83,7 @@ class SweepConfig(Config):
     space: SpaceOrFile
     scenarios: Annotated[
         Annotated[FamilyPart, Tag("(family)")]
-        | Annotated[tuple[ScenarioOrFile, ...], Tag("(list)")],
+        | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
         Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
     ]
     arms: dict[str, Arm] = Field(min_length=1)
@@ -82,7 +92,7 @@ class SweepConfig(Config):
     evaluator: Literal["surrogate", "trained"] = "surrogate"
     accuracy_seed: Annotated[int, Field(ge=0)] = 0
     batch: Count = 1
-    screens: tuple[Annotated[int, Field(ge=0)], ...] = (0,)
+    screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """Values of `screen`; every arm runs with each of them."""
 
     def problems(self) -> list[Scenario]:

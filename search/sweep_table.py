@@ -8,7 +8,7 @@ import numpy as np
 
 from cim_sim.config import Config
 from search.compare import Scale
-from search.optimum import known
+from search.optimum import TOLERANCE, known
 from search.runs import RunRecord, read_run
 from search.stats import Floats, bootstrap, normalised_regret
 from search.sweep import Job, SweepConfig
@@ -98,7 +98,7 @@ def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, Scale]:
         if top.reward is None or top.median_feasible is None:
             continue
         reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
-        if reward > top.median_feasible:
+        if reward > top.median_feasible + TOLERANCE:
             found[scenario.name] = Scale(
                 reward, top.median_feasible, "best known (`search optimum`)"
             )
@@ -111,7 +111,7 @@ def scales_of_trials(trials: "pd.DataFrame") -> dict[str, Scale]:
     for scenario, group in trials.groupby("scenario", sort=False):
         random = group[(group["optimizer"] == "random") & (group["screen"] == 0)]
         best, median = group["reward"].max(), random["reward"].median()
-        if best > median:
+        if best > median + TOLERANCE:
             found[str(scenario)] = Scale(float(best), float(median), "the best of this sweep")
     return found
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cim_sim import parquet as tables
 from cim_sim.accuracy.bench_jobs import Job
 from cim_sim.accuracy.query import Accuracy, Query
 from cim_sim.accuracy.trained import measure_groups
@@ -67,12 +68,26 @@ def _run(
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """Return the finished trainings; a torn last line does not count."""
+    """Return the finished trainings; a torn last line does not count.
+
+    Raises:
+        UsageError: another line is damaged.
+    """
     if not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
-    return [json.loads(line) for line in whole.splitlines()]
+    return [_parsed(line, f"{path}:{n}") for n, line in enumerate(whole.splitlines(), start=1)]
+
+
+def _parsed(line: str, where: str) -> dict[str, Any]:
+    try:
+        found = json.loads(line)
+    except ValueError as error:
+        raise UsageError(f"{where}: not JSON ({error}); delete the line to train it anew") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"{where}: not a training; delete the line to train it anew")
+    return found
 
 
 def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
@@ -87,11 +102,9 @@ def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
 
 def published(parquet: Path) -> set[str]:
     """Return the keys of the trainings that a Parquet table holds; none when it is not there."""
-    import pandas as pd
-
     if not parquet.exists():
         return set()
-    return set(pd.read_parquet(parquet, columns=["training_key"])["training_key"])
+    return set(tables.read(parquet, ["training_key"])["training_key"])
 
 
 def publish(path: Path, parquet: Path) -> int:
@@ -108,11 +121,9 @@ def publish(path: Path, parquet: Path) -> int:
         return len(held)
     fresh = table(lines)
     if held:
-        fresh = pd.concat([pd.read_parquet(parquet), fresh], ignore_index=True)
+        fresh = pd.concat([tables.read(parquet), fresh], ignore_index=True)
     parquet.parent.mkdir(parents=True, exist_ok=True)
-    part = parquet.with_suffix(".part")
-    fresh.to_parquet(part, index=False, compression="zstd")
-    os.replace(part, parquet)
+    tables.write(fresh, parquet)
     return int(fresh["training_key"].nunique())
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from cim_sim import parquet as tables
 from cim_sim.accuracy.surrogate_fit import families
 
 if TYPE_CHECKING:
@@ -46,9 +47,7 @@ class Effect(NamedTuple):
 
 def update(parquet: Path) -> None:
     """Rewrite the findings between the markers of the card beside `parquet`, and the figure."""
-    import pandas as pd
-
-    rows = pd.read_parquet(parquet)
+    rows = tables.read(parquet)
     card = parquet.with_name("README.md")
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     if BEGIN not in text or END not in text:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from cim_sim import parquet as tables
 from cim_sim.accuracy.features import CONVOLUTIONS, Floats, Inputs, Ints, of_queries
 from cim_sim.accuracy.process import Process, Scales, condition
 from cim_sim.accuracy.query import Accuracy, Query, Recipe
@@ -188,9 +189,7 @@ def table_digest(content: bytes) -> str:
 
 def read_table(path: Path, *, examined: bool = False) -> "pd.DataFrame":
     """Rows that the surrogate may learn from: without `examined`, not the last active round's."""
-    import pandas as pd
-
-    rows = pd.read_parquet(path)
+    rows = tables.read(path)
     return rows if examined else rows[~examination(rows)].reset_index(drop=True)
 
 

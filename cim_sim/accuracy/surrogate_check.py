@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cim_sim import parquet as tables
 from cim_sim.accuracy import bench_jobs, surrogate, surrogate_fit
 from cim_sim.accuracy.features import Floats, Ints
 from cim_sim.accuracy.process import condition
@@ -199,9 +200,7 @@ def fresh(count: int, workers: int, table: Path = surrogate.TABLE, seed: int = 1
 
 def found(table: Path, fitted: Fitted) -> dict[str, Any]:
     """Error on the last round of designs that an optimiser found best under the surrogate."""
-    import pandas as pd
-
-    every = pd.read_parquet(table)
+    every = tables.read(table)
     last = standard(every[surrogate.examination(every)])
     if last.empty:
         return {"found_bias": None, "found_rmse": None, "found_designs": 0}

@@ -10,6 +10,7 @@ from cim_sim.accuracy import noise
 from cim_sim.accuracy.data import Split
 from cim_sim.accuracy.network import Network
 from cim_sim.accuracy.query import Query, Recipe
+from cim_sim.config import UsageError
 
 
 def device() -> torch.device:
@@ -24,9 +25,18 @@ def stream(key: str, name: str, where: torch.device | None = None) -> torch.Gene
 
 
 def untrained(query: Query, split: Split) -> Network:
-    """The initial network of a query; the same on every device."""
+    """The initial network of a query; the same on every device.
+
+    Raises:
+        UsageError: more pools than the images of the data set can take.
+    """
     generator = stream(query.training_key, "init", torch.device("cpu"))
     image = split.train_images.shape[1:]
+    if image[1] < 2 ** len(query.pools_after):
+        raise UsageError(
+            f"dataset {query.dataset}: images of {image[1]}x{image[1]} cannot be halved "
+            f"{len(query.pools_after)} times (workload.pools_after)"
+        )
     network: Network = Network(
         query.layers,
         image,

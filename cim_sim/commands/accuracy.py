@@ -17,7 +17,7 @@ def accuracy(
     design: str,
     scenario: Path,
     space: Path = Path("configs/spaces/embedded.yaml"),
-    seed: int = 0,
+    seed: cli.Natural = 0,
     cache: Path = Path("runs/accuracy.sqlite"),
 ) -> int:
     """Train a design's proxy network and test it under the scenario's device variation.
@@ -65,9 +65,9 @@ def accuracy(
 def bench_accuracy(
     *,
     n: int | None = None,
-    workers: int = 2,
+    workers: cli.Count = 2,
     out: Path = Path("runs/accuracy-bench"),
-    seed: int = 0,
+    seed: cli.Natural = 0,
     publish: Path | None = None,
     executor: Executor = "processes",
 ) -> int:
@@ -85,12 +85,16 @@ def bench_accuracy(
     from cim_sim.accuracy import bench, bench_card
     from cim_sim.accuracy.bench_jobs import jobs
 
+    if n is not None and n < 0:
+        raise UsageError(f"bench-accuracy: --n {n} is less than 0")
     held = bench.published(publish) if publish else set()
     wanted = [job for job in jobs(seed)[:n] if job.key not in held]
     trained = bench.run(wanted, out, workers, _progress, executor)
     if publish:
-        print(f"{publish} holds {bench.publish(out / bench.LINES, publish)} trainings")
-        bench_card.update(publish)
+        count = bench.publish(out / bench.LINES, publish)
+        print(f"{publish} holds {count} trainings")
+        if count:
+            bench_card.update(publish)
     cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
     return 0
 
@@ -104,12 +108,12 @@ def surrogate(
     *,
     check: bool = False,
     fit: bool = False,
-    fresh: Annotated[int, tyro.conf.arg(metavar="N")] = 0,
-    round: Annotated[int, tyro.conf.arg(metavar="R")] = 0,
-    designs: int = 60,
+    fresh: Annotated[cli.Natural, tyro.conf.arg(metavar="N")] = 0,
+    round: Annotated[cli.Natural, tyro.conf.arg(metavar="R")] = 0,
+    designs: cli.Count = 60,
     table: Path = BENCH,
     out: Path = Path("runs/accuracy-bench"),
-    workers: int = 2,
+    workers: cli.Count = 2,
 ) -> int:
     """Check the accuracy surrogate against trained networks, fit it anew, or challenge it.
 

@@ -102,7 +102,7 @@ def validate(reference: Path | None = None) -> int:
     return 1 if report.failures else 0
 
 
-def bench(batch: int = 10_000, repeats: int = 10) -> int:
+def bench(batch: cli.Count = 10_000, repeats: cli.Count = 10) -> int:
     """Time the cost model in batches, one by one, and with all parts kept.
 
     Args:

@@ -15,7 +15,7 @@ def evaluate(
     design: str,
     scenario: Path,
     space: Path = Path("configs/spaces/embedded.yaml"),
-    seed: int = 0,
+    seed: cli.Natural = 0,
     cache: Path = Path("runs/accuracy.sqlite"),
     json: bool = False,
 ) -> int:

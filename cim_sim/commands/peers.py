@@ -15,7 +15,7 @@ LEAST_P = 1e-3
 """Of the Kolmogorov-Smirnov test between the two samples of noise."""
 
 
-def compare_noise(*, sigma: float = 0.1, draws: int = 200, seed: int = 0) -> int:
+def compare_noise(*, sigma: float = 0.1, draws: cli.Count = 200, seed: cli.Natural = 0) -> int:
     """Write one layer many times with both libraries and compare the noise on its weights.
 
     Needs `pip install aihwkit-lightning`. Standard deviations are relative to sigma times the
@@ -28,6 +28,8 @@ def compare_noise(*, sigma: float = 0.1, draws: int = 200, seed: int = 0) -> int
     """
     import torch
 
+    if not 0 < sigma <= 1:
+        raise UsageError(f"compare-noise: --sigma {sigma} is not above 0 and at most 1")
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn((OUTPUTS, INPUTS), generator=generator) * 0.1
     agree, figures = True, {}

@@ -29,7 +29,7 @@ class Clocked(Evaluator):
 def bench(
     scenario: Path = Path("configs/scenarios/embedded-latency.yaml"),
     space: Path = Path("configs/spaces/embedded.yaml"),
-    episodes: int = 500,
+    episodes: cli.Count = 500,
 ) -> int:
     """Time a search by `random` under the surrogate: an episode, and the loop's part of it.
 

@@ -1,6 +1,8 @@
 """The verb `compare`: runs on equal terms, or exit 3 and what is unequal."""
 
 import sys
+from contextlib import suppress
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -77,10 +79,10 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
 
     if optimum is None:
         return None, None
-    try:
-        return float(optimum), None
-    except ValueError:
-        pass
+    with suppress(ValueError):
+        if not isfinite(best := float(optimum)):
+            raise UsageError(f"--optimum {optimum}: not a reward")
+        return best, None
     try:
         data = json.loads(Path(optimum).read_text(encoding="utf-8"))
         found = data["reward"], data.get("median_feasible")

@@ -25,7 +25,8 @@ def export(
     from search.export import to_optuna
     from search.runs import read_run
 
-    found = [one.parent for run in runs for one in sorted(run.rglob("trials.jsonl"))]
+    files = [one.parent for run in runs for one in sorted(run.rglob("trials.jsonl"))]
+    found = list({one.resolve(): one for one in files}.values())
     if not found:
         raise UsageError(f"no run in {', '.join(map(str, runs)) or 'what is named'}")
     counts = to_optuna([read_run(one) for one in found], out)

@@ -8,6 +8,7 @@ from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
 from search.manifest import RunConfig
 from search.runs import read_run, stored_config
+from search.sweep import settings_of_file
 
 
 def run(
@@ -24,11 +25,11 @@ def run(
     accuracy_seed: int | None = None,
     batch: int | None = None,
     screen: int | None = None,
-    verify_top: int = 0,
+    verify_top: cli.Natural = 0,
     config: Path | None = None,
     resume: bool = False,
     cache: Path = Path("runs/accuracy.sqlite"),
-    workers: int = 1,
+    workers: cli.Count = 1,
 ) -> int:
     """Search designs with one optimiser and record every trial.
 
@@ -49,7 +50,8 @@ def run(
         batch: designs proposed before the first of them is evaluated.
         screen: take the first of so many proposals that is feasible for free and new.
         verify_top: re-train so many of the best designs, three other seeds each (verified.json).
-        config: YAML file with any of these, and `settings` of the optimiser; options win.
+        config: YAML file with any of these, and `settings` of the optimiser or the path of a
+            file that holds them; options win.
         resume: go on with the run in --out, or begin it if it was never begun.
         cache: where trained accuracies are kept.
         workers: processes that train.
@@ -106,9 +108,19 @@ def _wanted(
     layers.append({**options, "settings": model})
     merged = {key: value for layer in layers for key, value in layer.items()}
     same = [one for one in layers if one.get("optimizer") in (None, merged.get("optimizer"))]
-    settings = [layer.get("settings") or {} for layer in same]
+    settings = [_settings(layer, merged.get("optimizer"), file) for layer in same]
     merged["settings"] = {key: value for one in settings for key, value in one.items()}
     return resolved(parse(merged, RunConfig, str(file or "options")))
+
+
+def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -> dict[str, Any]:
+    """Settings of one layer; a file may name another file for them, as a sweep's may."""
+    found = layer.get("settings") or {}
+    if isinstance(found, str):
+        return settings_of_file(found, optimizer)
+    if not isinstance(found, dict):
+        raise UsageError(f"{file}: settings: expected keys or the path of a file, found {found!r}")
+    return found
 
 
 def _begun(out: Path) -> bool:

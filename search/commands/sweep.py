@@ -4,11 +4,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cim_sim import cli
+from cim_sim import cli, parquet
 from cim_sim.cluster import Executor
 from cim_sim.config import UsageError, dump, load
 from search.family import Split
@@ -22,7 +22,8 @@ def sweep(
     *,
     out: Path | None = None,
     resume: bool = False,
-    workers: int = 2,
+    evaluator: Literal["surrogate", "trained"] | None = None,
+    workers: cli.Count = 2,
     executor: Executor = "processes",
     cache: Path = Path("runs/accuracy.sqlite"),
 ) -> int:
@@ -35,6 +36,7 @@ def sweep(
         out: the sweep's directory, by default runs/NAME for NAME.yaml; must be new or empty unless
             --resume is given.
         resume: go on with the sweep in --out.
+        evaluator: instead of the file's.
         workers: processes; each does one search at a time.
         executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
         cache: where trained accuracies are kept.
@@ -44,25 +46,34 @@ def sweep(
     from search.sweep import SweepConfig, begin, jobs
 
     wanted = load(config, SweepConfig)
+    if evaluator:
+        wanted = wanted.model_copy(update={"evaluator": evaluator})
     out = out or Path("runs") / config.stem
     tasks = jobs(wanted, out)
     try:
         begin(wanted, out, resume)
         failed = _run(tasks, workers, cache, executor)
+        if not failed:
+            _report(wanted, tasks, out)
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(f"interrupted; {_go_on(config, out)}") from None
+        raise KeyboardInterrupt(f"interrupted; {_go_on(config, out, evaluator)}") from None
     except BrokenProcessPool:
-        print(f"a worker process was killed; {_go_on(config, out)}", file=sys.stderr)
+        print(f"a worker process was killed; {_go_on(config, out, evaluator)}", file=sys.stderr)
         return cli.EXIT_FAILED
     except OSError as error:
-        print(f"{error.filename or out}: {error.strerror}; {_go_on(config, out)}", file=sys.stderr)
+        print(
+            f"{error.filename or out}: {error.strerror}; {_go_on(config, out, evaluator)}",
+            file=sys.stderr,
+        )
         return cli.EXIT_FAILED
     for one in failed:
         print(f"{one.out}: {one.reason}", file=sys.stderr)
     if failed:
-        print(f"{len(failed)} of {len(tasks)} runs failed; {_go_on(config, out)}", file=sys.stderr)
+        print(
+            f"{len(failed)} of {len(tasks)} runs failed; {_go_on(config, out, evaluator)}",
+            file=sys.stderr,
+        )
         return cli.EXIT_FAILED
-    _report(wanted, tasks, out)
     return 0
 
 
@@ -81,11 +92,12 @@ def optimum(
     from search.journal import write_whole
     from search.optimum import known
 
-    found = known(load(scenario, Scenario), load(space, Space))
+    choices = load(space, Space)
+    found = known(load(scenario, Scenario), choices)
     if found.reward is None:
         print(f"no feasible design among {found.evaluations} looked at")
     elif found.method == "exhaustive":
-        print(f"optimum {found.reward:.4f}: all {found.evaluations} designs were looked at")
+        print(f"optimum {found.reward:.4f}: all {choices.size} designs were looked at")
     else:
         agreement = f"{found.agreeing} of {found.searches} independent searches"
         print(f"best known {found.reward:.4f}: {agreement} ended there")
@@ -103,10 +115,10 @@ def optimum(
 def family(
     *,
     split: Split,
-    count: int,
+    count: cli.Count,
     out: Path,
     space: Path = Path("configs/spaces/embedded.yaml"),
-    first: int = 0,
+    first: cli.Natural = 0,
     bench_sigmas: bool = False,
 ) -> int:
     """Write scenarios of the family as YAML files.
@@ -135,9 +147,9 @@ def family(
 def verify(
     sweep: Annotated[Path, tyro.conf.Positional],
     *,
-    scenarios: int = 4,
-    seeds: int = 3,
-    workers: int = 2,
+    scenarios: cli.Count = 4,
+    seeds: cli.Count = 3,
+    workers: cli.Count = 2,
     cache: Path = Path("runs/accuracy.sqlite"),
 ) -> int:
     """Re-train the best design of every arm of a finished sweep and see whether the order holds.
@@ -151,8 +163,6 @@ def verify(
         workers: processes that train.
         cache: where trained accuracies are kept.
     """
-    import pandas as pd
-
     from search.journal import write_whole
     from search.report.sweep_page import verified_page
     from search.sweep import SweepConfig
@@ -161,7 +171,7 @@ def verify(
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
-    trials = pd.read_parquet(sweep / "trials.parquet")
+    trials = parquet.read(sweep / "trials.parquet")
     found = winners(trials, config.problems()[:scenarios])
     if not found:
         raise UsageError(f"{sweep}: no run without screening found anything feasible there")
@@ -183,7 +193,7 @@ def tune_baselines(
     out: Path = Path("runs/tune"),
     into: Path = Path("configs/search"),
     space: Path = Path("configs/spaces/embedded.yaml"),
-    workers: int = 2,
+    workers: cli.Count = 2,
     cache: Path = Path("runs/accuracy.sqlite"),
 ) -> int:
     """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
@@ -200,6 +210,7 @@ def tune_baselines(
     from search.tune import CHOICES, tune
 
     wanted, regrets = load(space, Space), {}
+    into.mkdir(parents=True, exist_ok=True)
     for optimizer in CHOICES:
         found = tune(optimizer, wanted, out / optimizer, workers, cache)
         before = (
@@ -259,7 +270,7 @@ def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
     from search.sweep_table import scales_of, summarise, table
 
     trials = table(tasks)
-    trials.to_parquet(out / "trials.parquet", index=False)
+    parquet.write(trials, out / "trials.parquet")
     scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"
@@ -276,8 +287,9 @@ def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
     cli.emit(out=str(out), runs=len(tasks), trials=len(trials), final_regret=last)
 
 
-def _go_on(config: Path, out: Path) -> str:
+def _go_on(config: Path, out: Path, evaluator: str | None) -> str:
     import shlex
 
     command = ["python", "-m", "search", "sweep", str(config), "--out", str(out), "--resume"]
+    command += ["--evaluator", evaluator] if evaluator else []
     return f"what is recorded stays; go on with: {shlex.join(command)}"

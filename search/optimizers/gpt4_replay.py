@@ -13,7 +13,7 @@ from pathlib import Path
 from cim_sim.config import Config, UsageError
 from cim_sim.space import Design, from_wire
 from search.proposal import Problem, Proposal, SearchStopped
-from search.trace import Trial
+from search.trace import Failure, Trial
 
 ROLLOUTS = Path(__file__).with_name("gpt4_rollouts.json")
 
@@ -41,19 +41,21 @@ class Gpt4Replay:
             )
 
     def suggest(self, count: int) -> list[Proposal]:
-        """Return the next `count` recorded designs.
+        """Return the next `count` recorded designs; a last batch may have empty slots.
 
         Raises:
-            SearchStopped: fewer are left.
+            SearchStopped: none is left.
         """
         chosen = self._designs[self._step : self._step + count]
-        if len(chosen) < count:
+        if not chosen:
             raise SearchStopped(
                 f"gpt4-replay has {len(self._designs)} recorded designs for this objective and "
-                f"{len(chosen)} left; ask for --episodes {len(self._designs)} or fewer"
+                f"none left; ask for --episodes {len(self._designs)} or fewer"
             )
         self._step += count
-        return [Proposal(design) for design in chosen]
+        none_left = Failure(kind="reply", message="the recording is at its end")
+        rest = [Proposal(failure=none_left)] * (count - len(chosen))
+        return [*(Proposal(design) for design in chosen), *rest]
 
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn nothing."""

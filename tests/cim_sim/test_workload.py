@@ -1,6 +1,10 @@
 """Layer shapes of the paper's backbone."""
 
-from cim_sim.space import parse_design
+import pytest
+
+from cim_sim.config import UsageError, load, parse
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space, parse_design
 from cim_sim.workload import Workload
 
 PAPER = parse_design("[[32,3],[32,3],[64,5],[64,3],[128,3],[128,7]]", "paper")
@@ -21,3 +25,31 @@ def test_a_smaller_image_ends_in_a_smaller_map():
     assert stack.side[0].tolist() == [16, 16, 8, 8, 4, 4, 1, 1]
     assert stack.in_channels[0, 6] == 128 * 16
     assert len(stack) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"image_side": -4}, "image_side: .*greater than or equal to 1"),
+        ({"hidden": 0}, "hidden: .*greater than or equal to 1"),
+        ({"pools_after": [4, 2]}, "pools_after must increase without repeats"),
+        ({"image_side": 20}, "image_side 20 cannot be halved 3 times"),
+    ],
+)
+def test_what_is_no_network_is_refused(changes, fault):
+    with pytest.raises(UsageError, match=fault):
+        parse(changes, Workload, "test")
+
+
+def test_a_pool_after_a_layer_that_a_space_lacks_is_refused():
+    problem = load("configs/scenarios/embedded-energy.yaml", Scenario)
+    space = load("configs/spaces/embedded.yaml", Space)
+    late = problem.model_copy(update={"workload": Workload(pools_after=(2, 4, 9))})
+    with pytest.raises(UsageError, match=r"pools_after \[2, 4, 9\] names more than 6 layers"):
+        late.require_fits(space)
+
+
+def test_training_noise_beyond_the_weights_is_refused():
+    data = load("configs/scenarios/embedded-energy.yaml", Scenario).model_dump(exclude_none=True)
+    with pytest.raises(UsageError, match="training_sigma"):
+        parse({**data, "training_sigma": 2.0}, Scenario, "test")

@@ -82,11 +82,11 @@ def test_the_best_designs_can_be_trained_again(search, tmp_path):
 def test_a_finished_run_is_left_alone(search, tmp_path):
     out = tmp_path / "run"
     search("run", *RANDOM, "--episodes", 3, "--out", out)
-    trials = (out / "trials.jsonl").read_bytes()
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
     code, lines, _ = search("run", *RANDOM, "--episodes", 3, "--out", out, "--resume")
     assert code == 0
     assert json.loads(lines[-1])["episodes"] == 3
-    assert (out / "trials.jsonl").read_bytes() == trials
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == before
     code, _, err = search("run", *RANDOM, "--episodes", 3, "--out", out)
     assert code == 2
     assert "is not empty; add --resume" in err
@@ -119,6 +119,37 @@ def test_configuration_file_first_options_win(search, tmp_path):
     config = read_run(tmp_path / "run").config
     assert (config.seed, config.episodes, config.evaluator) == (3, 2, "surrogate")
     assert config.scenario.name == "embedded-latency"
+
+
+def test_a_configuration_may_name_a_file_of_settings(search, tmp_path):
+    file = tmp_path / "run.yaml"
+    wanted = {"optimizer": "tpe", "scenario": SCENARIO, "space": SPACE, "evaluator": "surrogate"}
+    file.write_text(yaml.safe_dump({**wanted, "settings": "configs/search/tpe.yaml"}))
+    code, _, _ = search("run", "--config", file, "--episodes", 1, "--out", tmp_path / "run")
+    assert code == 0
+    tuned = yaml.safe_load(Path("configs/search/tpe.yaml").read_text())["settings"]
+    assert tuned.items() <= read_run(tmp_path / "run").config.settings.items()
+    for settings, fault in (
+        ("configs/search/genetic.yaml", "genetic.yaml is for optimizer genetic, not tpe"),
+        (["a"], "settings: expected keys or the path of a file, found ['a']"),
+    ):
+        file.write_text(yaml.safe_dump({**wanted, "settings": settings}))
+        code, _, err = search("run", "--config", file, "--out", tmp_path / "none")
+        assert (code, fault in err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["family", "--split", "test", "--count", "-3", "--out", "x"], "-3 is less than 1"),
+        (["sweep", "configs/search/rivals.yaml", "--workers", "0"], "0 is less than 1"),
+        (["bench", "--episodes", "0"], "0 is less than 1"),
+    ],
+)
+def test_numbers_out_of_range_are_refused_as_they_are_read(search, capsys, words, said):
+    with pytest.raises(SystemExit, match="2"):
+        search(*words)
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

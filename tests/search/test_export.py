@@ -47,6 +47,13 @@ def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
         assert theirs.duration.total_seconds() == pytest.approx(ours.seconds, abs=1e-5)
 
 
+def test_a_run_that_is_named_twice_is_one_study(run_of, export, tmp_path):
+    run_of(tmp_path / "runs" / "a", episodes=2)
+    runs = (tmp_path / "runs", tmp_path / "runs" / "a")
+    code, out, _ = export(*runs, "--to", "optuna", "--out", tmp_path / "study.db")
+    assert (code, json.loads(out)["studies"]) == (0, 1)
+
+
 def test_what_cannot_be_exported_is_said(run_of, export, tmp_path):
     code, _, err = export(tmp_path, "--to", "optuna", "--out", tmp_path / "study.db")
     assert (code, err) == (2, f"no run in {tmp_path}\n")
@@ -55,3 +62,5 @@ def test_what_cannot_be_exported_is_said(run_of, export, tmp_path):
     code, _, err = export(tmp_path / "run", "--to", "optuna", "--out", tmp_path / "study.db")
     assert (code, err) == (2, f"{tmp_path / 'study.db'}: is there already; name a new file\n")
     assert (tmp_path / "study.db").read_text() == "mine"
+    code, _, err = export(tmp_path / "run", "--to", "optuna", "--out", "/proc/study.db")
+    assert (code, err) == (1, "/proc/study.db: No such file or directory\n")

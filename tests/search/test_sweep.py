@@ -6,6 +6,7 @@ KILLS=200 python -m pytest tests/search/test_sweep.py   is the long form (about 
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ import yaml
 
 from cim_sim.config import UsageError, load, parse
 from search import sweep_table
+from search.commands.sweep import verify
 from search.compare import Scale
 from search.report.sweep_page import page
 from search.runs import read_run
@@ -123,6 +125,8 @@ def test_scenarios_of_the_family_or_from_files():
         ({"scenarios": {"split": "exam", "count": 2}}, r"^test: scenarios\.split: .*'digits'.*$"),
         ({"scenarios": {"spilt": "test", "count": 2}}, r"did you mean scenarios\.split"),
         ({"scenarios": ["configs/scenarios/nope.yaml"]}, "nope.yaml"),
+        ({"scenarios": []}, r"^test: scenarios.*at least 1 item"),
+        ({"screens": []}, r"^test: screens.*at least 1 item"),
         ({"screens": [4, 4]}, r"would share a directory: .*random-screen4/seed0"),
         ({"space": "configs/spaces/codesign.yaml"}, "fixed by the one and freed by the other"),
     ],
@@ -227,6 +231,30 @@ def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
     assert {name: untimed_lines(lines) for name, lines in found.items()} == {
         name: untimed_lines(lines) for name, lines in whole.items()
     }
+
+
+def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_path):
+    out = tmp_path / "sweep"
+    shutil.copytree(unbroken[0], out)
+    (out / "trials.part").symlink_to("/dev/full")
+    code, _, err = finish(start(file, out, "--resume"))
+    assert code == 1
+    assert f"{out / 'trials.parquet'}: " in err
+    assert "No space left on device" in err
+    assert "go on with: python -m search sweep" in err
+    assert finish(start(file, out, "--resume"))[0] == 0
+    (out / "trials.parquet").write_text("torn")
+    with pytest.raises(UsageError, match=r"trials\.parquet: not a Parquet table"):
+        verify(out)
+
+
+def test_the_evaluator_of_the_command_line_wins(file, tmp_path):
+    code, _, err = finish(start(file, tmp_path / "sweep", "--evaluator", "oracle"))
+    assert code == 2
+    assert "surrogate" in err
+    code, _, err = finish(start(file, "/proc/sweep", "--evaluator", "trained"))
+    assert code == 1
+    assert "--resume --evaluator trained" in err
 
 
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):

@@ -104,6 +104,13 @@ def test_a_run_goes_on_where_it_stopped_and_repeats_nothing(tmp_path):
     assert [line["key"] for line in after] == [job.key for job in wanted]
 
 
+def test_a_damaged_line_is_named(tmp_path):
+    path = tmp_path / bench.LINES
+    path.write_text('{"key": "a"}\n{"key"\n{"key": "c"}\n')
+    with pytest.raises(UsageError, match=r"trainings\.jsonl:2: not JSON .*delete the line"):
+        bench.read(path)
+
+
 def test_a_table_has_one_row_for_each_test(tmp_path):
     bench.run(small_jobs(1), tmp_path, workers=1)
     table = bench.table(bench.read(tmp_path / bench.LINES))

@@ -1,9 +1,13 @@
 """The verbs, as a user meets them: what they print and how they refuse."""
 
 import json
+import sys
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
+from cim_sim import cli
+from cim_sim.__main__ import main
 from cim_sim.commands import accuracy as verbs
 from cim_sim.config import UsageError
 
@@ -43,6 +47,54 @@ def test_a_design_outside_the_space_is_refused_before_any_training(scenario, tmp
     with pytest.raises(UsageError, match="layer 1: channels 33 not in"):
         verbs.accuracy(DESIGN.replace("[[32", "[[33"), scenario, cache=tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()
+
+
+def test_more_pools_than_the_images_can_take_are_named(scenario, tmp_path):
+    text = scenario.read_text().replace("hidden: 32", "hidden: 32, pools_after: [1, 2, 3, 4]")
+    scenario.write_text(text)
+    with pytest.raises(UsageError, match=r"digits: images of 8x8 cannot be halved 4 times"):
+        verbs.accuracy(DESIGN, scenario, cache=tmp_path / "none.sqlite")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["accuracy", "--design", DESIGN, "--scenario", "x", "--seed", "-1"], 2, "-1 is less than"),
+        (["surrogate", "--fresh", "-3"], 2, "-3 is less than 0"),
+        (["bench-accuracy", "--n", "-5"], 2, "bench-accuracy: --n -5 is less than 0"),
+        (["bench-accuracy", "--workers", "0"], 2, "0 is less than 1"),
+        (["compare-noise", "--sigma", "0"], 2, "--sigma 0.0 is not above 0"),
+        (["surrogate", "--fit", "--table", "nowhere.parquet"], 2, "nowhere.parquet: No such file"),
+        (["bench-accuracy", "--n", "0", "--publish", "README.md"], 2, "not a Parquet table"),
+        (["bench-accuracy", "--n", "1", "--out", "/proc/x"], 1, "/proc/x: No such file"),
+    ],
+)
+def test_bad_options_are_one_clear_message(words, code, said, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["cim_sim", *words])
+    try:
+        found = main()
+    except SystemExit as exit:
+        found = exit.code
+    err = capsys.readouterr().err
+    assert found == code
+    assert said in err
+    assert "Traceback" not in err
+
+
+def test_a_killed_worker_ends_a_verb_with_advice(monkeypatch, capsys):
+    def killed():
+        raise BrokenProcessPool
+
+    monkeypatch.setattr(sys, "argv", ["program", "verb"])
+    assert cli.run("program", "", {"verb": killed}) == 1
+    assert "a worker was killed; what was done stays, type the same" in capsys.readouterr().err
+
+
+def test_a_new_table_of_nothing_is_not_made(tmp_path, capsys):
+    table = tmp_path / "new.parquet"
+    assert verbs.bench_accuracy(n=0, out=tmp_path / "lines", publish=table) == 0
+    assert "holds 0 trainings" in capsys.readouterr().out
+    assert not table.exists()
 
 
 def test_surrogate_without_a_task_names_the_tasks():

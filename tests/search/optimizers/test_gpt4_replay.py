@@ -49,6 +49,15 @@ def test_the_objective_chooses_the_recording(objective, count, first, last):
         recorded.suggest(1)
 
 
+def test_a_last_batch_may_have_empty_slots():
+    recorded = replay(ENERGY)
+    batches = [recorded.suggest(4) for _ in range(4)]
+    assert [one.design is not None for one in batches[-1]] == [True, True, False, False]
+    assert batches[-1][3].failure.message == "the recording is at its end"
+    with pytest.raises(SearchStopped, match="none left"):
+        recorded.suggest(4)
+
+
 def test_another_space_is_refused():
     with pytest.raises(UsageError, match="outside space embedded; they were recorded in configs"):
         replay(ENERGY, load("configs/spaces/embedded.yaml", Space))
