@@ -245,6 +245,6 @@ def figure(rows: "pd.DataFrame", path: Path) -> None:
         axis.axvline(0, color="grey", linewidth=0.8)
         axis.set_yticks(heights, [f"{name} ({len(part)})" for name, part in parts])
         axis.set_xlabel("accuracy, larger minus smaller kernel (points)")
-    axes[0].legend()
+    canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     canvas.savefig(path, dpi=110)
     plt.close(canvas)
