@@ -65,7 +65,10 @@ class Arm(Config):
     def _settings_file(cls, data: Any) -> Any:
         if not isinstance(data, dict) or not isinstance(data.get("settings"), str):
             return data
-        found = settings_of_file(data["settings"], data.get("optimizer"))
+        try:
+            found = settings_of_file(data["settings"], data.get("optimizer"))
+        except UsageError as error:
+            raise ValueError(str(error)) from None  # which then says whose settings they are
         return {**data, "settings": found}
 
 

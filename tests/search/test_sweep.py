@@ -122,6 +122,10 @@ def test_scenarios_of_the_family_or_from_files():
             "startup is not known",
         ),
         ({"arms": {"a": {"optimizer": "tpe"}}}, "arms.a.episodes is missing"),
+        (
+            {"arms": {"a": {"optimizer": "tpe", "episodes": 3, "settings": "nowhere.yaml"}}},
+            r"test: arms\.a: .*nowhere\.yaml: No such file",
+        ),
         ({"scenarios": {"split": "exam", "count": 2}}, r"^test: scenarios\.split: .*'digits'.*$"),
         ({"scenarios": {"spilt": "test", "count": 2}}, r"did you mean scenarios\.split"),
         ({"scenarios": ["configs/scenarios/nope.yaml"]}, "nope.yaml"),
