@@ -245,6 +245,7 @@ def test_bad_usage_is_one_clear_message(make, complaint, tmp_path):
     assert "name the run directories" in complaint()
     assert "nowhere: holds no run" in complaint("nowhere")
     assert "--optimum high: neither a number nor a file" in complaint(run, "--optimum", "high")
+    assert "--optimum nan: not a reward" in complaint(run, "--optimum", "nan")
     assert "expected JSON with `reward`" in complaint(run, "--optimum", bad)
     assert "is of another scenario and evaluator than the runs" in complaint(
         run, "--optimum", other

@@ -321,3 +321,8 @@ def test_without_a_known_optimum_the_sweep_itself_gives_the_scale():
         [rows("r", "s", 0, [0.1, 0.2, 0.3]), rows("g", "s", 0, [0.2, 0.7, 0.1], "genetic")]
     )
     assert sweep_table.scales_of_trials(table) == {"s": Scale(0.7, 0.2, "the best of this sweep")}
+
+
+def test_rounding_is_no_scale():
+    table = pd.concat([rows("r", "s", 0, [0.3, 0.3]), rows("g", "s", 0, [0.3 + 1e-15], "genetic")])
+    assert sweep_table.scales_of_trials(table) == {}
