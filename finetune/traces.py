@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from cim_sim import parquet
 from cim_sim.accuracy.query import Accuracy, Query, Recipe
 from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
@@ -104,7 +105,7 @@ def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Tra
         }
         for trace in traces
     ]
-    pd.DataFrame(rows).to_parquet(folder / TRACES, index=False, compression="zstd")
+    parquet.write(pd.DataFrame(rows), folder / TRACES)
     lines = [problem.model_dump_json(exclude_none=True) + "\n" for problem in problems]
     (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
 
@@ -115,13 +116,11 @@ def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list
     Raises:
         UsageError: the files are absent.
     """
-    import pandas as pd
-
     if not (folder / TRACES).is_file():
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
     lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
     found: dict[tuple[str, str], list[Trace]] = {}
-    rows: list[Any] = pd.read_parquet(folder / TRACES).to_dict("records")
+    rows: list[Any] = parquet.read(folder / TRACES).to_dict("records")
     for row in rows:
         evaluation = Evaluation.model_validate_json(row["evaluation"])
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
@@ -132,10 +131,8 @@ def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list
 def _rows(folder: Path) -> Iterator[Mapping[str, Any]]:
     tables, lines = sorted(folder.glob("*.parquet")), folder / "trainings.jsonl"
     if tables:
-        import pandas as pd
-
         for table in tables:
-            frame = pd.read_parquet(table).astype(object)
+            frame = parquet.read(table).astype(object)
             rows: list[Any] = frame.where(frame.notna(), None).to_dict("records")
             yield from rows
     elif lines.is_file():

@@ -80,9 +80,6 @@ def run(
     except SearchStopped as stop:
         print(stop, file=sys.stderr)
         return cli.EXIT_FAILED
-    except OSError as error:
-        print(f"{error.filename or out}: {error.strerror or error}", file=sys.stderr)
-        return cli.EXIT_FAILED
     summary = summarise(trials).model_dump()
     if verify_top:
         result = retrain_top(trials, wanted, verify_top, cache, workers)

@@ -252,10 +252,10 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
         verify(out)
 
 
-def test_the_evaluator_of_the_command_line_wins(file, tmp_path):
-    code, _, err = finish(start(file, tmp_path / "sweep", "--evaluator", "oracle"))
+def test_the_evaluator_of_the_command_line_wins(file, unbroken, tmp_path):
+    code, _, err = finish(start(file, unbroken[0], "--resume", "--evaluator", "trained"))
     assert code == 2
-    assert "surrogate" in err
+    assert "evaluator: 'surrogate' is not 'trained'" in err
     code, _, err = finish(start(file, "/proc/sweep", "--evaluator", "trained"))
     assert code == 1
     assert "--resume --evaluator trained" in err
