@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe, Sigma
+from cim_sim.accuracy.query import Accuracy, Adc, Images, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
 from cim_sim.space import ConvChoice, Design, Space
@@ -57,8 +57,6 @@ class Scenario(Config):
     workload: Workload = Workload()
     hardware: FixedHardware
     variation: Variation
-    adc_quantisation: bool = False
-    """Whether accuracy sees the ADC's levels (the cost always does)."""
     recipe: Recipe = Recipe()
     training_sigma: Literal["matched"] | Sigma = "matched"
     """`matched`: train at the sigma that is tested, the paper's pipeline."""
@@ -87,11 +85,13 @@ class Scenario(Config):
         """Return the whole accelerator setting of a design."""
         return self.hardware.complete(design.hardware)
 
-    def query(self, design: Design, space: Space, seed: int) -> Query:
-        """Return the accuracy question of a design: its proxy network under this variation."""
+    def query(self, design: Design, space: Space, seed: int, images: Images = "selection") -> Query:
+        """Return the accuracy question of a design: its proxy network under this variation.
+
+        A search asks on the `selection` images; only re-training asks on those of the `exam`.
+        """
         hardware = self.complete(design)
         sigma = self.variation.effective(hardware.cell_bits)
-        adc = Adc(levels=hardware.adc_levels, rows=hardware.subarray)
         proxy = tuple(ConvChoice(c // space.width_divisor, k) for c, k in design.layers)
         return Query(
             layers=proxy,
@@ -102,7 +102,8 @@ class Scenario(Config):
             training_sigma=sigma if self.training_sigma == "matched" else self.training_sigma,
             sigma=sigma,
             state_dependence=self.variation.state_dependence,
-            adc=adc if self.adc_quantisation else None,
+            adc=Adc(levels=hardware.adc_levels, rows=hardware.subarray),
+            images=images,
             seed=seed,
         )
 

@@ -26,7 +26,11 @@ MIDDLE_STATE_FACTOR: dict[StateDependence, float] = {
 """How much noisier a middle conductance is than one near either end (EvaXB's device presets)."""
 
 MIDDLE_STATE = (0.25, 0.75)
-"""The middle conductances: |w| / w_max strictly between these (EvaXB)."""
+"""The middle conductances, as shares of the range, strictly between these (EvaXB).
+
+In offset-binary coding a weight w is the conductance (w / w_max + 1) / 2: the middle states are
+the small weights, |w| < w_max / 2.
+"""
 
 
 def effective_sigma(cell_sigma: float, cell_bits: int, weight_bits: int = WEIGHT_BITS) -> float:
@@ -42,9 +46,10 @@ def effective_sigma(cell_sigma: float, cell_bits: int, weight_bits: int = WEIGHT
 
 
 def state_factors(dependence: StateDependence) -> tuple[float, float]:
-    """Multipliers of sigma for (middle, outer) states; the presets share one overall strength.
+    """Multipliers of sigma for (middle, outer) states.
 
-    EvaXB divides by sqrt(.4 s^2 + .6), as if two weights in five sat in the middle.
+    EvaXB divides by sqrt(.4 s^2 + .6): the presets share one overall strength where two states in
+    five are middle ones. Of the clipped weights of a layer more are, since most lie near 0.
     """
     middle = MIDDLE_STATE_FACTOR[dependence]
     norm = (0.4 * middle**2 + 0.6) ** 0.5

@@ -170,7 +170,6 @@ def _scenario(space: Space, rng: np.random.Generator) -> Scenario:
             "workload": Workload(dataset=_pick(rng, ("shapes", "shapes", "digits", "cifar10"))),
             "hardware": FixedHardware.model_validate({**kept, **rest}),
             "variation": {strays: round(float(rng.uniform(0, 0.2)), 3)},
-            "adc_quantisation": bool(rng.random() < 0.2),
             "objective": _objective(space, rng),
         }
     )

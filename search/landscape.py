@@ -105,15 +105,14 @@ def predicted(scenario: Scenario, space: Space, model: Surrogate) -> PopulationA
             hardware = scenario.hardware.complete(free)
             sigma = scenario.variation.effective(hardware.cell_bits)
             trained = sigma if scenario.training_sigma == "matched" else scenario.training_sigma
-            seen = scenario.adc_quantisation
             values[rows], _ = model.predict_arrays(
                 channels[rows] // space.width_divisor,
                 kernels[rows],
                 sigma,
                 trained,
                 epochs=scenario.recipe.epochs,
-                adc_levels=hardware.adc_levels if seen else 0,
-                adc_rows=hardware.subarray if seen else 0,
+                adc_levels=hardware.adc_levels,
+                adc_rows=hardware.subarray,
                 with_std=False,
             )
         return values

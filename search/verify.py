@@ -1,8 +1,8 @@
 """Re-trains what searches found, to see whether the surrogate, or a lucky seed, was right.
 
 All arms share one judge of accuracy, and an optimiser looks for the places where it is too kind.
-Here the best designs of a run, or of every arm of a sweep, are trained for real with other seeds
-and judged by the same reward.
+Here the best designs of a run, or of every arm of a sweep, are trained for real with other seeds,
+tested on images that no search ever saw, and judged by the same reward.
 """
 
 import json
@@ -119,11 +119,11 @@ def _winner(trial: Trial, config: RunConfig, rank: int) -> Winner:
 def retrain(
     found: Sequence[Winner], space: Space, seeds: Sequence[int], cache: Path, workers: int
 ) -> Verification:
-    """Train every winner with each of `seeds` and judge it again."""
+    """Train every winner with each of `seeds` and judge it again, on the exam's images."""
     from cim_sim.accuracy.trained import measure_many
 
     queries = [
-        one.scenario.query(parse_design(one.design, "winner"), space, seed)
+        one.scenario.query(parse_design(one.design, "winner"), space, seed, images="exam")
         for one in found
         for seed in seeds
     ]

@@ -97,7 +97,8 @@ def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
     rows = pd.DataFrame([row for line in lines for row in _rows(line)])
     small = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
     small += ["epochs", "seed", "draws"]
-    return rows.astype({"adc_levels": "Int16", "adc_rows": "Int16"} | dict.fromkeys(small, "int16"))
+    optional = {"adc_levels": "Int16", "adc_rows": "Int16", "clip_rms": "Float64"}
+    return rows.astype(optional | dict.fromkeys(small, "int16"))
 
 
 def published(parquet: Path) -> set[str]:
@@ -135,6 +136,7 @@ def _line(job: Job, answers: Sequence[Accuracy]) -> dict[str, Any]:
         "layers": [list(layer) for layer in shared.layers],
         "dataset": shared.dataset,
         "epochs": shared.recipe.epochs,
+        "clip_rms": shared.recipe.clip_rms,
         "training_sigma": shared.training_sigma,
         "seed": shared.seed,
         "finished": round(time.time()),
@@ -144,6 +146,7 @@ def _line(job: Job, answers: Sequence[Accuracy]) -> dict[str, Any]:
 
 def _test(query: Query, answer: Accuracy) -> dict[str, Any]:
     return {
+        "images": query.images,
         "sigma": query.sigma,
         "adc_levels": query.adc.levels if query.adc else None,
         "adc_rows": query.adc.rows if query.adc else None,
@@ -159,7 +162,8 @@ def _rows(line: dict[str, Any]) -> Iterable[dict[str, Any]]:
     shared: dict[str, Any] = {"training_key": line["key"], "origin": line["origin"]}
     for number, (channels, kernel) in enumerate(line["layers"], start=1):
         shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
-    shared |= {name: line[name] for name in ("dataset", "epochs", "training_sigma", "seed")}
+    names = ("dataset", "epochs", "clip_rms", "training_sigma", "seed")
+    shared |= {name: line[name] for name in names}
     return ({**shared, **test} for test in line["tests"])
 
 

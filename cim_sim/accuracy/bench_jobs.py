@@ -14,8 +14,10 @@ Layers = tuple[ConvChoice, ...]
 WIDTHS = (2, 4, 6, 8, 9, 12, 16, 24, 32)
 KERNELS = (1, 3, 5, 7)
 LEVELS = (0.0, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
-"""Training noise, and the sigmas at which every network is tested."""
-ADCS = tuple(Adc(levels=n, rows=r) for n, r in product((16, 32, 64, 128), (64, 128, 256)))
+"""Training noise, and the sigmas at which networks are tested."""
+ADC_LEVELS, ADC_ROWS = (16, 32, 64, 128), (64, 128, 256)
+COMMON_ADC = Adc(levels=32, rows=128)
+"""The paper's; networks that are trained with several seeds all meet it."""
 
 PROXY_SPACES = (
     ((4, 6, 8, 12, 16, 24, 32), KERNELS),
@@ -26,9 +28,11 @@ PROXY_SPACES = (
 )
 """Proxy widths and kernels of the spaces in use (`embedded` twice, `codesign`, `lcda`), and all."""
 
-SINGLES, LEVELLED, PAIRED = 250, 100, 50
-HEAD = 160
-"""Singles that come first, at the training noises that searches ask for most."""
+SINGLES, LEVELLED, PAIRED, UNCLIPPED = 150, 30, 8, 4
+DIGITS, DIGITS_AGAIN = 200, 25
+"""Networks on `digits`, and how many of them are trained with three seeds."""
+PAIR_LEVELS = (0.0, 0.1, 0.2)
+SEEDS = 3
 
 
 class Job(NamedTuple):
@@ -46,91 +50,144 @@ class Job(NamedTuple):
 def jobs(seed: int = 0) -> list[Job]:
     """The whole list, each training once, in an order whose every prefix is a fair sample."""
     rng = np.random.default_rng([seed, 20230])
-    singles = list(islice(distinct(rng), SINGLES + LEVELLED))
-    singles, levelled = singles[:SINGLES], singles[SINGLES:]
-    single = [
-        job(rng, origin, layers, _level(rng, n < HEAD))
-        for n, (origin, layers) in enumerate(singles)
+    named = list(islice(distinct(rng), SINGLES + LEVELLED + DIGITS))
+    networks = iter(named)
+    parts = [
+        [job(origin, layers, _level(rng)) for origin, layers in islice(networks, SINGLES)],
+        [one for _, layers in islice(networks, LEVELLED) for one in _levelled(rng, layers)],
+        *_pairs(rng, [_good(rng) for _ in range(PAIRED)]),
+        _on_digits(rng, [layers for _, layers in networks]),
     ]
-    levels = [
-        job(rng, "levels", layers, level)
-        for _, layers in levelled
-        for level in (0.0, 0.07, 0.1, float(rng.choice((0.03, 0.05, 0.15, 0.2))))
-    ]
-    pairs, longer = _pairs(rng, [layers for _, layers in levelled[:PAIRED]])
-    ordered = [*single[:HEAD], *_interleaved([single[HEAD:], levels, pairs, longer])]
     first: dict[str, Job] = {}
-    for one in ordered:
+    for one in _interleaved(parts):
         first.setdefault(one.key, one)
-    return [_with_adc(one, number) for number, one in enumerate(first.values())]
+    return [_with_tests(one, number) for number, one in enumerate(first.values())]
 
 
-def fresh(count: int, seed: int) -> list[Query]:
-    """Matched questions about networks that are not in the list, each at a random level."""
+def fresh(count: int, seed: int, dataset: str = "shapes") -> list[Query]:
+    """Matched questions about networks that are not in the list, each at a random level and ADC."""
     known = {one.queries[0].layers for one in jobs()}
     rng = np.random.default_rng([seed, 20231])
     unseen = (layers for _, layers in distinct(rng) if layers not in known)
-    levels = [level for level in LEVELS if level > 0]
-    chosen = islice(unseen, count)
-    return [job(rng, "", layers, float(rng.choice(levels))).queries[0] for layers in chosen]
+    chosen = [job("", layers, _noisy(rng), dataset=dataset) for layers in islice(unseen, count)]
+    return [
+        one.queries[0].model_copy(update={"adc": adcs(number)[number % len(ADC_ROWS)]})
+        for number, one in enumerate(chosen)
+    ]
+
+
+def _levelled(rng: np.random.Generator, layers: Layers) -> list[Job]:
+    """One network at four training noises."""
+    levels = (0.0, 0.07, 0.1, float(rng.choice((0.03, 0.05, 0.15, 0.2))))
+    return [job("levels", layers, level) for level in levels]
 
 
 def _pairs(rng: np.random.Generator, bases: Sequence[Layers]) -> tuple[list[Job], list[Job]]:
-    """Two kernel swaps of each base, 3 seeds a side at .1 and one noise-free; and longer ones."""
-    pairs, longer = [], []
+    """Five networks around each base, in both pipelines with several seeds; some unclipped too."""
+    clipped: list[Job] = []
+    unclipped: list[Job] = []
     for number, base in enumerate(bases):
-        swaps = [_swapped(rng, base, position) for position in rng.permutation(len(base))[:2]]
-        for layers in (base, *swaps):
-            pairs += [job(rng, "pair", layers, 0.1, seed=s) for s in range(3)]
-            pairs += [job(rng, "pair", layers, 0.0)]
-        if number % 2 == 0:
-            longer += [
-                job(rng, f"{epochs} epochs", layers, level, epochs=epochs)
-                for epochs in (20, 40)
-                for layers in (base, swaps[0])
-                for level in (0.1, 0.0)
+        networks = _grown(rng, base, smallest=1 if number % 4 == 3 else 3)
+        repeats = list(product(networks, range(SEEDS), PAIR_LEVELS))
+        clipped += [job("pair", layers, level, seed=one) for layers, one, level in repeats]
+        if number < UNCLIPPED:
+            unclipped += [
+                job("unclipped pair", layers, level, seed=one, clip_rms=None)
+                for layers, one, level in repeats
             ]
-    return pairs, longer
+    return clipped, unclipped
+
+
+def _grown(rng: np.random.Generator, base: Layers, smallest: int) -> list[Layers]:
+    """A base; with one kernel larger in layers 1-2, in 3-4, in 5-6; with all three larger."""
+    layers, larger = list(base), list(base)
+    chosen = [place + int(rng.integers(2)) for place in (0, 2, 4)]
+    for layer in chosen:
+        channels = base[layer].channels
+        layers[layer] = ConvChoice(channels, smallest)
+        kernels = [kernel for kernel in KERNELS if kernel > smallest]
+        larger[layer] = ConvChoice(channels, int(rng.choice(kernels)))
+    single = [
+        tuple(larger[n] if n == layer else one for n, one in enumerate(layers)) for layer in chosen
+    ]
+    every = tuple(larger[n] if n in chosen else one for n, one in enumerate(layers))
+    return [tuple(layers), *single, every]
+
+
+def _on_digits(rng: np.random.Generator, networks: Sequence[Layers]) -> list[Job]:
+    """Networks on the second data set: some with three seeds at .1, the others at any level."""
+    again = [
+        job("digits", layers, 0.1, seed=one, dataset="digits")
+        for layers in networks[:DIGITS_AGAIN]
+        for one in range(SEEDS)
+    ]
+    once = [job("digits", one, _noisy(rng), dataset="digits") for one in networks[DIGITS_AGAIN:]]
+    return list(_interleaved([again, once]))
 
 
 def job(
-    rng: np.random.Generator,
     origin: str,
     layers: Layers,
     level: float,
     *,
     seed: int = 0,
-    epochs: int = 10,
+    dataset: str = "shapes",
+    clip_rms: float | None = Recipe().clip_rms,
 ) -> Job:
-    """A training at noise `level`, tested there and at three other levels."""
-    others = rng.permutation([sigma for sigma in LEVELS if sigma not in (level, 0.0)])[:3]
-    queries = [
-        Query(
-            layers=layers,
-            dataset="shapes",
-            recipe=Recipe(epochs=epochs, draws=12),
-            training_sigma=level,
-            sigma=float(sigma),
-            seed=seed,
+    """A training at noise `level`, tested there with ideal conversion."""
+    query = Query(
+        layers=layers,
+        dataset=dataset,
+        recipe=Recipe(draws=12, clip_rms=clip_rms),
+        training_sigma=level,
+        sigma=level,
+        seed=seed,
+    )
+    return Job(origin, (query,))
+
+
+def adcs(number: int) -> tuple[Adc, ...]:
+    """ADC settings of the job of this number: each number of rows, with levels that take turns."""
+    shift = 1 + number // len(ADC_LEVELS) % len(ADC_ROWS)
+    return tuple(
+        Adc(levels=ADC_LEVELS[(number + shift * place) % len(ADC_LEVELS)], rows=rows)
+        for place, rows in enumerate(ADC_ROWS)
+    )
+
+
+def _with_tests(plain: Job, number: int) -> Job:
+    """Add the tests under ADCs at the noise of the training, and those at other noise."""
+    query = plain.queries[0]
+    sigmas, settings = _other_sigmas(query, number), adcs(number)
+    if "pair" in plain.origin:
+        sigmas = PAIR_LEVELS[1:] if query.training_sigma == 0 else ()
+        once = query.seed == 0 and query.recipe.clip_rms is not None
+        settings = (COMMON_ADC, *((settings[0], settings[2]) if once else ()))
+    elif query.dataset == "digits" and query.seed > 0:
+        settings = (COMMON_ADC,)
+    elif plain.origin == "digits" and query.training_sigma == 0.1:
+        settings = (COMMON_ADC, settings[0], settings[2])
+    return plain._replace(
+        queries=(
+            query,
+            *(query.model_copy(update={"sigma": sigma}) for sigma in sigmas),
+            *(query.model_copy(update={"adc": adc}) for adc in settings),
         )
-        for sigma in (level, *sorted(others))
-    ]
-    return Job(origin, tuple(queries))
+    )
 
 
-def _with_adc(plain: Job, number: int) -> Job:
-    """Every fourth job of the later part also meets two ADC settings, in turn."""
-    if number < 250 or number % 4:
-        return plain
-    first = number // 4
-    settings = (ADCS[(5 * first) % len(ADCS)], ADCS[(5 * first + 6) % len(ADCS)])
-    extra = [plain.queries[0].model_copy(update={"adc": adc}) for adc in settings]
-    return plain._replace(queries=(*plain.queries, *extra))
+def _other_sigmas(query: Query, number: int) -> tuple[float, ...]:
+    others = [sigma for sigma in LEVELS if sigma not in (query.sigma, 0.0)]
+    return (others[number % len(others)],)
 
 
-def _level(rng: np.random.Generator, head: bool) -> float:
-    common = head and rng.random() < 0.85
-    return float(rng.choice((0.05, 0.07, 0.1) if common else LEVELS))
+def _level(rng: np.random.Generator) -> float:
+    """Any level, more often one that searches ask for."""
+    return float(rng.choice((0.05, 0.07, 0.1) if rng.random() < 0.5 else LEVELS))
+
+
+def _noisy(rng: np.random.Generator) -> float:
+    return float(rng.choice(LEVELS[1:]))
 
 
 def _interleaved(lists: Sequence[list[Job]]) -> Iterator[Job]:
@@ -196,13 +253,3 @@ def _pointwise(rng: np.random.Generator) -> Layers:
     return _layers(
         rng.choice(widths, 6), np.where(rng.random(6) < share, 1, rng.choice(kernels, 6))
     )
-
-
-def _swapped(rng: np.random.Generator, base: Layers, position: int) -> Layers:
-    """The same network with another kernel in one layer."""
-    others = [kernel for kernel in KERNELS if kernel != base[position].kernel]
-    weights = np.array([0.4 if kernel == 1 else 1.0 for kernel in others])
-    kernel = int(rng.choice(others, p=weights / weights.sum()))
-    changed = list(base)
-    changed[position] = ConvChoice(base[position].channels, kernel)
-    return tuple(changed)

@@ -18,20 +18,28 @@ CIFAR10_HUB_ID = "uoft-cs/cifar10"
 CIFAR10_MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)[:, None, None]
 CIFAR10_STD = np.array([0.2470, 0.2435, 0.2616], np.float32)[:, None, None]
 SHAPES_TRAIN, SHAPES_TEST = 4000, 1000
-DIGITS_TEST = 397
+DIGITS_SELECTION, DIGITS_EXAM = 397, 376
 
 KNOWN = """shapes, shapes-32 (procedural, 16x16 and 32x32), digits, digits-16 (scikit-learn, 8x8 \
 and 16x16), cifar10 (downloads from the Hugging Face hub), cifar10:FOLDER (local copy of the \
 python version)"""
 
 
-class Split(NamedTuple):
-    """One data set; images are float32 [count, channels, side, side], labels int64 [count]."""
+class Examples(NamedTuple):
+    """Images float32 [count, channels, side, side] with labels int64 [count]."""
 
-    train_images: "torch.Tensor"
-    train_labels: "torch.Tensor"
-    test_images: "torch.Tensor"
-    test_labels: "torch.Tensor"
+    images: "torch.Tensor"
+    labels: "torch.Tensor"
+
+
+class Split(NamedTuple):
+    """One data set, in three parts that share no image."""
+
+    train: Examples
+    selection: Examples
+    """What searches see."""
+    exam: Examples
+    """What only a re-training of their winners sees."""
     classes: int = 10
 
 
@@ -52,16 +60,15 @@ def load(name: str) -> Split:
     raise UsageError(f"dataset {name!r} is not known; choose from {KNOWN}")
 
 
-def _split(*arrays: NDArray[Any]) -> Split:
+def _examples(images: NDArray[Any], labels: NDArray[Any]) -> Examples:
     import torch
 
-    tensors = [torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-    return Split(*tensors)
+    return Examples(*(torch.from_numpy(np.ascontiguousarray(one)) for one in (images, labels)))
 
 
 def _shapes(side: int) -> Split:
-    train = shapes.images(SHAPES_TRAIN, side, seed=1)
-    return _split(*train, *shapes.images(SHAPES_TEST, side, seed=2))
+    parts = ((SHAPES_TRAIN, 1), (SHAPES_TEST, 2), (SHAPES_TEST, 3))
+    return Split(*(_examples(*shapes.images(count, side, seed)) for count, seed in parts))
 
 
 def _digits(side: int) -> Split:
@@ -72,8 +79,8 @@ def _digits(side: int) -> Split:
     images = images.repeat(side // 8, axis=2).repeat(side // 8, axis=3)
     labels = bunch.target.astype(np.int64)
     order = np.random.default_rng(0).permutation(len(labels))
-    train, test = order[DIGITS_TEST:], order[:DIGITS_TEST]
-    return _split(images[train], labels[train], images[test], labels[test])
+    selection, exam, train = np.split(order, np.cumsum((DIGITS_SELECTION, DIGITS_EXAM)))
+    return Split(*(_examples(images[part], labels[part]) for part in (train, selection, exam)))
 
 
 class _ArraysOnly(pickle.Unpickler):
@@ -115,8 +122,7 @@ def _cifar10_files(folder: Path) -> Split:
     folder = nested if nested.is_dir() else folder
     batches = [_batch(folder / f"data_batch_{number}") for number in range(1, 6)]
     images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
-    test_images, test_labels = _batch(folder / "test_batch")
-    return _split(_standardised(images), labels, _standardised(test_images), test_labels)
+    return _cifar10(images, labels, *_batch(folder / "test_batch"))
 
 
 def _cifar10_hub() -> Split:
@@ -132,8 +138,23 @@ def _cifar10_hub() -> Split:
     parts: list[NDArray[Any]] = []
     for split in ("train", "test"):
         pictures = np.stack([np.asarray(picture) for picture in hub[split]["img"]])
-        parts += [_standardised(pictures.transpose(0, 3, 1, 2)), np.asarray(hub[split]["label"])]
-    return _split(*parts)
+        parts += [pictures.transpose(0, 3, 1, 2), np.asarray(hub[split]["label"])]
+    return _cifar10(*parts)
+
+
+def _cifar10(
+    images: NDArray[np.uint8],
+    labels: NDArray[np.int64],
+    test_images: NDArray[np.uint8],
+    test_labels: NDArray[np.int64],
+) -> Split:
+    """The official test images make both other parts, half each."""
+    tests, half = _standardised(test_images), len(test_images) // 2
+    return Split(
+        _examples(_standardised(images), labels),
+        _examples(tests[:half], test_labels[:half]),
+        _examples(tests[half:], test_labels[half:]),
+    )
 
 
 def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:

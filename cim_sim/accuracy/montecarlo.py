@@ -1,13 +1,14 @@
 """Accuracy of a trained network over random chips: a plain loop over Monte Carlo draws."""
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from cim_sim.accuracy import noise, quantise
-from cim_sim.accuracy.data import Split
+from cim_sim.accuracy.data import Examples, Split
 from cim_sim.accuracy.network import Network, product
 from cim_sim.accuracy.query import Accuracy, Adc, Query
 from cim_sim.accuracy.training import stream
@@ -15,13 +16,11 @@ from cim_sim.accuracy.training import stream
 BATCH = 125
 """Test images at a time: small enough to stay in a core's cache."""
 CALIBRATION = 250
-"""Training images on which ADC ranges and recalibrated batch norm are found."""
-
-Affines = Sequence[tuple[Tensor, Tensor]]
+"""Training images on which ADC ranges are found."""
 
 
 def test(network: Network, query: Query, split: Split) -> Accuracy:
-    """Measure `query` on its trained network; batch norm stays frozen unless the recipe says."""
+    """Measure `query` on its trained network, batch norm frozen."""
     meant = [noise.intended(weight, query.recipe) for weight in network.weights]
     chip = Chip(network, query, split)
     clean = chip.accuracy(meant)
@@ -30,10 +29,7 @@ def test(network: Network, query: Query, split: Split) -> Accuracy:
     generator = stream(query.key, "test")
     shares = [
         chip.accuracy(
-            [
-                noise.written(w, query.sigma, query.recipe, generator, query.state_dependence)
-                for w in meant
-            ]
+            [noise.written(w, query.sigma, generator, query.state_dependence) for w in meant]
         )
         for _ in range(query.recipe.draws)
     ]
@@ -56,40 +52,34 @@ class Chip:
 
     def __init__(self, network: Network, query: Query, split: Split) -> None:
         """Freeze batch norm and, with an ADC, calibrate its range layer by layer."""
-        self.network, self.split = network, split
+        self.network = network
+        self.tests: Examples = getattr(split, query.images)
         self.adc, self.recipe = query.adc, query.recipe
         self.affines = network.affines()
         self.full_scales: list[float] = []
         if self.adc:
             meant = [noise.intended(weight, self.recipe) for weight in network.weights]
-            self.logits(split.train_images[:CALIBRATION], meant, self.affines, calibrate=True)
+            self.logits(split.train.images[:CALIBRATION], meant, calibrate=True)
 
     def accuracy(self, weights: Sequence[Tensor]) -> float:
         """Share of the test images that these weights classify correctly."""
         with torch.inference_mode():
-            recalibrate = self.recipe.recalibrate_batchnorm
-            affines = self._recalibrated(weights) if recalibrate else self.affines
-            tests = zip(
-                self.split.test_images.split(BATCH),
-                self.split.test_labels.split(BATCH),
-                strict=True,
-            )
+            tests = zip(*(part.split(BATCH) for part in self.tests), strict=True)
             right = sum(
-                int((self.logits(images, weights, affines).argmax(1) == labels).sum())
+                int((self.logits(images, weights).argmax(1) == labels).sum())
                 for images, labels in tests
             )
-        return right / len(self.split.test_images)
+        return right / len(self.tests.images)
 
     def logits(
         self,
         images: Tensor,
         weights: Sequence[Tensor],
-        affines: Affines,
         calibrate: bool = False,
     ) -> Tensor:
         """Logits with batch norm folded into each product, or applied after the ADC's sum."""
         bits, values = self.recipe.activation_bits, images
-        for index, (weight, (scale, shift)) in enumerate(zip(weights, affines, strict=True)):
+        for index, (weight, (scale, shift)) in enumerate(zip(weights, self.affines, strict=True)):
             if self.adc:
                 values = self._converted(values, weight, index, self.adc, calibrate)
                 shape = (1, -1, 1, 1)[: values.dim()]
@@ -108,27 +98,13 @@ class Chip:
         self, values: Tensor, weight: Tensor, index: int, adc: Adc, calibrate: bool
     ) -> Tensor:
         """The product as a sum of converted partial sums, each over `adc.rows` word lines."""
-        sums = partial_sums(values, weight, adc.rows)
         if calibrate:
-            kept = list(sums)
-            self.full_scales.append(quantise.calibrated_full_scale(kept, adc.levels))
-            sums = iter(kept)
-        scale = self.full_scales[index]
-        return sum((quantise.adc(part, adc.levels, scale) for part in sums), torch.zeros(()))
-
-    def _recalibrated(self, weights: Sequence[Tensor]) -> Affines:
-        """Batch norm with the statistics of this very chip on the calibration images."""
-        network = self.network
-        kept = {name: value.clone() for name, value in network.state_dict().items()}
-        for norm in network.norms:
-            norm.train()
-            norm.momentum = 1.0
-        with torch.no_grad():
-            network(self.split.train_images[:CALIBRATION], weights, self.recipe.activation_bits)
-            affines = network.affines()
-            network.load_state_dict(kept)
-        network.eval()
-        return affines
+            sums = list(partial_sums(values, weight, adc.rows))
+            self.full_scales.append(quantise.calibrated_full_scale(sums, adc.levels))
+        step = quantise.adc_step(adc.levels, self.full_scales[index])
+        sums_in_steps = partial_sums(values, weight / step, adc.rows)
+        codes = (quantise.adc_codes(part, adc.levels) for part in sums_in_steps)
+        return reduce(Tensor.add_, codes) * step
 
 
 def partial_sums(values: Tensor, weight: Tensor, rows: int) -> Iterator[Tensor]:

@@ -9,25 +9,25 @@ from cim_sim.variation import MIDDLE_STATE, StateDependence, state_factors
 
 
 def intended(weight: Tensor, recipe: Recipe) -> Tensor:
-    """The weight to be written: clipped and rounded as the recipe says; gradients pass."""
+    """The weight to be written: clipped and rounded as the recipe says.
+
+    Gradients pass the rounding, and no clipped weight: outside the limit only weight decay acts
+    on it, until the limit, which is a constant to the gradient, has moved past it.
+    """
     if recipe.clip_rms is not None:
         limit = recipe.clip_rms * float(weight.detach().square().mean().sqrt())
         weight = weight.clamp(-limit, limit)
     return quantise.weights(weight, recipe.weight_bits) if recipe.weight_bits else weight
 
 
-def largest(weight: Tensor, recipe: Recipe) -> Tensor:
-    """w_max, the unit of all variation: of the layer, or of each output channel [out, 1, ...]."""
-    if recipe.scale == "layer":
-        return torch.linalg.vector_norm(weight, ord=float("inf"))
-    rest = tuple(range(1, weight.dim()))
-    return torch.linalg.vector_norm(weight, ord=float("inf"), dim=rest, keepdim=True)
+def largest(weight: Tensor) -> Tensor:
+    """w_max of a layer, the unit of all variation: its largest weight spans half the range."""
+    return torch.linalg.vector_norm(weight, ord=float("inf"))
 
 
 def written(
     weight: Tensor,
     sigma: float,
-    recipe: Recipe,
     generator: torch.Generator,
     state_dependence: StateDependence = "uniform",
 ) -> Tensor:
@@ -35,7 +35,7 @@ def written(
     if sigma == 0:
         return weight
     with torch.no_grad():
-        top = largest(weight, recipe)
+        top = largest(weight)
         noise = torch.empty_like(weight).normal_(generator=generator) * (sigma * top)
         if state_dependence != "uniform":
             noise *= _factors(weight / top, state_dependence)
@@ -43,8 +43,9 @@ def written(
 
 
 def _factors(relative: Tensor, dependence: StateDependence) -> Tensor:
-    """Multiplier of the noise for each weight, from |w| / w_max."""
+    """Multiplier of the noise for each weight, given as w / w_max."""
     middle, outer = state_factors(dependence)
     low, high = MIDDLE_STATE
-    inside = (relative.abs() > low) & (relative.abs() < high)
+    conductance = (relative + 1) / 2  # offset-binary coding
+    inside = (conductance > low) & (conductance < high)
     return torch.where(inside, middle, outer)

@@ -24,12 +24,14 @@ def activations(values: Tensor, bits: int, full_scale: float) -> Tensor:
     return torch.fake_quantize_per_tensor_affine(values, full_scale / top or 1.0, 0, 0, top)
 
 
-def adc(partial_sums: Tensor, levels: int, full_scale: float) -> Tensor:
-    """Convert signed partial sums with `levels` output codes over [-full_scale, full_scale]."""
-    step = 2 * full_scale / levels or 1.0
-    return torch.fake_quantize_per_tensor_affine(
-        partial_sums, step, 0, -(levels // 2), levels - levels // 2 - 1
-    )
+def adc_step(levels: int, full_scale: float) -> float:
+    """Distance of neighbouring output codes over [-full_scale, full_scale]."""
+    return 2 * full_scale / levels or 1.0
+
+
+def adc_codes(partial_sums: Tensor, levels: int) -> Tensor:
+    """Turn signed partial sums in steps of the ADC into its `levels` output codes, in place."""
+    return partial_sums.round_().clamp_(-(levels // 2), levels - levels // 2 - 1)
 
 
 def calibrated_full_scale(partial_sums: Sequence[Tensor], levels: int) -> float:
@@ -40,5 +42,10 @@ def calibrated_full_scale(partial_sums: Sequence[Tensor], levels: int) -> float:
     every = torch.cat([part.flatten() for part in partial_sums])
     sample = every[:: max(1, len(every) // SAMPLES)]
     top = float(every.abs().amax())
-    errors = [float((adc(sample, levels, top * f) - sample).square().sum()) for f in SHRINK]
+    errors = [_conversion_error(sample, levels, top * share) for share in SHRINK]
     return top * SHRINK[errors.index(min(errors))]
+
+
+def _conversion_error(sample: Tensor, levels: int, full_scale: float) -> float:
+    step = adc_step(levels, full_scale)
+    return float((adc_codes(sample / step, levels) * step - sample).square().sum())

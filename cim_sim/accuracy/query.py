@@ -24,12 +24,9 @@ class Recipe(Config):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     draws: Annotated[int, Field(ge=2)] = 16
     """Monte Carlo draws of device variation."""
-    scale: Literal["layer", "channel"] = "layer"
-    """Whether one weight unit w_max belongs to a layer or to each output channel."""
-    clip_rms: Annotated[float, Field(gt=0)] | None = None
-    """Clip weights at this multiple of their root mean square; None leaves them."""
-    recalibrate_batchnorm: bool = False
-    """Re-estimate batch-norm statistics after each draw (needs a calibration pass on chip)."""
+    clip_rms: Annotated[float, Field(gt=0)] | None = 2.5
+    """Clip the weights of a layer at this multiple of their root mean square (AIHWKit's
+    `LAYER_GAUSSIAN`). w_max, the unit of all variation, is then no outlier's. None leaves them."""
     weight_bits: Annotated[int, Field(ge=2, le=16)] | None = None
     """Quantise weights in training and test (LCDA trains at 5); None keeps full precision."""
     activation_bits: Annotated[int, Field(ge=2, le=16)] | None = None
@@ -42,8 +39,16 @@ class Adc(Config):
     rows: int
 
 
+Images = Literal["selection", "exam"]
+"""Which images test a network: those that searches see, or those that none of them ever saw."""
+
+
 class Query(Config):
-    """One accuracy question. Nothing else enters, so equal queries share one cached answer."""
+    """One accuracy question. Nothing else enters, so equal queries share one cached answer.
+
+    A field that is added later is optional, defaults to None and means by that what was done
+    before: None is left out of both digests, so that old answers keep their keys.
+    """
 
     layers: tuple[ConvChoice, ...]
     """(channels, kernel) of the network that is trained: already divided by `width_divisor`."""
@@ -61,6 +66,7 @@ class Query(Config):
     """How the variation depends on the programmed conductance; see `cim_sim.variation`."""
     adc: Adc | None = None
     """None: ideal conversion."""
+    images: Images = "selection"
     seed: Annotated[int, Field(ge=0)] = 0
 
     @property
@@ -71,10 +77,9 @@ class Query(Config):
     @property
     def training_key(self) -> str:
         """Digest of what training alone depends on: queries that share it share one network."""
-        test_only = {"sigma", "state_dependence", "adc"}
-        training = self.model_dump(mode="json", exclude=test_only)
-        for setting in ("draws", "recalibrate_batchnorm"):
-            del training["recipe"][setting]
+        test_only = {"sigma", "state_dependence", "adc", "images"}
+        training = self.model_dump(mode="json", exclude=test_only, exclude_none=True)
+        del training["recipe"]["draws"]
         return digest(training)
 
 

@@ -118,12 +118,13 @@ def _data(name: str) -> "Split":
     from cim_sim.accuracy import data, training
 
     split, where = data.load(name), training.device()
-    layout = {"device": where, "memory_format": torch.channels_last}
+
+    def placed(part: data.Examples) -> data.Examples:
+        images = part.images.to(device=where, memory_format=torch.channels_last)
+        return data.Examples(images, part.labels.to(where))
+
     return split._replace(
-        train_images=split.train_images.to(**layout),
-        train_labels=split.train_labels.to(where),
-        test_images=split.test_images.to(**layout),
-        test_labels=split.test_labels.to(where),
+        train=placed(split.train), selection=placed(split.selection), exam=placed(split.exam)
     )
 
 

@@ -31,7 +31,7 @@ def untrained(query: Query, split: Split) -> Network:
         UsageError: more pools than the images of the data set can take.
     """
     generator = stream(query.training_key, "init", torch.device("cpu"))
-    image = split.train_images.shape[1:]
+    image = split.train.images.shape[1:]
     if image[1] < 2 ** len(query.pools_after):
         raise UsageError(
             f"dataset {query.dataset}: images of {image[1]}x{image[1]} cannot be halved "
@@ -52,7 +52,7 @@ def untrained(query: Query, split: Split) -> Network:
 def train(query: Query, split: Split) -> Network:
     """Train the network of `query` on `split` (tensors on `device()`) and return it frozen."""
     network, recipe = untrained(query, split), query.recipe
-    batches = max(1, len(split.train_images) // recipe.batch_size)
+    batches = max(1, len(split.train.images) // recipe.batch_size)
     parameters = list(network.parameters())
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
@@ -63,13 +63,13 @@ def train(query: Query, split: Split) -> Network:
     order = stream(query.training_key, "order")
     strays = stream(query.training_key, "noise")
     for _ in range(recipe.epochs):
-        shuffled = torch.randperm(len(split.train_images), generator=order, device=device())
+        shuffled = torch.randperm(len(split.train.images), generator=order, device=device())
         for chosen in shuffled[: batches * recipe.batch_size].split(recipe.batch_size):
-            images = split.train_images[chosen].contiguous(memory_format=torch.channels_last)
+            images = split.train.images[chosen].contiguous(memory_format=torch.channels_last)
             weights = _trained_weights(network, query.training_sigma, recipe, strays)
             logits = network(images, weights, recipe.activation_bits)
             loss = functional.cross_entropy(
-                logits, split.train_labels[chosen], label_smoothing=recipe.label_smoothing
+                logits, split.train.labels[chosen], label_smoothing=recipe.label_smoothing
             )
             optimiser.zero_grad()
             loss.backward()
@@ -83,6 +83,6 @@ def _trained_weights(
     network: Network, sigma: float, recipe: Recipe, generator: torch.Generator
 ) -> list[Tensor]:
     return [
-        noise.written(noise.intended(weight, recipe), sigma, recipe, generator)
+        noise.written(noise.intended(weight, recipe), sigma, generator)
         for weight in network.weights
     ]

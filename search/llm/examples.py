@@ -29,7 +29,6 @@ LATENCY = Scenario(
         mapping="conventional", pad="stock",
     ),
     variation=Variation(cell_sigma=0.1, state_dependence="evaxb-fefet2"),
-    adc_quantisation=True,
     training_sigma=0.05,
     objective=LatencyObjective(metric="latency", normaliser_fps=1600),
     limits=Limits(area_um2=45.1e6, accuracy=0.55),
