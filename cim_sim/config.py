@@ -67,8 +67,12 @@ def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:
 
 
 def dump(config: Config) -> str:
-    """Write a configuration as YAML that `load` reads back to an equal object."""
-    return yaml.safe_dump(config.model_dump(mode="json", exclude_none=True), sort_keys=False)
+    """Write a configuration as YAML that `load` reads back to an equal object.
+
+    None is written too: where it is not the default (`recipe.clip_rms`), leaving it out would say
+    something else.
+    """
+    return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
 
 
 def canonical_json(value: Any) -> str:

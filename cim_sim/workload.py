@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import model_validator
 
 from cim_sim.config import Config
+from cim_sim.image_sets import ImageSet, image_set
 from cim_sim.space import Count, Design
 
 Ints = NDArray[np.int64]
@@ -52,23 +53,27 @@ class Workload(Config):
     """Image, dataset and backbone: six convolutions, pools after 2, 4 and 6, two FC layers."""
 
     dataset: str = "shapes"
-    """What accuracy is measured on; `cim_sim.accuracy.data` knows the names."""
-    image_side: Count = 32
-    image_channels: Count = 3
-    classes: Count = 10
+    """What accuracy is measured on, and whose images are costed: a name of `IMAGE_SETS`."""
     hidden: Count = 1024
     """Width between the two fully connected layers (LCDA, section IV)."""
     pools_after: tuple[Count, ...] = (2, 4, 6)
 
     @model_validator(mode="after")
     def _pools_fit(self) -> "Workload":
+        side, halvings = image_set(self.dataset).side, len(self.pools_after)
         if list(self.pools_after) != sorted(set(self.pools_after)):
             raise ValueError(f"pools_after must increase without repeats: {self.pools_after}")
-        if self.image_side % 2 ** len(self.pools_after):
+        if side % 2**halvings:
             raise ValueError(
-                f"image_side {self.image_side} cannot be halved {len(self.pools_after)} times"
+                f"pools_after: images of {self.dataset}, {side}x{side}, cannot be halved "
+                f"{halvings} times"
             )
         return self
+
+    @property
+    def image(self) -> ImageSet:
+        """Shape of the images, and their classes."""
+        return image_set(self.dataset)
 
     def stack(self, designs: Sequence[Design]) -> Stack:
         """Return the layer shapes of designs with equally many layers."""
@@ -77,18 +82,22 @@ class Workload(Config):
 
     def stack_of(self, channels: Ints, kernels: Ints) -> Stack:
         """Return the layer shapes for `channels` and `kernels`, both [designs, convolutions]."""
-        count, depth = channels.shape
+        (count, depth), image = channels.shape, self.image
         pooled = np.array([layer + 1 in self.pools_after for layer in range(depth)], dtype=np.int64)
         halvings = np.concatenate([[0], np.cumsum(pooled)])
-        side = self.image_side // 2**halvings
+        side = image.side // 2**halvings
         features = channels[:, -1:] * side[-1] ** 2
         one = np.ones((count, 1), dtype=np.int64)
         return Stack(
             side=np.hstack([np.tile(side[:-1], (count, 1)), one, one]),
             in_channels=np.hstack(
-                [self.image_channels * one, channels[:, :-1], features, self.hidden * one]
+                [image.channels * one, channels[:, :-1], features, self.hidden * one]
             ),
             kernel=np.hstack([kernels, one, one]),
-            out_channels=np.hstack([channels, self.hidden * one, self.classes * one]),
+            out_channels=np.hstack([channels, self.hidden * one, image.classes * one]),
             pooled=np.hstack([np.tile(pooled, (count, 1)), 0 * one, 0 * one]),
         )
+
+
+CIFAR10 = Workload(dataset="cifar10")
+"""The images of LCDA and of NeuroSim's own example: 3x32x32."""

@@ -106,7 +106,7 @@ def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Tra
         for trace in traces
     ]
     parquet.write(pd.DataFrame(rows), folder / TRACES)
-    lines = [problem.model_dump_json(exclude_none=True) + "\n" for problem in problems]
+    lines = [problem.model_dump_json() + "\n" for problem in problems]
     (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
 
 

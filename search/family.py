@@ -18,7 +18,8 @@ from cim_sim.hardware import AdcLevels, CellBits, Device, FixedHardware, Mapping
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from cim_sim.variation import effective_sigma
-from search.scales import scales
+from cim_sim.workload import Workload
+from search.scales import Scales, scales
 
 Split = Literal["train", "validation", "test", "digits"]
 """`digits`: the hardware and sigmas of `test` on the second dataset."""
@@ -116,19 +117,21 @@ def _scenario(split: Split, index: int, space: Space, bench_sigmas: bool) -> Sce
     part: Part = "test" if split == "digits" else split
     dataset = "digits" if split == "digits" else "shapes"
     rng = _generator(part, index)
+    workload = Workload(dataset=dataset)
     hardware = _hardware(rng, part, space)
     known = [s for s in sigmas(part) if s in BENCH_SIGMAS or not bench_sigmas]
     sigma = float(rng.choice([s for s in known if _stays_in(part, s, space)]))
     metric: Literal["energy", "latency"] = "energy" if index % 2 == 0 else "latency"
+    known = scales(space, hardware, workload)
     return Scenario.model_validate(
         {
             "name": f"{space.name}-{split}-{index:04d}",
-            "workload": {"dataset": dataset},
+            "workload": workload,
             "hardware": hardware,
             "variation": _variation(sigma, space),
-            "objective": {"metric": metric, **scales(space, hardware).normaliser(metric)},
+            "objective": {"metric": metric, **known.normaliser(metric)},
             "limits": {
-                "area_um2": _area_limit(rng, space, hardware),
+                "area_um2": _area_limit(rng, known),
                 "accuracy": _least_accuracy(rng, metric, dataset, sigma),
             },
         }
@@ -150,7 +153,7 @@ def _hardware(rng: np.random.Generator, part: Part, space: Space) -> FixedHardwa
             fields["cell_bits"] = 1
         fixed = {name: value for name, value in fields.items() if name not in space.freed}
         hardware = FixedHardware.model_validate(fixed)
-        if scales(space, hardware).floorplans >= LEAST_FLOORPLANS:
+        if scales(space, hardware, Workload()).floorplans >= LEAST_FLOORPLANS:
             return hardware
 
 
@@ -173,9 +176,9 @@ def _variation(sigma: float, space: Space) -> dict[str, float]:
     return {"sigma": sigma}
 
 
-def _area_limit(rng: np.random.Generator, space: Space, hardware: FixedHardware) -> float | None:
+def _area_limit(rng: np.random.Generator, known: Scales) -> float | None:
     share = float(rng.choice(AREA_SHARES))
-    return None if share == 1 else scales(space, hardware).area_limit(share)
+    return None if share == 1 else known.area_limit(share)
 
 
 def _least_accuracy(

@@ -18,6 +18,7 @@ from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import EnergyObjective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import Variation
+from cim_sim.workload import Workload
 from search.landscape import Floats, Indices, draw, neighbours, prices
 
 SAMPLE = 2000
@@ -47,9 +48,9 @@ class Scales(NamedTuple):
 
 
 @cache
-def scales(space: Space, hardware: FixedHardware) -> Scales:
-    """Measure a space on one hardware setting with a fixed random sample."""
-    problem = _costs_only(hardware)
+def scales(space: Space, hardware: FixedHardware, workload: Workload) -> Scales:
+    """Measure a space on one hardware setting and image set with a fixed random sample."""
+    problem = _costs_only(hardware, workload)
     population = draw(space, SAMPLE, np.random.default_rng(0))
     sample = prices(problem, space, population)
     fits = sample.allowed
@@ -86,10 +87,11 @@ def _dearest_energy_pj(
         best, energy = near[np.argmax(found)], float(found.max())
 
 
-def _costs_only(hardware: FixedHardware) -> Scenario:
+def _costs_only(hardware: FixedHardware, workload: Workload) -> Scenario:
     """Return a scenario without limits; its variation and objective play no part in prices."""
     return Scenario(
         name="scale",
+        workload=workload,
         hardware=hardware,
         variation=Variation(sigma=0.0),
         objective=EnergyObjective(metric="energy"),

@@ -1,4 +1,4 @@
-"""The image sets by name, whole and in memory: `shapes`, `digits`, `cifar10`."""
+"""The images themselves, whole and in memory: `shapes`, `digits`, `cifar10`."""
 
 import pickle
 from functools import lru_cache
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from cim_sim.accuracy import shapes
 from cim_sim.config import UsageError
+from cim_sim.image_sets import image_set
 
 if TYPE_CHECKING:
     import torch
@@ -19,10 +20,6 @@ CIFAR10_MEAN = np.array([0.4914, 0.4822, 0.4465], np.float32)[:, None, None]
 CIFAR10_STD = np.array([0.2470, 0.2435, 0.2616], np.float32)[:, None, None]
 SHAPES_TRAIN, SHAPES_TEST = 4000, 1000
 DIGITS_SELECTION, DIGITS_EXAM = 397, 376
-
-KNOWN = """shapes, shapes-32 (procedural, 16x16 and 32x32), digits, digits-16 (scikit-learn, 8x8 \
-and 16x16), cifar10 (downloads from the Hugging Face hub), cifar10:FOLDER (local copy of the \
-python version)"""
 
 
 class Examples(NamedTuple):
@@ -50,14 +47,16 @@ def load(name: str) -> Split:
     Raises:
         UsageError: the name is unknown, or its files are missing or not what they should be.
     """
-    kind, _, place = name.partition(":")
-    if name in ("shapes", "shapes-32"):
-        return _shapes(32 if name.endswith("32") else 16)
-    if name in ("digits", "digits-16"):
-        return _digits(16 if name.endswith("16") else 8)
-    if kind == "cifar10":
-        return _cifar10_files(Path(place)) if place else _cifar10_hub()
-    raise UsageError(f"dataset {name!r} is not known; choose from {KNOWN}")
+    try:
+        side = image_set(name).side
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    if name.startswith("shapes"):
+        return _shapes(side)
+    if name.startswith("digits"):
+        return _digits(side)
+    place = name.partition(":")[2]
+    return _cifar10_files(Path(place)) if place else _cifar10_hub()
 
 
 def _examples(images: NDArray[Any], labels: NDArray[Any]) -> Examples:

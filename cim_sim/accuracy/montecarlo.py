@@ -102,9 +102,14 @@ class Chip:
             sums = list(partial_sums(values, weight, adc.rows))
             self.full_scales.append(quantise.calibrated_full_scale(sums, adc.levels))
         step = quantise.adc_step(adc.levels, self.full_scales[index])
-        sums_in_steps = partial_sums(values, weight / step, adc.rows)
-        codes = (quantise.adc_codes(part, adc.levels) for part in sums_in_steps)
-        return reduce(Tensor.add_, codes) * step
+        return converted(values, weight, adc.rows, adc.levels, step)
+
+
+def converted(values: Tensor, weight: Tensor, rows: int, levels: int, step: float) -> Tensor:
+    """The product as a digital sum of ADC codes, one for each group of `rows` word lines."""
+    sums_in_steps = partial_sums(values, weight / step, rows)
+    codes = (quantise.adc_codes(part, levels) for part in sums_in_steps)
+    return reduce(Tensor.add_, codes) * step
 
 
 def partial_sums(values: Tensor, weight: Tensor, rows: int) -> Iterator[Tensor]:

@@ -11,7 +11,7 @@ import numpy as np
 from cim_sim.cost.breakdown import breakdown
 from cim_sim.cost.chip import evaluate
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Stack, Workload
+from cim_sim.workload import CIFAR10, Stack
 
 NEUROSIM_CPU_SECONDS = (7.0, 66.0)
 """CPU time of DNN+NeuroSim V1.3 for one design of this family, fastest and slowest measured."""
@@ -40,7 +40,7 @@ def bench(batch: int = 10_000, repeats: int = 10, seed: int = 0) -> Timing:
     """Time random designs of the embedded space on the default hardware."""
     rng = np.random.default_rng(seed)
     shape = (batch, 6)
-    stack = Workload().stack_of(rng.choice(CHANNELS, shape), rng.choice(KERNELS, shape))
+    stack = CIFAR10.stack_of(rng.choice(CHANNELS, shape), rng.choice(KERNELS, shape))
     hardware = Hardware()
     single: list[float] = [
         _seconds(lambda row=row: evaluate(stack[row : row + 1], hardware))  # type: ignore[misc]

@@ -15,7 +15,7 @@ import numpy as np
 from cim_sim.cost.chip import evaluate
 from cim_sim.cost.layers import Floats
 from cim_sim.hardware import Hardware, Mapping, Pad, Subarray
-from cim_sim.workload import Workload
+from cim_sim.workload import CIFAR10
 
 KERNELS = (1, 3, 5, 7)
 CHANNELS = (24, 32, 48, 64, 96, 128)
@@ -133,5 +133,5 @@ def _save(figure: Any, out: Path) -> None:
 def _curve(channels: int, subarray: Subarray, mapping: Mapping, pad: Pad) -> Curve:
     hardware = Hardware(subarray=subarray, mapping=mapping, pad=pad)
     kernels = np.tile(np.array(KERNELS)[:, None], (1, 6))
-    batch = evaluate(Workload().stack_of(np.full_like(kernels, channels), kernels), hardware)
+    batch = evaluate(CIFAR10.stack_of(np.full_like(kernels, channels), kernels), hardware)
     return Curve(channels, hardware, batch.utilisation, batch.latency_ns, batch.energy_pj)

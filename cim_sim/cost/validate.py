@@ -14,7 +14,7 @@ from cim_sim.cost.layers import Floats
 from cim_sim.cost.pipeline import SPEED_UP_DEGREE, evaluate_pipelined
 from cim_sim.cost.reference import Case
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Workload
+from cim_sim.workload import CIFAR10
 
 QUANTITIES = (
     "latency",
@@ -134,7 +134,7 @@ def _limits(case: Case) -> dict[str, float]:
 
 def _compare_pipelined(case: Case) -> Comparison:
     """Compare a row of pipeline mode: totals only."""
-    stack = Workload().stack([case.design])
+    stack = CIFAR10.stack([case.design])
     degree = case.speed_up_degree or SPEED_UP_DEGREE
     synthetic = evaluate_pipelined(stack, case.hardware, degree)
     planes = case.planes
@@ -156,7 +156,7 @@ def _compare_pipelined(case: Case) -> Comparison:
 def _compare(cases: Sequence[Case]) -> list[Comparison]:
     """Compare rows of equal hardware."""
     hardware = cases[0].hardware
-    stack = Workload().stack([case.design for case in cases])
+    stack = CIFAR10.stack([case.design for case in cases])
     synthetic = evaluate(stack, hardware)
     parts = breakdown(stack, hardware, _planes(cases))
     return [

@@ -46,17 +46,17 @@ def text(
 
 
 def _architecture(scenario: Scenario, space: Space) -> str:
-    work = scenario.workload
-    lines, source = [], str(work.image_channels)
+    work, image = scenario.workload, scenario.workload.image
+    lines, source = [], str(image.channels)
     for layer in range(space.layers):
         channels, kernel = f"rollout[{layer}][0]", f"rollout[{layer}][1]"
         pool = ", MaxPool2d(2)" if layer + 1 in work.pools_after else ""
         convolution = f"Conv2d({source}, {channels}, kernel_size={kernel}, padding='same')"
         lines.append(f"{convolution}, ReLU{pool}")
         source = channels
-    side = work.image_side // 2 ** len(work.pools_after)
+    side = image.side // 2 ** len(work.pools_after)
     lines.append(f"Flatten, Linear({source} * {side * side}, {work.hidden}), ReLU")
-    lines.append(f"Linear({work.hidden}, {work.classes})")
+    lines.append(f"Linear({work.hidden}, {image.classes})")
     return "\n".join(lines)
 
 

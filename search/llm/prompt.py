@@ -83,16 +83,16 @@ def renderer_digest() -> str:
 
 
 def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str:
-    work = scenario.workload
+    work, image = scenario.workload, scenario.workload.image
     limits = scenario.limits
     area = "none" if limits.area_um2 is None else f"{limits.area_um2 / 1e6:.1f} mm2"
     accuracy = "none" if limits.accuracy is None else f"{limits.accuracy:.3f}"
     lines = [
         "Choose a convolutional network and, where free, the compute-in-memory chip that runs it.",
-        f"Dataset: {work.dataset}, {work.image_channels}x{work.image_side}x{work.image_side}, "
-        f"{work.classes} classes.",
+        f"Dataset: {work.dataset}, {image.channels}x{image.side}x{image.side}, "
+        f"{image.classes} classes.",
         f"Network: {space.layers} convolutions with ReLU, max pool after "
-        f"{_join(work.pools_after)}, then fully connected {work.hidden} and {work.classes}.",
+        f"{_join(work.pools_after)}, then fully connected {work.hidden} and {image.classes}.",
         f"Hardware: {_hardware(scenario)}.",
         f"Variation: {_variation(scenario)}.",
         f"Reward: {_reward(scenario)}; accuracy is measured under the variation.",

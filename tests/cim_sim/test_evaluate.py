@@ -88,7 +88,7 @@ def test_what_is_asked_of_accuracy_knows_no_hardware():
     accuracy = Counting()
     evaluate(PAPER, accuracy)
     evaluate(PAPER, accuracy, objective={"metric": "latency"}, limits={"area_um2": 1e9})
-    evaluate(PAPER, accuracy, hardware={**HARDWARE, "subarray": 64, "mapping": "conventional"})
+    evaluate(PAPER, accuracy, hardware={**HARDWARE, "device": "fefet", "mapping": "conventional"})
     assert len({query.key for query in accuracy.queries}) == 1
     query = accuracy.queries[0]
     assert query.layers == ((8, 3), (8, 3), (16, 3), (16, 3), (32, 3), (32, 3))
@@ -106,12 +106,12 @@ def test_cell_bits_act_on_accuracy_through_sigma():
     assert [round(query.sigma, 4) for query in accuracy.queries] == [0.0577, 0.0775, 0.0939]
 
 
-def test_adc_reaches_accuracy_only_when_asked():
+def test_accuracy_sees_the_converters_that_are_costed():
     accuracy = Counting()
     evaluate(PAPER, accuracy)
-    evaluate(PAPER, accuracy, adc_quantisation=True)
-    assert accuracy.queries[0].adc is None
-    assert accuracy.queries[1].adc.model_dump() == {"levels": 32, "rows": 128}
+    evaluate(PAPER, accuracy, hardware={**HARDWARE, "subarray": 64, "adc_levels": 16})
+    found = [query.adc.model_dump() for query in accuracy.queries]
+    assert found == [{"levels": 32, "rows": 128}, {"levels": 16, "rows": 64}]
 
 
 def test_a_field_is_fixed_or_freed_but_not_both_or_neither():

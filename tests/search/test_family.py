@@ -6,6 +6,7 @@ from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import Limits
 from cim_sim.space import HardwareChoices, Space
 from cim_sim.variation import effective_sigma
+from cim_sim.workload import CIFAR10, Workload
 from search import landscape
 from search.family import (
     BENCH_SIGMAS,
@@ -101,12 +102,15 @@ def test_a_space_that_frees_the_adc_gets_scenarios_that_leave_it_open():
     assert scenarios("train", 1, space)[0].hardware.adc_levels is None
 
 
+IMAGES = {"lcda": CIFAR10}
+
+
 @pytest.mark.parametrize(
     ("name", "normaliser_pj", "normaliser_fps", "median_term"),
     [
-        ("embedded", 2.0e8, 3600, 0.31),
-        ("lcda", 2.5e9, 1600, 0.23),
-        ("codesign", 1.5e8, 3200, 0.28),
+        ("embedded", 4.6e7, 13_000, 0.31),
+        ("lcda", 1.5e9, 2300, 0.23),
+        ("codesign", 3.5e7, 11_000, 0.28),
     ],
 )
 def test_normalisers_keep_every_design_above_infeasible_and_the_two_terms_of_one_size(
@@ -115,13 +119,15 @@ def test_normalisers_keep_every_design_above_infeasible_and_the_two_terms_of_one
     space = SPACES[name]
     fixed = dict.fromkeys(space.freed)
     hardware = PAPER_HARDWARE.model_copy(update=fixed)
-    known = scales(space, hardware)
+    workload = IMAGES.get(name, Workload())
+    known = scales(space, hardware, workload)
     assert (known.normaliser_pj, known.normaliser_fps) == (normaliser_pj, normaliser_fps)
     population = landscape.draw(space, 20_000, np.random.default_rng(1))
     sizes = np.array([len(parameter.choices) for parameter in space.parameters])
     population[0] = sizes - 1
     scenario = scenarios("test", 1, space)[0]
-    scenario = scenario.model_copy(update={"hardware": hardware, "limits": Limits()})
+    changes = {"hardware": hardware, "workload": workload, "limits": Limits()}
+    scenario = scenario.model_copy(update=changes)
     price = landscape.prices(scenario, space, population)
     energy_term = np.sqrt(price.energy_pj[price.allowed] / known.normaliser_pj)
     latency_term = 1e9 / price.latency_ns[price.allowed] / known.normaliser_fps
@@ -132,7 +138,7 @@ def test_normalisers_keep_every_design_above_infeasible_and_the_two_terms_of_one
 
 def test_an_area_limit_leaves_about_the_share_it_is_for():
     space = SPACES["embedded"]
-    known = scales(space, PAPER_HARDWARE)
+    known = scales(space, PAPER_HARDWARE, Workload())
     share = (known.area_um2 <= known.area_limit(0.2)).mean()
     assert share == pytest.approx(0.2, abs=0.03)
 

@@ -7,12 +7,30 @@ import sys
 import time
 from collections import Counter
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Query, bench
-from cim_sim.accuracy.bench_jobs import KERNELS, LEVELS, WIDTHS, Job, jobs
+from cim_sim.accuracy.bench_jobs import (
+    ADC_LEVELS,
+    ADC_ROWS,
+    COMMON_ADC,
+    DIGITS,
+    DIGITS_AGAIN,
+    KERNELS,
+    LEVELS,
+    PAIR_LEVELS,
+    PAIRED,
+    SEEDS,
+    UNCLIPPED,
+    WIDTHS,
+    Job,
+    _grown,
+    jobs,
+)
 from cim_sim.config import UsageError
+from cim_sim.space import ConvChoice
 
 SMALL = ((2, 1),) * 6
 SETTINGS = {"dataset": "digits", "hidden": 16, "recipe": {"epochs": 1, "draws": 2}}
@@ -44,52 +62,69 @@ def test_the_list_is_the_same_each_time_and_trains_nothing_twice(full):
     assert jobs(seed=1) != full
 
 
-def test_every_job_stays_in_the_table_and_tests_four_sigmas_on_one_network(full):
+def test_every_job_stays_in_the_table_and_meets_converters_at_the_noise_it_trained_at(full):
     for job in full:
+        first = job.queries[0]
         assert len({query.training_key for query in job.queries}) == 1
-        plain = [query.sigma for query in job.queries if query.adc is None]
-        assert len(set(plain)) == 4
-        assert plain[0] == job.queries[0].training_sigma
-        assert set(plain) <= set(LEVELS)
-        assert all(c in WIDTHS and k in KERNELS for c, k in job.queries[0].layers)
+        assert len({query.key for query in job.queries}) == len(job.queries)
+        assert first.sigma == first.training_sigma
+        assert first.adc is None
+        assert {query.sigma for query in job.queries} <= set(LEVELS)
+        assert {query.images for query in job.queries} == {"selection"}
+        assert {query.sigma for query in job.queries if query.adc} == {first.training_sigma}
+        assert all(c in WIDTHS and k in KERNELS for c, k in first.layers)
+
+
+def test_every_adc_is_met_about_equally_often(full):
+    met = Counter(
+        (query.adc.levels, query.adc.rows) for job in full for query in job.queries if query.adc
+    )
+    assert len(met) == len(ADC_LEVELS) * len(ADC_ROWS)
+    common = met.pop((COMMON_ADC.levels, COMMON_ADC.rows))
+    assert common > max(met.values()) < 1.6 * min(met.values())
 
 
 def test_any_prefix_is_a_fair_sample(full):
-    head = full[:150]
-    assert len({job.queries[0].layers for job in head}) == 150
-    assert sum(job.queries[0].training_sigma in (0.05, 0.07, 0.1) for job in head) > 120
-    half = Counter(job.origin for job in full[: len(full) // 2])
     whole = Counter(job.origin for job in full)
-    assert all(half[origin] > 0.35 * whole[origin] for origin in whole)
+    for share in (0.1, 0.25, 0.5):
+        part = Counter(job.origin for job in full[: round(share * len(full))])
+        assert all(part[o] == pytest.approx(share * whole[o], abs=3.5) for o in PARTS)
 
 
-def test_the_studies_of_the_list_are_complete(full):
-    by_level = {}
+PARTS = ("pair", "unclipped pair", "levels", "digits")
+
+
+def test_pairs_are_trained_in_both_pipelines_with_three_seeds_and_some_unclipped(full):
+    for origin, bases, clip_rms in (("pair", PAIRED, 2.5), ("unclipped pair", UNCLIPPED, None)):
+        own = [job.queries[0] for job in full if job.origin == origin]
+        trained = Counter(query.layers for query in own)
+        assert set(trained.values()) == {len(PAIR_LEVELS) * SEEDS}
+        assert len(trained) == 5 * bases
+        assert {query.recipe.clip_rms for query in own} == {clip_rms}
     for job in full:
-        first = job.queries[0]
-        if first.recipe.epochs == 10 and first.seed == 0:
-            by_level.setdefault(first.layers, set()).add(first.training_sigma)
-    assert sum(len(levels) >= 4 for levels in by_level.values()) >= 100
-    seeds = Counter(
-        job.queries[0].layers
-        for job in full
-        if job.queries[0].training_sigma == 0.1 and job.queries[0].recipe.epochs == 10
-    )
-    thrice = [layers for layers, count in seeds.items() if count >= 3]
-    assert len(swap_pairs(thrice)) >= 100
-    longer = {job.queries[0].layers for job in full if job.queries[0].recipe.epochs == 40}
-    assert len(longer) == 50
-    assert sum(any(q.adc for q in job.queries) for job in full) >= len(full) / 5
+        if "pair" in job.origin and job.queries[0].training_sigma == 0:
+            plain = [query.sigma for query in job.queries if query.adc is None]
+            assert plain == list(PAIR_LEVELS)
 
 
-def swap_pairs(designs):
-    return [
-        (a, b)
-        for n, a in enumerate(designs)
-        for b in designs[:n]
-        if [x.channels for x in a] == [x.channels for x in b]
-        and sum(x.kernel != y.kernel for x, y in zip(a, b, strict=True)) == 1
-    ]
+def test_a_base_grows_by_one_kernel_at_each_place_and_by_all():
+    rng = np.random.default_rng(0)
+    base = tuple(ConvChoice(8, 5) for _ in range(6))
+    smallest, *single, every = _grown(rng, base, smallest=3)
+    for place, one in enumerate(single):
+        (changed,) = [n for n in range(6) if one[n] != smallest[n]]
+        assert changed // 2 == place
+        assert one[changed].kernel > smallest[changed].kernel == 3
+        assert every[changed] == one[changed]
+    assert sum(a != b for a, b in zip(smallest, every, strict=True)) == 3
+
+
+def test_networks_on_digits_are_matched_and_some_have_three_seeds(full):
+    own = [job.queries[0] for job in full if job.queries[0].dataset == "digits"]
+    networks = Counter(query.layers for query in own)
+    assert len(networks) == DIGITS
+    assert sum(count == SEEDS for count in networks.values()) == DIGITS_AGAIN
+    assert all(query.training_sigma > 0 for query in own)
 
 
 def test_a_run_goes_on_where_it_stopped_and_repeats_nothing(tmp_path):
@@ -117,6 +152,8 @@ def test_a_table_has_one_row_for_each_test(tmp_path):
     assert table["sigma"].tolist() == [0.1, 0.2]
     assert table["channels_6"].tolist() == [2, 2]
     assert table["adc_levels"].isna().all()
+    assert table["clip_rms"].tolist() == [2.5, 2.5]
+    assert table["images"].tolist() == ["selection"] * 2
     assert table["mean"].between(0, 1).all()
 
 

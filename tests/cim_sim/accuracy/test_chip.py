@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cim_sim.accuracy import Adc, Query, Recipe, noise, quantise
-from cim_sim.accuracy.data import Split
+from cim_sim.accuracy.data import Examples, Split
 from cim_sim.accuracy.montecarlo import Chip, partial_sums
 from cim_sim.accuracy.network import product
 from cim_sim.accuracy.training import untrained
@@ -24,7 +24,7 @@ def split():
     random = torch.Generator().manual_seed(0)
     images = torch.randn(40, 2, 16, 16, generator=random)
     labels = torch.arange(40) % 10
-    return Split(images, labels, images, labels)
+    return Split(*[Examples(images, labels)] * 3)
 
 
 def trained_like(asked, split):
@@ -34,7 +34,7 @@ def trained_like(asked, split):
         for norm in network.norms:
             norm.weight.uniform_(0.5, 2)
             norm.bias.uniform_(-1, 1)
-        network(split.train_images, list(network.weights), asked.recipe.activation_bits)
+        network(split.train.images, list(network.weights), asked.recipe.activation_bits)
     return network.eval().requires_grad_(False)
 
 
@@ -43,8 +43,8 @@ def test_folded_inference_equals_the_network(split, bits):
     asked = query(recipe={"activation_bits": bits})
     network = trained_like(asked, split)
     chip = Chip(network, asked, split)
-    folded = chip.logits(split.test_images, list(network.weights), chip.affines)
-    plain = network(split.test_images, list(network.weights), bits)
+    folded = chip.logits(split.exam.images, list(network.weights))
+    plain = network(split.exam.images, list(network.weights), bits)
     torch.testing.assert_close(folded, plain, rtol=1e-3, atol=2e-2 if bits else 1e-4)
 
 
@@ -57,31 +57,30 @@ def test_pools_and_sides_follow_the_query(split):
 def test_noise_has_the_asked_size_and_lets_gradients_pass():
     weight = torch.randn(64, 50, generator=torch.Generator().manual_seed(1), requires_grad=True)
     generator = torch.Generator().manual_seed(2)
-    copy = noise.written(weight, 0.1, Recipe(), generator)
+    copy = noise.written(weight, 0.1, generator)
     top = float(weight.detach().abs().max())
     assert float((copy - weight).detach().std()) == pytest.approx(0.1 * top, rel=0.05)
     copy.sum().backward()
     assert torch.equal(weight.grad, torch.ones_like(weight))
 
 
-def test_channel_scale_uses_the_largest_weight_of_each_output():
-    weight = torch.stack([torch.full((2000,), 0.01), torch.full((2000,), 1.0)])
-    copy = noise.written(weight, 0.1, Recipe(scale="channel"), torch.Generator().manual_seed(0))
-    assert (copy - weight).std(1).tolist() == pytest.approx([0.001, 0.1], rel=0.1)
-
-
 def test_state_dependent_noise_is_larger_for_middle_conductances():
-    weight = torch.cat([torch.full((4000,), 0.5), torch.full((4000,), 0.1), torch.ones(1)])
+    """In offset-binary coding small weights sit in the middle of the conductance range."""
+    levels = (0.0, 0.45, -0.45, 0.55, -0.9)
+    weight = torch.cat([*(torch.full((4000,), one) for one in levels), torch.ones(1)])
     generator = torch.Generator().manual_seed(0)
-    stray = noise.written(weight, 0.1, Recipe(), generator, "evaxb-rram4") - weight
-    assert float(stray[:4000].std() / stray[4000:8000].std()) == pytest.approx(4, rel=0.05)
+    stray = noise.written(weight, 0.1, generator, "evaxb-rram4") - weight
+    middle, outer = (one / (0.4 * 4**2 + 0.6) ** 0.5 for one in (4, 1))
+    found = [float(part.std()) / 0.1 for part in stray[:-1].split(4000)]
+    assert found == pytest.approx([middle, middle, middle, outer, outer], rel=0.05)
 
 
 def test_clipping_and_weight_bits_shape_what_is_written():
     weight = torch.tensor([-3.0, -0.2, 0.0, 0.1, 0.5, 4.0])
     clipped = noise.intended(weight, Recipe(clip_rms=1.0))
     assert float(clipped.abs().max()) == pytest.approx(float(weight.square().mean().sqrt()))
-    rounded = noise.intended(weight, Recipe(weight_bits=3))
+    assert torch.equal(noise.intended(weight, Recipe(clip_rms=None)), weight)
+    rounded = noise.intended(weight, Recipe(weight_bits=3, clip_rms=None))
     assert sorted(set((rounded / (4 / 3)).round(decimals=4).tolist())) == [-2, 0, 3]
 
 
@@ -110,7 +109,7 @@ def test_a_fine_adc_changes_nothing_and_a_coarse_one_does(split):
     for levels in (None, 4, 65536):
         adc = Adc(levels=levels, rows=16) if levels else None
         chip = Chip(network, ideal.model_copy(update={"adc": adc}), split)
-        logits[levels] = chip.logits(split.test_images, list(network.weights), chip.affines)
+        logits[levels] = chip.logits(split.exam.images, list(network.weights))
     fine = (logits[65536] - logits[None]).abs().mean()
     coarse = (logits[4] - logits[None]).abs().mean()
     assert fine < 0.01 < coarse
@@ -121,20 +120,29 @@ def test_calibration_finds_a_range_well_below_the_worst_case():
     sums[0] = 100.0
     full_scale = quantise.calibrated_full_scale([sums], levels=16)
     assert full_scale < 50
-    assert len(torch.unique(quantise.adc(sums, 16, 3.0))) == 16
+    codes = quantise.adc_codes(sums / quantise.adc_step(16, 3.0), 16)
+    assert codes.unique().tolist() == list(range(-8, 8))
 
 
-def test_recalibration_repairs_batch_norm_and_leaves_the_network_as_it_was(split):
-    asked = query(recipe={"recalibrate_batchnorm": True})
+def test_clipped_weights_learn_nothing_and_others_do():
+    weight = torch.tensor([-0.1, 0.1, 0.2, 5.0], requires_grad=True)
+    noise.intended(weight, Recipe(clip_rms=1.0)).sum().backward()
+    assert weight.grad.tolist() == [1, 1, 1, 0]
+
+
+def test_the_query_says_which_images_test(split):
+    other = Examples(split.exam.images[:7], split.exam.labels[:7])
+    asked = query()
     network = trained_like(asked, split)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
-    chip = Chip(network, asked, split)
-    shifted = [weight * 3 for weight in network.weights]
-    affines = chip._recalibrated(shifted)
-    values = product(split.train_images, shifted[0])
-    scale, shift = affines[0]
-    normed = values * scale.view(1, -1, 1, 1) + shift.view(1, -1, 1, 1)
-    torch.testing.assert_close(normed.mean((0, 2, 3)), network.norms[0].bias, rtol=1e-3, atol=1e-3)
-    after = network.state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
-    assert not network.training
+    seen = [
+        Chip(network, asked.model_copy(update={"images": images}), split._replace(exam=other))
+        for images in ("selection", "exam")
+    ]
+    assert [len(chip.tests.images) for chip in seen] == [40, 7]
+
+
+def test_an_adc_converts_signed_sums_of_each_group_of_word_lines():
+    """One fully connected layer by hand: two groups, four codes, and a range that clips."""
+    sums = torch.tensor([[0.4, -2.6], [1.7, 0.6]])
+    codes = [quantise.adc_codes(part.clone(), 4) for part in sums]
+    assert torch.stack(codes).tolist() == [[0, -2], [1, 1]]

@@ -11,7 +11,7 @@ from cim_sim.cost.interconnect import GLOBAL_FOLD, LOCAL_FOLD, HTree, global_bus
 from cim_sim.cost.layers import layers_of
 from cim_sim.cost.setting import setting
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Workload
+from cim_sim.workload import CIFAR10
 
 DEFAULT = setting(Hardware())
 C = DEFAULT.constants
@@ -94,13 +94,13 @@ def test_bit_statistics_are_those_of_the_distributions():
 
 def test_coverage_is_the_mean_share_of_a_window_on_the_map():
     channels, kernels = np.array([[8] * 6]), np.array([[1, 3, 5, 7, 7, 5]])
-    layers = layers_of(Workload().stack_of(channels, kernels), Hardware())
+    layers = layers_of(CIFAR10.stack_of(channels, kernels), Hardware())
     for layer in range(6):
         side, kernel = int(layers.side[layer, 0]), int(layers.kernel[layer, 0])
         inside = np.zeros(side + 2 * (kernel // 2))
         inside[kernel // 2 : kernel // 2 + side] = 1
         windows = [inside[at : at + kernel].mean() for at in range(side)]
         assert layers.coverage[layer, 0] == pytest.approx(np.mean(windows) ** 2)
-    stock = layers_of(Workload().stack_of(channels, kernels), Hardware(pad="stock"))
+    stock = layers_of(CIFAR10.stack_of(channels, kernels), Hardware(pad="stock"))
     assert stock.vectors[:, 0].tolist() == [1024, 900, 144, 100, 4, 16, 1, 1]
     assert (stock.coverage == 1).all()

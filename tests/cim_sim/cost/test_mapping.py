@@ -7,17 +7,17 @@ from cim_sim.cost import evaluate, floorplan_fault
 from cim_sim.cost.layers import layers_of
 from cim_sim.cost.mapping import floorplan
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Stack, Workload
+from cim_sim.workload import CIFAR10, Stack
 
 
 def plan(channels, kernels, **setting):
     hardware = Hardware(**setting)
-    stack = Workload().stack_of(np.array([channels]), np.array([kernels]))
+    stack = CIFAR10.stack_of(np.array([channels]), np.array([kernels]))
     return floorplan(layers_of(stack, hardware), hardware)
 
 
 def stack_of(channels, kernels):
-    return Workload().stack_of(np.array([channels]), np.array([kernels]))
+    return CIFAR10.stack_of(np.array([channels]), np.array([kernels]))
 
 
 def test_layers_with_the_most_frequent_kernel_and_enough_rows_are_novel():

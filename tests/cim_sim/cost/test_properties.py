@@ -12,7 +12,7 @@ from cim_sim.cost.layers import layers_of
 from cim_sim.cost.mapping import floorplan
 from cim_sim.cost.pipeline import evaluate_pipelined
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Stack, Workload
+from cim_sim.workload import CIFAR10, Stack
 
 KEYS = sorted(table())
 TOTALS = ("latency_ns", "dynamic_energy_pj", "leakage_energy_pj", "area_um2", "utilisation")
@@ -116,7 +116,7 @@ def test_area_does_not_fall_with_channels_within_a_floorplan(stack, setting, dat
 
 def test_mixed_hardware_keeps_the_order_of_rows():
     rng = np.random.default_rng(3)
-    stack = Workload().stack_of(rng.choice([48, 64, 96], (40, 6)), rng.choice([1, 3, 5], (40, 6)))
+    stack = CIFAR10.stack_of(rng.choice([48, 64, 96], (40, 6)), rng.choice([1, 3, 5], (40, 6)))
     settings_ = [Hardware(subarray=s, cell_bits=b) for s in (64, 128) for b in (1, 2)]
     chosen = [settings_[index] for index in rng.integers(0, 4, 40)]
     mixed = rows(evaluate_mixed(stack, chosen))
@@ -126,7 +126,7 @@ def test_mixed_hardware_keeps_the_order_of_rows():
 
 def test_chunks_do_not_show():
     channels = np.tile(np.arange(16, 16 + 2500)[:, None] % 120 + 8, (1, 6))
-    stack = Workload().stack_of(channels, np.full_like(channels, 3))
+    stack = CIFAR10.stack_of(channels, np.full_like(channels, 3))
     whole = rows(evaluate(stack, Hardware()))
     np.testing.assert_array_equal(whole[2040:2060], rows(evaluate(stack[2040:2060], Hardware())))
     assert len(whole) == 2500
@@ -145,5 +145,5 @@ def test_pipeline_numbers_are_not_negative(stack, setting, degree):
 
 def test_an_empty_batch_is_no_fault():
     none = np.zeros((0, 6), dtype=np.int64)
-    assert len(evaluate(Workload().stack_of(none, none), Hardware())) == 0
-    assert floorplan_fault(Workload().stack_of(none, none), Hardware()) == []
+    assert len(evaluate(CIFAR10.stack_of(none, none), Hardware())) == 0
+    assert floorplan_fault(CIFAR10.stack_of(none, none), Hardware()) == []

@@ -10,7 +10,7 @@ from cim_sim.config import UsageError
 from cim_sim.cost import evaluate, sweep
 from cim_sim.hardware import Hardware
 from cim_sim.space import from_wire
-from cim_sim.workload import Workload
+from cim_sim.workload import CIFAR10
 
 SCENARIO = "configs/scenarios/paper-energy.yaml"
 A = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
@@ -28,7 +28,7 @@ def test_cost_writes_a_row_for_each_design(tmp_path, capsys):
     assert verbs.cost(designs, out, SCENARIO) == 0
     with out.open() as file:
         good, bad = csv.DictReader(file)
-    batch = evaluate(Workload().stack([from_wire(json.loads(A))]), Hardware(pad="stock"))
+    batch = evaluate(CIFAR10.stack([from_wire(json.loads(A))]), Hardware(pad="stock"))
     assert float(good["latency_ns"]) == batch.latency_ns[0]
     assert float(good["energy_pj"]) == batch.energy_pj[0]
     assert (good["design"], good["feasible"], good["reason"]) == (A, "1", "")
