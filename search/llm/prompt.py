@@ -128,7 +128,7 @@ def _variation(scenario: Scenario) -> str:
     else:
         sigma = f"sigma {variation.written_cell_sigma:.3f} of a cell's range"
     noise = training if training == "matched" else f"sigma {training:.3f}"
-    return f"{sigma}, {variation.state_dependence}, training {noise}"
+    return f"{sigma}, {variation.state_dependence}, training {noise}, adc quantisation on"
 
 
 def _reward(scenario: Scenario) -> str:

@@ -75,7 +75,7 @@ def test_naive_style_says_no_word_of_hardware():
 def test_codesign_style_tells_the_whole_scenario():
     text = user(LATENCY, "embedded")
     for fact in (
-        "Dataset: shapes, 3x32x32, 10 classes.",
+        "Dataset: shapes, 3x16x16, 10 classes.",
         "device fefet, node 45 nm, subarray 64, cell_bits 1, adc_levels 64, mux 4",
         "mapping conventional, pad stock",
         "sigma 0.100 of a cell's range, evaxb-fefet2, training sigma 0.050, adc quantisation on",
