@@ -15,7 +15,7 @@ import numpy as np
 from cim_sim.accuracy.surrogate import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
 from finetune.traces import Problem, Trace
-from search.landscape import Floats, Indices, draw, networks, sigmas
+from search.landscape import Floats, Indices, draw, predict, sigmas
 from search.optimum import Landscape
 
 if TYPE_CHECKING:
@@ -41,11 +41,9 @@ def surrogate_traces(
 
 
 def _careful(problem: Problem, surrogate: "Surrogate", population: Indices) -> Floats:
-    """Return the predicted accuracy at matched training noise, less its uncertainty."""
-    channels, kernels = networks(problem.space, population)
+    """Return the predicted accuracy less its uncertainty; 0 where the surrogate knows nothing."""
     sigma = sigmas(problem.scenario, problem.space, population)
-    proxy = channels // problem.space.width_divisor
-    mean, std = surrogate.predict_arrays(proxy, kernels, sigma, sigma)
+    mean, std = predict(problem.scenario, problem.space, surrogate, population)
     return np.asarray(np.where(sigma <= LARGEST_SIGMA, mean - CAUTION * std, 0.0))
 
 

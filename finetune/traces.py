@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cim_sim import parquet
-from cim_sim.accuracy.query import Accuracy, Query, Recipe
+from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.hardware import FreeHardware
@@ -29,7 +29,7 @@ Source = Literal["bench", "surrogate"]
 
 
 class Trained(NamedTuple):
-    """One network of the bench, tested at the noise that it was trained at."""
+    """One network of the bench, tested at the noise it was trained at, under one ADC."""
 
     key: str
     """Identity of the training in the bench."""
@@ -56,17 +56,13 @@ class Problem(Config):
 
 
 def read_bench(folder: Path) -> list[Trained]:
-    """Return the matched, ideally converted tests of a bench: Parquet, or its raw lines.
+    """Return the matched tests of a bench under an ADC: Parquet, or its raw lines.
 
     Raises:
         UsageError: `folder` holds neither.
     """
-    matched = [row for row in _rows(folder) if row["sigma"] == row["training_sigma"]]
-    first: dict[str, Trained] = {}
-    for row in matched:
-        if row["adc_levels"] is None:
-            first.setdefault(row["training_key"], _trained(row))
-    return list(first.values())
+    rows = [row for row in _rows(folder) if row["adc_levels"] is not None]
+    return [_trained(row) for row in rows if row["sigma"] == row["training_sigma"]]
 
 
 def bench_traces(problem: Problem, trained: Sequence[Trained]) -> Iterator[Trace]:
@@ -160,9 +156,11 @@ def _trained(row: Mapping[str, Any]) -> Trained:
     query = Query(
         layers=tuple(ConvChoice(int(channels), int(kernel)) for channels, kernel in pairs),
         dataset=row["dataset"],
-        recipe=Recipe(epochs=int(row["epochs"])),
+        recipe=Recipe(epochs=int(row["epochs"]), clip_rms=row["clip_rms"]),
         training_sigma=row["training_sigma"],
         sigma=row["sigma"],
+        adc=Adc(levels=int(row["adc_levels"]), rows=int(row["adc_rows"])),
+        images=row["images"],
     )
     measured = {name: row[name] for name in names}
     return Trained(row["training_key"], query, Accuracy.model_validate(measured))

@@ -98,26 +98,30 @@ def predicted(scenario: Scenario, space: Space, model: Surrogate) -> PopulationA
         place = [corner % len(parameter.choices) for parameter in space.parameters]
         require_covered(scenario.query(space.decode(place), space, seed=0))
 
-    def accuracy(population: Indices) -> Floats:
-        channels, kernels = networks(space, population)
-        values = np.empty(len(population))
-        for free, rows in by_hardware(space, population):
-            hardware = scenario.hardware.complete(free)
-            sigma = scenario.variation.effective(hardware.cell_bits)
-            trained = sigma if scenario.training_sigma == "matched" else scenario.training_sigma
-            values[rows], _ = model.predict_arrays(
-                channels[rows] // space.width_divisor,
-                kernels[rows],
-                sigma,
-                trained,
-                epochs=scenario.recipe.epochs,
-                adc_levels=hardware.adc_levels,
-                adc_rows=hardware.subarray,
-                with_std=False,
-            )
-        return values
+    return lambda population: predict(scenario, space, model, population, with_std=False)[0]
 
-    return accuracy
+
+def predict(
+    scenario: Scenario, space: Space, model: Surrogate, population: Indices, with_std: bool = True
+) -> tuple[Floats, Floats]:
+    """Accuracy of a population and its predictive standard deviation, [designs], unchecked."""
+    channels, kernels = networks(space, population)
+    mean, std = np.empty((2, len(population)))
+    for free, rows in by_hardware(space, population):
+        hardware = scenario.hardware.complete(free)
+        sigma = scenario.variation.effective(hardware.cell_bits)
+        mean[rows], std[rows] = model.predict_arrays(
+            channels[rows] // space.width_divisor,
+            kernels[rows],
+            sigma,
+            sigma if scenario.training_sigma == "matched" else scenario.training_sigma,
+            adc_levels=hardware.adc_levels,
+            adc_rows=hardware.subarray,
+            dataset=scenario.workload.dataset,
+            unclipped=scenario.recipe.clip_rms is None,
+            with_std=with_std,
+        )
+    return mean, std
 
 
 def neighbours(space: Space, design: Indices) -> Indices:

@@ -16,6 +16,7 @@ from cim_sim import cost
 from cim_sim.accuracy import bench_jobs
 from cim_sim.accuracy.bench_jobs import Job, Layers
 from cim_sim.accuracy.features import Floats, Ints
+from cim_sim.accuracy.query import Adc
 from cim_sim.accuracy.surrogate import Surrogate
 from cim_sim.config import UsageError
 from cim_sim.hardware import Hardware
@@ -51,7 +52,13 @@ class Problem:
         """Reward of designs [N, 12] (indices of channels, then of kernels); infeasible: -1."""
         widths, sizes = self.decode(genes)
         mean, _ = surrogate.predict_arrays(
-            widths // self.width_divisor, sizes, self.sigma, self.sigma, with_std=False
+            widths // self.width_divisor,
+            sizes,
+            self.sigma,
+            self.sigma,
+            adc_levels=self.hardware.adc_levels,
+            adc_rows=self.hardware.subarray,
+            with_std=False,
         )
         price = cost.evaluate(Workload().stack_of(widths, sizes), self.hardware)
         if self.objective == "energy":
@@ -82,7 +89,8 @@ def round_jobs(surrogate: Surrogate, number: int, problems: int, seed: int = 0) 
         if len(found) >= problems:
             break
         layers = best(problem, surrogate, rng)
-        job = bench_jobs.job(rng, f"found {number}", layers, problem.sigma)
+        adc = Adc(levels=problem.hardware.adc_levels, rows=problem.hardware.subarray)
+        job = bench_jobs.under(bench_jobs.job(f"found {number}", layers, problem.sigma), [adc])
         found.setdefault(job.key, job)
     return list(found.values())
 
@@ -125,7 +133,7 @@ def _problem(rng: np.random.Generator, objective: Literal["energy", "latency"]) 
     """A random problem with normalisers from its own random designs; None if none fits."""
     channels, kernels, divisor = SPACES[int(rng.integers(len(SPACES)))]
     hardware = _hardware(rng)
-    sigma = round(float(rng.uniform(0.03, 0.2)), 3)
+    sigma = float(rng.choice(bench_jobs.LEVELS[1:]))
     draft = Problem(channels, kernels, divisor, hardware, sigma, objective, 1.0, np.inf)
     widths, sizes = draft.decode(draft.random(rng, 256))
     try:
@@ -142,12 +150,17 @@ def _problem(rng: np.random.Generator, objective: Literal["energy", "latency"]) 
 
 
 def _hardware(rng: np.random.Generator) -> Hardware:
+    """A setting that no scenario has, by the columns that share an ADC.
+
+    What is found here teaches the surrogate, so it must not be the optimum of a held-out scenario.
+    """
     return Hardware.model_validate(
         {
             "device": str(rng.choice(["rram", "fefet"])),
             "subarray": int(rng.choice([64, 128, 256])),
             "cell_bits": int(rng.choice([1, 2, 4])),
-            "adc_levels": int(rng.choice([32, 64])),
+            "adc_levels": int(rng.choice(bench_jobs.ADC_LEVELS)),
+            "col_mux": int(rng.choice([4, 16])),
             "mapping": str(rng.choice(["conventional", "novel"])),
         }
     )

@@ -1,9 +1,9 @@
 """The benchmark table's card: what the rows say about kernels, in figures and plain sentences."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,14 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
-NOISY = 0.1
-"""Training noise and tested variation of the noise-injected pipeline in the pair study."""
-FEWEST = 5
+FEWEST = 4
 """Families below which a group is too small to speak about."""
 KERNELS = tuple(f"kernel_{n}" for n in range(1, 7))
 CHANNELS = tuple(f"channels_{n}" for n in range(1, 7))
-PLACES = {"layers 1-2": (1, 2), "layers 3-4": (3, 4), "layers 5-6": (5, 6)}
-STEPS = ((1, 3), (3, 5), (3, 7), (5, 7))
+PLACES = {"layers 1-2": {1, 2}, "layers 3-4": {3, 4}, "layers 5-6": {5, 6}}
+SETTINGS = {
+    "no variation": (0.0, 0.0),
+    "trained and tested at .1": (0.1, 0.1),
+    "trained and tested at .2": (0.2, 0.2),
+    "trained without noise, tested at .1": (0.0, 0.1),
+    "trained without noise, tested at .2": (0.0, 0.2),
+}
+"""Training noise and tested variation of the pair study."""
 
 
 class Effect(NamedTuple):
@@ -68,39 +73,53 @@ def _networks(rows: "pd.DataFrame") -> "pd.Series[str]":
 
 
 def pairs(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Every two networks that differ in one kernel, with the larger minus the smaller kernel.
+    """Every two `shapes` networks, unlike in kernels alone, of which one has no smaller kernel.
 
-    One row for each pair and length of training; `clean` is the gap of the noise-free pipeline
-    (trained and tested without noise), `noisy` that of training and testing at `NOISY`, both
-    averaged over the seeds at hand, and `penalty` their difference.
+    One row for each pair, clipping and setting: `gap` is the accuracy of the larger kernels less
+    that of the smaller, both averaged over the seeds at hand, conversion ideal; `layers` are those
+    that differ and `from_1x1` says whether the smaller kernel there is 1x1.
     """
     import pandas as pd
 
-    plain = rows[(rows["sigma"] == rows["training_sigma"]) & rows["adc_levels"].isna()]
-    plain = plain[plain["sigma"].isin((0.0, NOISY))]
-    plain = plain.assign(family=families(plain))
-    names = ["family", *CHANNELS, *KERNELS, "epochs"]
-    wide = plain.pivot_table(index=names, columns="sigma", values="mean")
-    wide = wide.reindex(columns=[0.0, NOISY]).dropna().reset_index()
-    records = []
-    for (family, epochs), group in wide.groupby(["family", "epochs"]):
-        kernels = group[list(KERNELS)].to_numpy()
-        gaps = group[[0.0, NOISY]].to_numpy()
-        for a, b in combinations(range(len(group)), 2):
-            changed = np.flatnonzero(kernels[a] != kernels[b])
-            if len(changed) != 1:
-                continue
-            small, large = (a, b) if kernels[a][changed[0]] < kernels[b][changed[0]] else (b, a)
-            sizes = (int(kernels[small][changed[0]]), int(kernels[large][changed[0]]))
-            clean, noisy = gaps[large] - gaps[small]
-            records.append((family, epochs, int(changed[0]) + 1, *sizes, clean, noisy))
-    columns = ["family", "epochs", "layer", "small", "large", "clean", "noisy"]
-    table = pd.DataFrame(records, columns=columns)
-    return table.assign(penalty=table["noisy"] - table["clean"])
+    plain = rows[(rows["dataset"] == "shapes") & rows["adc_levels"].isna()]
+    plain = plain.assign(family=families(plain), clipped=plain["clip_rms"].notna())
+    names = ["family", "clipped", *KERNELS]
+    wide = plain.pivot_table(index=names, columns=["training_sigma", "sigma"], values="mean")
+    wide = wide.reindex(columns=list(SETTINGS.values()))
+    wide.columns = list(SETTINGS)
+    records = [
+        record
+        for (family, clipped), group in wide.reset_index().groupby(["family", "clipped"])
+        for record in _pairs_of(group, str(family), bool(clipped))
+    ]
+    columns = ["family", "clipped", "pair", "place", "from_1x1", "setting", "gap"]
+    return pd.DataFrame(records, columns=columns).dropna()
+
+
+def _pairs_of(group: "pd.DataFrame", family: str, clipped: bool) -> Iterator[tuple[Any, ...]]:
+    kernels, means = group[list(KERNELS)].to_numpy(), group[list(SETTINGS)].to_numpy()
+    for a, b in combinations(range(len(group)), 2):
+        growth = kernels[b] - kernels[a]
+        if growth.min() < 0 < growth.max():
+            continue
+        small, large = (a, b) if growth.max() > 0 else (b, a)
+        changed = np.flatnonzero(growth)
+        pair, place = f"{kernels[small]} {kernels[large]}", _place(changed + 1)
+        from_1x1 = bool((kernels[small][changed] == 1).any())
+        for setting, gap in zip(SETTINGS, means[large] - means[small], strict=True):
+            yield family, clipped, pair, place, from_1x1, setting, gap
+
+
+def _place(layers: "NDArray[np.int64]") -> str:
+    """Where the kernels differ: a pair of layers, or several places."""
+    for name, place in PLACES.items():
+        if set(layers.tolist()) <= place:
+            return name
+    return "several places"
 
 
 def effect(table: "pd.DataFrame", column: str) -> Effect:
-    """Mean of a column of `pairs`, with its interval.
+    """Mean of a column, with its interval; rows of one `family` count as one.
 
     Cluster-robust standard error and Student's t with one degree of freedom less than there are
     families (Cameron & Miller 2015): a percentile bootstrap of few families is too narrow.
@@ -116,135 +135,159 @@ def effect(table: "pd.DataFrame", column: str) -> Effect:
 
 
 def groups(table: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
-    """Named parts of the pairs that are large enough: by step, place and both."""
-    short = table[table["epochs"] == 10]
-    parts: list[tuple[str, pd.DataFrame]] = [("all pairs", short)]
-    for small, large in STEPS:
-        step = short[(short["small"] == small) & (short["large"] == large)]
-        parts.append((f"{small}x{small} to {large}x{large}", step))
-    for place, layers in PLACES.items():
-        spot = short[short["layer"].isin(layers)]
-        parts.append((f"{place}, from 1x1", spot[spot["small"] == 1]))
-        parts.append((f"{place}, from 3x3 or larger", spot[spot["small"] > 1]))
+    """Named parts of `pairs`, by place."""
+    parts: list[tuple[str, pd.DataFrame]] = [("all pairs", table)]
+    for place in (*PLACES, "several places"):
+        spot = table[table["place"] == place]
+        for name, part in (
+            (place, spot[~spot["from_1x1"]]),
+            (f"{place}, from 1x1", spot[spot["from_1x1"]]),
+        ):
+            parts.append((name, part))
     return [(name, part) for name, part in parts if part["family"].nunique() >= FEWEST]
 
 
-def by_epochs(table: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
-    """The same pairs after 10, 20 and 40 epochs: only pairs that were trained at all three."""
-    key = ["family", "layer", "small", "large"]
-    complete = table.groupby(key)["epochs"].transform("nunique") == 3
-    same = table[complete & (table["small"] > 1)]
-    parts = [(f"{n} epochs", same[same["epochs"] == n]) for n in (10, 20, 40)]
-    return [(name, part) for name, part in parts if part["family"].nunique() >= FEWEST]
+def clipping(table: "pd.DataFrame") -> "pd.DataFrame":
+    """The pairs that are trained in both ways: `gap` is what clipping adds to the gap."""
+    shared = ["family", "pair", "place", "from_1x1", "setting"]
+    wide = table.pivot(index=shared, columns="clipped", values="gap")
+    wide = wide.reindex(columns=[True, False]).dropna()
+    return wide.assign(gap=wide[True] - wide[False]).reset_index()[[*shared, "gap"]]
+
+
+def adc_prices(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Accuracy that each ADC costs each training, at the noise it was trained at.
+
+    Columns family, dataset, adc_levels, adc_rows, price.
+    """
+    matched = rows[(rows["sigma"] == rows["training_sigma"]) & rows["clip_rms"].notna()]
+    matched = matched.assign(family=families(matched))
+    ideal = matched[matched["adc_levels"].isna()].set_index("training_key")["mean"]
+    tested = matched[matched["adc_levels"].notna()]
+    price = ideal.reindex(tested["training_key"]).to_numpy() - tested["mean"].to_numpy()
+    return tested.assign(price=price)[["family", "dataset", "adc_levels", "adc_rows", "price"]]
 
 
 def findings(rows: "pd.DataFrame") -> str:
-    """The card's section on kernels, Markdown."""
+    """The card's sections on kernels and on converters, Markdown."""
     table = pairs(rows)
-    if not groups(table):
-        return f"Only {len(table)} pairs are trained yet: too few to speak about."
+    if table["family"].nunique() < FEWEST:
+        return f"Only {table['family'].nunique()} families of pairs are trained: too few to speak."
+    both = clipping(table)
+    shared = table[table["family"].isin(set(both["family"]))]
     lines = [
-        *_in_short(groups(table)),
-        *_table("Larger against smaller kernel, everything else equal (10 epochs)", groups(table)),
-        *_sentences(groups(table)),
-        *_table("The same pairs, trained longer (3x3 or larger made larger)", by_epochs(table)),
-        *_survival(by_epochs(table)),
-        "![Effect of a larger kernel](kernels.png)",
+        *_in_short(table[table["clipped"]], both),
+        *_table("Larger against smaller kernels, weights clipped", table[table["clipped"]]),
+        *_table("The same, weights not clipped (fewer families)", table[~table["clipped"]]),
+        *_table("Those families, weights clipped", shared[shared["clipped"]]),
+        *_table("What clipping adds to the worth of larger kernels", both),
+        *_converters(adc_prices(rows)),
+        "![Effect of larger kernels](kernels.png)",
     ]
     return "\n".join(lines)
 
 
-def _in_short(parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:
-    lines = []
-    for column, words in (("clean", "Without variation"), ("noisy", "With variation")):
-        verdicts = [(name, effect(part, column).verdict()) for name, part in parts]
-        where = {
-            verdict: "; ".join(name for name, one in verdicts if one == verdict) or "nowhere"
-            for verdict in ("helps", "hurts")
-        }
-        lines.append(
-            f"- **{words}**, a larger kernel clearly helps: {where['helps']}. "
-            f"Clearly hurts: {where['hurts']}."
-        )
-    return [*lines, ""]
-
-
-def _table(title: str, parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:
-    lines = [
-        f"**{title}.** Change of accuracy in points, 95 % interval:",
-        "",
-        "| change | pairs | noise-free pipeline | noise-injected pipeline | difference |",
-        "|---|---|---|---|---|",
-    ]
-    for name, part in parts:
-        cells = [effect(part, column).words() for column in ("clean", "noisy", "penalty")]
-        lines.append(f"| {name} | {len(part)} | {' | '.join(cells)} |")
-    return [*lines, ""]
-
-
-def _sentences(parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:
-    lines = []
-    for name, part in parts:
-        clean, noisy, penalty = (effect(part, c) for c in ("clean", "noisy", "penalty"))
-        change = _change(clean.verdict(), noisy.verdict(), penalty.verdict())
-        lines.append(
-            f"- {name}: the larger kernel has {_said(clean)} without noise and {_said(noisy)} "
-            f"in the noise-injected pipeline; {change} ({penalty.words()})."
-        )
+def _in_short(clipped: "pd.DataFrame", both: "pd.DataFrame") -> list[str]:
+    """What every interval allows to say, in sentences."""
+    lines = [_sentence(setting, clipped[clipped["setting"] == setting]) for setting in SETTINGS]
+    for setting in SETTINGS:
+        part = both[both["setting"] == setting]
+        if part["family"].nunique() >= FEWEST:
+            found = effect(part, "gap")
+            lines.append(
+                f"- **Clipping, {setting}**: it changes the worth of larger kernels by "
+                f"{found.words()} points ({FAVOUR[found.verdict()]})."
+            )
     alone = "Each interval stands alone: of so many, one in twenty misses by chance."
     return [*lines, "", alone, ""]
 
 
-def _change(clean: str, noisy: str, penalty: str) -> str:
-    """What variation does to the worth of the larger kernel, from three verdicts."""
-    if penalty == "no clear effect":
-        return "no difference between the pipelines can be told"
-    if penalty == "helps":
-        return "variation shifts the balance towards the larger kernel"
-    if (clean, noisy) == ("helps", "helps"):
-        return "variation takes part of its worth away"
-    if (clean, noisy) == ("helps", "hurts"):
-        return "variation turns the gain into a loss"
-    return "variation shifts the balance towards the smaller kernel"
+FAVOUR = {
+    "helps": "in their favour",
+    "hurts": "against them",
+    "no clear effect": "no clear effect",
+}
 
 
-def _said(one: Effect) -> str:
-    verdicts = {"helps": "a gain", "hurts": "a loss", "no clear effect": "no clear effect"}
-    return f"{verdicts[one.verdict()]} ({one.words()})"
+def _sentence(setting: str, table: "pd.DataFrame") -> str:
+    verdicts = [(name, effect(part, "gap").verdict()) for name, part in groups(table)]
+    where = {
+        verdict: "; ".join(name for name, one in verdicts if one == verdict) or "nowhere"
+        for verdict in ("helps", "hurts")
+    }
+    return (
+        f"- **{setting[0].upper()}{setting[1:]}**, larger kernels clearly help: {where['helps']}. "
+        f"Clearly hurt: {where['hurts']}."
+    )
 
 
-def _survival(parts: "Sequence[tuple[str, pd.DataFrame]]") -> list[str]:
-    if len(parts) < 3:
-        return ["Too few pairs were trained at 10, 20 and 40 epochs to compare yet.", ""]
-    said = [f"{effect(part, 'penalty').words()} after {name}" for name, part in parts]
-    return [f"The difference between the pipelines is {', '.join(said)}.", ""]
+def _table(title: str, table: "pd.DataFrame") -> list[str]:
+    if table["family"].nunique() < FEWEST:
+        return []
+    lines = [
+        f"**{title}.** Change of accuracy in points, 95 % interval:",
+        "",
+        f"| where | pairs | {' | '.join(SETTINGS)} |",
+        "|---" * (len(SETTINGS) + 2) + "|",
+    ]
+    for name, part in groups(table):
+        own = [part[part["setting"] == setting] for setting in SETTINGS]
+        cells = [_cell(one, "gap") for one in own]
+        lines.append(f"| {name} | {max(map(len, own))} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _converters(prices: "pd.DataFrame") -> list[str]:
+    """Tables of what converters cost, by levels and rows, for each data set."""
+    lines = []
+    for dataset, own in prices.groupby("dataset"):
+        rows = sorted(own["adc_rows"].unique())
+        lines += [
+            f"**What converters cost on {dataset}.** Accuracy with ideal conversion less that with "
+            "the ADC, same chips' noise, in points, 95 % interval:",
+            "",
+            f"| levels | {' | '.join(f'{one} word lines' for one in rows)} |",
+            "|---" * (len(rows) + 1) + "|",
+        ]
+        for levels, part in own.groupby("adc_levels"):
+            cells = [_cell(part[part["adc_rows"] == one], "price") for one in rows]
+            lines.append(f"| {levels} | {' | '.join(cells)} |")
+        lines.append("")
+    return lines
+
+
+def _cell(table: "pd.DataFrame", column: str) -> str:
+    return effect(table, column).words() if table["family"].nunique() >= FEWEST else "too few"
 
 
 def figure(rows: "pd.DataFrame", path: Path) -> None:
-    """Draw the effects with their intervals, noise-free and noise-injected side by side."""
+    """Draw the effects with their intervals, with clipping and without side by side."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
     table = pairs(rows)
-    if not groups(table):
-        return
+    parts = [table[table["clipped"]], table[~table["clipped"]]]
     canvas, axes = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained", sharex=True)
-    for axis, parts in zip(axes, (groups(table), by_epochs(table)), strict=True):
-        heights: NDArray[np.int64] = np.arange(len(parts))[::-1]
-        for column, colour, shift, label in (
-            ("clean", "tab:blue", 0.12, "noise-free"),
-            ("noisy", "tab:red", -0.12, f"noise-injected, sigma {NOISY}"),
-        ):
-            effects = np.array([effect(part, column)[:3] for _, part in parts]).reshape(-1, 3) * 100
-            reach = np.abs(effects[:, 1:] - effects[:, :1]).T
-            axis.errorbar(
-                effects[:, 0], heights + shift, xerr=reach, fmt="o", color=colour, label=label
-            )
+    for axis, part, title in zip(axes, parts, ("clipped", "not clipped"), strict=True):
+        if part["family"].nunique() >= FEWEST:
+            _draw(axis, part)
+        axis.set_title(title)
         axis.axvline(0, color="grey", linewidth=0.8)
-        axis.set_yticks(heights, [f"{name} ({len(part)})" for name, part in parts])
-        axis.set_xlabel("accuracy, larger minus smaller kernel (points)")
-    canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+        axis.set_xlabel("accuracy, larger minus smaller kernels (points)")
+    canvas.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     canvas.savefig(path, dpi=110)
     plt.close(canvas)
+
+
+def _draw(axis: Any, table: "pd.DataFrame") -> None:
+    parts = groups(table)
+    heights: NDArray[np.int64] = np.arange(len(parts))[::-1]
+    for shift, setting in enumerate(list(SETTINGS)[:3]):
+        own = [part[part["setting"] == setting] for _, part in parts]
+        effects = np.array([effect(one, "gap")[:3] for one in own]) * 100
+        reach = np.abs(effects[:, 1:] - effects[:, :1]).T
+        places = heights - 0.2 * (shift - 1)
+        axis.errorbar(effects[:, 0], places, xerr=reach, fmt="o", label=setting)
+    axis.set_yticks(heights, [name for name, _ in parts])

@@ -158,7 +158,7 @@ def adcs(number: int) -> tuple[Adc, ...]:
 def _with_tests(plain: Job, number: int) -> Job:
     """Add the tests under ADCs at the noise of the training, and those at other noise."""
     query = plain.queries[0]
-    sigmas, settings = _other_sigmas(query, number), adcs(number)
+    sigmas, settings = _other_sigma(query, number), adcs(number)
     if "pair" in plain.origin:
         sigmas = PAIR_LEVELS[1:] if query.training_sigma == 0 else ()
         once = query.seed == 0 and query.recipe.clip_rms is not None
@@ -167,16 +167,18 @@ def _with_tests(plain: Job, number: int) -> Job:
         settings = (COMMON_ADC,)
     elif plain.origin == "digits" and query.training_sigma == 0.1:
         settings = (COMMON_ADC, settings[0], settings[2])
-    return plain._replace(
-        queries=(
-            query,
-            *(query.model_copy(update={"sigma": sigma}) for sigma in sigmas),
-            *(query.model_copy(update={"adc": adc}) for adc in settings),
-        )
-    )
+    others = (query.model_copy(update={"sigma": sigma}) for sigma in sigmas)
+    return under(plain._replace(queries=(query, *others)), settings)
 
 
-def _other_sigmas(query: Query, number: int) -> tuple[float, ...]:
+def under(plain: Job, settings: Iterable[Adc]) -> Job:
+    """Add the tests of a job's network under ADC settings, at the noise of its training."""
+    query = plain.queries[0]
+    tests = (query.model_copy(update={"adc": adc}) for adc in settings)
+    return plain._replace(queries=(*plain.queries, *tests))
+
+
+def _other_sigma(query: Query, number: int) -> tuple[float, ...]:
     others = [sigma for sigma in LEVELS if sigma not in (query.sigma, 0.0)]
     return (others[number % len(others)],)
 

@@ -29,8 +29,10 @@ class Inputs:
     """[N], tested variation relative to max|w|."""
     training_sigma: Floats
     """[N]."""
-    epochs: Floats
-    """[N]."""
+    digits: Floats
+    """[N], 1 for the data set `digits`, 0 for `shapes`."""
+    unclipped: Floats
+    """[N], 1 where training and test leave the weights as they are."""
     adc_levels: Floats
     """[N], 0 for ideal conversion."""
     adc_rows: Floats
@@ -55,7 +57,8 @@ def of_queries(queries: Sequence[Query]) -> Inputs:
         kernels=pairs[:, :, 1],
         sigma=np.array([query.sigma for query in queries]),
         training_sigma=np.array([query.training_sigma for query in queries]),
-        epochs=np.array([query.recipe.epochs for query in queries], float),
+        digits=np.array([query.dataset == "digits" for query in queries], float),
+        unclipped=np.array([query.recipe.clip_rms is None for query in queries], float),
         adc_levels=levels,
         adc_rows=rows,
     )
@@ -81,10 +84,10 @@ def _network(channels: Ints, kernels: Ints) -> Floats:
 
 
 def _setting(inputs: Inputs) -> Floats:
-    """Variation, training noise, length of training, and how coarse the ADC is."""
+    """Variation, training noise, data set, clipping, and how coarse the ADC is."""
     ideal = inputs.adc_levels == 0
     step = np.where(ideal, 0, 16 / np.where(ideal, 1, inputs.adc_levels))
     rows = np.where(ideal, 0, np.log2(np.where(ideal, 128, inputs.adc_rows) / 128))
     sigma, training = inputs.sigma, inputs.training_sigma
     columns = [10 * sigma, 10 * training, 10 * np.maximum(sigma - training, 0)]
-    return np.stack([*columns, np.log2(inputs.epochs / 10), step, rows * step], axis=1)
+    return np.stack([*columns, inputs.digits, inputs.unclipped, step, rows * step], axis=1)

@@ -1,6 +1,6 @@
 """A regression of the benchmark table: accuracy in microseconds, and how far it may be off.
 
-A process (`process.py`) over features of network, variation, training noise and ADC. Its length
+A process (`process.py`) over features of network, data set, variation, training and ADC. Its length
 scales and its calibration lie in `surrogate.json` with the digest of the table they were fitted
 to; the rest follows from the committed table and is redone at loading, in about a second. Nothing
 is unpickled.
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 TABLE = Path(__file__).parents[2] / "datasets" / "accuracy-bench" / "trainings.parquet"
 FITTED = Path(__file__).with_name("surrogate.json")
 
+DATASETS = ("shapes", "digits")
 TARGETS = ("mean", "std", "quantile_10")
 WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
 
@@ -78,18 +79,19 @@ class Surrogate:
         sigma: Floats | float,
         training_sigma: Floats | float,
         *,
-        epochs: float = 10,
-        adc_levels: Floats | float = 0,
-        adc_rows: Floats | float = 0,
+        adc_levels: Floats | float,
+        adc_rows: Floats | float,
+        dataset: str = "shapes",
+        unclipped: bool = False,
         with_std: bool = True,
     ) -> tuple[Floats, Floats]:
         """As `predict` for `channels` and `kernels` [N, 6] of trained networks, unchecked.
 
-        The rest is [N] or one number for all; `adc_levels` 0 means ideal conversion. Without
-        std it is several times faster and std is zero.
+        Sigmas and ADC are [N] or one number for all; `adc_levels` 0 means ideal conversion.
+        Without std it is several times faster and std is zero.
         """
         count = len(channels)
-        settings = (sigma, training_sigma, epochs, adc_levels, adc_rows)
+        settings = (sigma, training_sigma, dataset == "digits", unclipped, adc_levels, adc_rows)
         columns = [np.broadcast_to(np.asarray(one, float), count) for one in settings]
         inputs = Inputs(np.asarray(channels), np.asarray(kernels), *columns)
         return self._predict(inputs, with_std)[1:]
@@ -126,12 +128,16 @@ class Surrogate:
 
 def require_covered(query: Query) -> None:
     """Raise UsageError, with all reasons, for a query that the table says nothing about."""
-    free = {"epochs", "draws"}
-    recipe = query.recipe.model_dump(exclude=free)
-    standard = Recipe().model_dump(exclude=free)
-    faults = [f"recipe.{name} {recipe[name]}" for name in recipe if recipe[name] != standard[name]]
-    if (query.dataset, query.hidden, query.pools_after) != ("shapes", 1024, (2, 4, 6)):
-        faults.append(f"dataset {query.dataset}, hidden {query.hidden}, pools {query.pools_after}")
+    recipe, standard = (one.model_dump(exclude={"draws"}) for one in (query.recipe, Recipe()))
+    known = {name: {value} for name, value in standard.items()}
+    known["clip_rms"].add(None)
+    faults = [f"recipe.{name} {recipe[name]}" for name in recipe if recipe[name] not in known[name]]
+    if query.dataset not in DATASETS:
+        faults.append(f"dataset {query.dataset}")
+    if (query.hidden, query.pools_after) != (1024, (2, 4, 6)):
+        faults.append(f"hidden {query.hidden}, pools {query.pools_after}")
+    if query.images != "selection":
+        faults.append(f"images of the {query.images}")
     if len(query.layers) != CONVOLUTIONS:
         faults.append(f"{len(query.layers)} convolutions")
     low, high = WIDTHS
@@ -142,12 +148,10 @@ def require_covered(query: Query) -> None:
         faults.append(f"sigma {query.sigma}, trained at {query.training_sigma}")
     if query.state_dependence != "uniform":
         faults.append(f"state dependence {query.state_dependence}")
-    if not 10 <= query.recipe.epochs <= 40:
-        faults.append(f"recipe.epochs {query.recipe.epochs}")
     if faults:
         raise UsageError(
-            "the accuracy surrogate knows shapes, 6 convolutions of 2 to 32 channels and kernels "
-            f"1, 3, 5, 7, sigma to {LARGEST_SIGMA}, the default recipe for 10 to 40 epochs; not "
+            f"the accuracy surrogate knows {' and '.join(DATASETS)}, 6 convolutions of 2 to 32 "
+            f"channels and kernels 1, 3, 5, 7, sigma to {LARGEST_SIGMA}, the default recipe; not "
             + "; ".join(faults)
             + ". Use the evaluator `trained`"
         )
@@ -208,7 +212,8 @@ def inputs_of(rows: "pd.DataFrame") -> Inputs:
         kernels=rows[[f"kernel_{n}" for n in numbers]].to_numpy(np.int64),
         sigma=rows["sigma"].to_numpy(float),
         training_sigma=rows["training_sigma"].to_numpy(float),
-        epochs=rows["epochs"].to_numpy(float),
+        digits=(rows["dataset"] == "digits").to_numpy(float),
+        unclipped=rows["clip_rms"].isna().to_numpy(float),
         adc_levels=rows["adc_levels"].fillna(0).to_numpy(float),
         adc_rows=rows["adc_rows"].fillna(0).to_numpy(float),
     )

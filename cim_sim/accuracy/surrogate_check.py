@@ -1,7 +1,7 @@
 """How far the surrogate can be trusted: every figure from rows that its fit never saw."""
 
-from collections.abc import Callable
-from itertools import combinations
+from collections.abc import Callable, Iterable
+from itertools import combinations, product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,31 +16,30 @@ from cim_sim.accuracy.surrogate import Fitted, inputs_of, predictive_std, target
 if TYPE_CHECKING:
     import pandas as pd
 
-SEEDS_LEVEL = 0.1
-"""Matched noise at which the table repeats trainings with other seeds."""
 FEWEST = 10
-"""Rows at one level of noise below which no rank correlation is taken there."""
+"""Designs at one level of noise below which no rank correlation is taken there."""
 RESAMPLES = 1000
 Interval = tuple[float, float]
 
 
 def report(table: Path = surrogate.TABLE) -> dict[str, Any]:
-    """Print the check of the committed fit and return its figures.
+    """Print the check of the committed fit and return its figures, those of a data set together.
 
     Rows are predicted from the other folds of families (networks of equal channels), the last
     round of found designs from all other rows.
     """
     fitted = surrogate.load(table=table).fitted
     rows = cross_predicted(surrogate.read_table(table), fitted)
-    figures = {
-        **ranking(rows),
-        **errors(rows),
-        **swaps(rows),
-        **found(table, fitted),
-    }
-    for name, value in figures.items():
-        print(f"{name:22s} {_rounded(value)}")
-    return {name: _rounded(value) for name, value in figures.items()}
+    figures: dict[str, Any] = {}
+    for name in surrogate.DATASETS:
+        own = rows[rows["dataset"] == name]
+        figures[name] = {**ranking(own), **errors(own), **swaps(own)}
+    figures["found"] = found(table, fitted)
+    for name, part in figures.items():
+        for what, value in part.items():
+            part[what] = _rounded(value)
+            print(f"{name:7s} {what:26s} {part[what]}")
+    return figures
 
 
 def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
@@ -61,41 +60,47 @@ def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
 
 
 def standard(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """The default question: matched noise, ideal conversion, 10 epochs."""
+    """What searches ask: clipped weights, noise of the test matched in training, any ADC."""
     matched = rows["sigma"] == rows["training_sigma"]
-    return rows[matched & rows["adc_levels"].isna() & (rows["epochs"] == 10)]
+    return rows[matched & rows["adc_levels"].notna() & rows["clip_rms"].notna()]
 
 
 def repeated(rows: "pd.DataFrame") -> "pd.DataFrame":
-    """Networks trained with several seeds at one level: one row each, accuracies as columns."""
-    chosen = standard(rows)
-    chosen = chosen[chosen["training_sigma"] == SEEDS_LEVEL]
+    """Networks trained with several seeds at one noise, under the common ADC.
+
+    One row for each network and noise (`training_sigma`), the accuracies as columns by seed.
+    """
+    chosen, common = standard(rows), bench_jobs.COMMON_ADC
+    chosen = chosen[(chosen["adc_levels"] == common.levels) & (chosen["adc_rows"] == common.rows)]
     names = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
-    wide = chosen.pivot_table(index=["family", *names], columns="seed", values="mean")
-    predicted = chosen.groupby(["family", *names])["predicted"].first()
+    index = ["training_sigma", "family", *names]
+    wide = chosen.pivot_table(index=index, columns="seed", values="mean")
+    predicted = chosen.groupby(index)["predicted"].first()
     return wide.assign(predicted=predicted).dropna().reset_index()
 
 
 def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
-    """Kendall tau of predictions, and of other seeds, against a single-seed result."""
+    """Kendall tau of predictions, and of other seeds, against a single-seed result.
+
+    A mean over the levels of noise: within one, since variation moves accuracy more than designs.
+    """
     from scipy.stats import kendalltau
 
     designs = repeated(rows)
+    counts = designs.groupby("training_sigma")["predicted"].transform("count")
+    designs = designs[counts >= FEWEST]
     seeds = [name for name in designs.columns if isinstance(name, int)]
 
+    def mean(part: "pd.DataFrame", pairs: Iterable[tuple[Any, Any]]) -> float:
+        every = product(part.groupby("training_sigma"), pairs)
+        return float(np.nanmean([kendalltau(one[a], one[b])[0] for (_, one), (a, b) in every]))
+
     def predicted(part: "pd.DataFrame") -> float:
-        return float(np.mean([kendalltau(part["predicted"], part[s])[0] for s in seeds]))
+        return mean(part, [("predicted", seed) for seed in seeds])
 
     def reseeded(part: "pd.DataFrame") -> float:
-        pairs = combinations(seeds, 2)
-        return float(np.mean([kendalltau(part[a], part[b])[0] for a, b in pairs]))
+        return mean(part, list(combinations(seeds, 2)))
 
-    def level(part: "pd.DataFrame") -> float:
-        return float(kendalltau(part["predicted"], part["mean"])[0])
-
-    single = standard(rows)
-    single = single[single["training_sigma"].isin(bench_jobs.LEVELS)]
-    levels = [one for one in single.groupby("training_sigma") if len(one[1]) >= FEWEST]
     if len(seeds) < 2 or designs.empty:
         return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
     return {
@@ -104,12 +109,11 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
         "seed_tau": reseeded(designs),
         "seed_tau_interval": bootstrap(designs, reseeded),
         "tau_designs": len(designs),
-        "kendall_tau_by_level": float(np.mean([level(part) for _, part in levels])),
     }
 
 
 def errors(rows: "pd.DataFrame") -> dict[str, Any]:
-    """Error and coverage for a new single-seed result at matched noise, and over all tests."""
+    """Error and coverage for a new single-seed result as searches ask, and over all tests."""
     single = standard(rows)
 
     def rmse(part: "pd.DataFrame") -> float:
@@ -131,19 +135,27 @@ def errors(rows: "pd.DataFrame") -> dict[str, Any]:
 
 
 def swaps(rows: "pd.DataFrame") -> dict[str, Any]:
-    """How often the surrogate knows which of two networks, different in one kernel, is better."""
-    pairs = swap_pairs(repeated(rows))
+    """How often the surrogate knows which of two networks, unlike in kernels alone, is better."""
+    import pandas as pd
+
+    parts = [swap_pairs(part) for _, part in repeated(rows).groupby("training_sigma")]
+    if not parts:
+        return {"swap_sign_accuracy": None, "swap_pairs": 0, "swap_pairs_all": 0}
+    pairs = pd.concat(parts, ignore_index=True)
     clear = pairs[pairs["gap"].abs() > 2 * pairs["gap_se"]]
     right = np.sign(clear["gap"]) == np.sign(clear["predicted_gap"])
     return {
         "swap_sign_accuracy": float(right.mean()) if len(clear) else None,
         "swap_pairs": len(clear),
         "swap_pairs_all": len(pairs),
+        "swap_pairs_of_one_kernel": int((clear["layer"] > 0).sum()),
     }
 
 
 def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
-    """Pairs of `repeated` designs that differ in one kernel: gap is larger minus smaller kernel.
+    """Pairs of `repeated` designs of which one has no smaller kernel: its gap over the other.
+
+    `layer` is the one whose kernel differs, 0 where several do.
 
     The standard error pools the seed-to-seed variance over designs of similar accuracy, in thirds:
     three seeds tell too little about the variance of one, and in the middle of the range seeds
@@ -151,6 +163,7 @@ def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
     """
     import pandas as pd
 
+    designs = designs.reset_index(drop=True)
     seeds = [name for name in designs.columns if isinstance(name, int)]
     third = (3 * designs[seeds].mean(axis=1).rank(method="first", pct=True)).apply(np.ceil)
     pooled = designs[seeds].var(axis=1).groupby(third).transform("mean").to_numpy()
@@ -159,23 +172,21 @@ def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
     records = []
     for _, group in designs.groupby("family"):
         for a, b in combinations(group.index, 2):
-            changed = np.flatnonzero(kernels[a] != kernels[b])
-            if len(changed) != 1:
+            growth = kernels[b] - kernels[a]
+            changed = np.flatnonzero(growth)
+            if not len(changed) or (growth.min() < 0 < growth.max()):
                 continue
-            layer = int(changed[0])
-            small, large = (a, b) if kernels[a][layer] < kernels[b][layer] else (b, a)
+            small, large = (a, b) if growth.max() > 0 else (b, a)
             records.append(
                 {
                     "family": designs.loc[a, "family"],
-                    "layer": layer + 1,
-                    "small": int(kernels[small][layer]),
-                    "large": int(kernels[large][layer]),
+                    "layer": int(changed[0]) + 1 if len(changed) == 1 else 0,
                     "gap": means[large] - means[small],
                     "gap_se": ((pooled[small] + pooled[large]) / len(seeds)) ** 0.5,
                     "predicted_gap": predicted[large] - predicted[small],
                 }
             )
-    columns = ("family", "layer", "small", "large", "gap", "gap_se", "predicted_gap")
+    columns = ("family", "layer", "gap", "gap_se", "predicted_gap")
     return pd.DataFrame(records, columns=list(columns))
 
 

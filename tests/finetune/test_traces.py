@@ -4,20 +4,21 @@ import json
 
 import pytest
 
+from cim_sim.accuracy import Adc
 from cim_sim.config import UsageError
 from cim_sim.evaluate import screen
 from finetune.traces import read_bench, read_traces, write_traces
 
 
 def test_each_trace_names_a_training_that_answers_the_scenario(problems, traces, trained_networks):
-    known = {one.key: one for one in trained_networks}
+    known = {(one.key, one.query.adc): one for one in trained_networks}
     checked = 0
     for problem in problems:
         for trace in traces[problem.space.name, problem.scenario.digest]:
             query = problem.scenario.query(trace.evaluation.design, problem.space, seed=0)
-            one = known[trace.evidence]
+            one = known[trace.evidence, query.adc]
             assert trace.source == "bench"
-            assert query.layers == one.query.layers
+            assert (query.layers, query.recipe.clip_rms) == (one.query.layers, 2.5)
             assert query.sigma == pytest.approx(one.query.sigma, abs=1e-4)
             assert query.training_sigma == pytest.approx(one.query.training_sigma, abs=1e-4)
             if trace.evaluation.accuracy is not None:
@@ -50,13 +51,16 @@ def test_traces_come_back_from_their_files(problems, traces, tmp_path):
 
 
 def test_raw_lines_of_an_unfinished_bench_are_read_too(tmp_path):
-    test = {"sigma": 0.1, "adc_levels": None, "adc_rows": None, "mean": 0.5, "std": 0.01}
+    test = {"images": "selection", "sigma": 0.1, "adc_levels": None, "adc_rows": None, "mean": 0.5, "std": 0.01}
     test |= {"quantile_10": 0.4, "draws": 12, "clean": 0.6}
     line = {"key": "k", "layers": [[4, 3]] * 6, "dataset": "shapes", "epochs": 10, "seed": 0}
-    line |= {"training_sigma": 0.1, "tests": [test, {**test, "sigma": 0.2}]}
+    adc = {"adc_levels": 32, "adc_rows": 128, "mean": 0.45}
+    line |= {"training_sigma": 0.1, "clip_rms": 2.5}
+    line |= {"tests": [test, {**test, **adc}, {**test, "sigma": 0.2}]}
     (tmp_path / "trainings.jsonl").write_text(json.dumps(line) + "\n")
     (one,) = read_bench(tmp_path)
-    assert (one.key, one.query.sigma, one.accuracy.mean) == ("k", 0.1, 0.5)
+    assert (one.key, one.query.sigma, one.accuracy.mean) == ("k", 0.1, 0.45)
+    assert one.query.adc == Adc(levels=32, rows=128)
 
 
 def test_a_missing_bench_says_how_to_make_one(tmp_path):

@@ -17,6 +17,7 @@ LAYERS = ((8, 3), (8, 3), (16, 5), (16, 3), (32, 1), (32, 3))
 
 def query(**changes):
     base = {"layers": LAYERS, "dataset": "shapes", "training_sigma": 0.1, "sigma": 0.1}
+    base |= {"adc": Adc(levels=32, rows=128)}
     return Query.model_validate({**base, **changes})
 
 
@@ -30,24 +31,29 @@ def random_inputs(count, seed=0):
     sigma = rng.choice([0.05, 0.1, 0.2], count)
     ones = np.ones(count)
     channels, kernels = rng.choice([4, 8, 16, 32], (count, 6)), rng.choice([1, 3, 5, 7], (count, 6))
-    return Inputs(channels, kernels, sigma, sigma, 10 * ones, 0 * ones, 0 * ones)
+    return Inputs(channels, kernels, sigma, sigma, 0 * ones, 0 * ones, 32 * ones, 128 * ones)
 
 
 def test_a_batch_is_predicted_as_one_by_one(committed):
     inputs = random_inputs(300)
-    whole = committed.predict_arrays(inputs.channels, inputs.kernels, inputs.sigma, inputs.sigma)
-    single = committed.predict_arrays(
-        inputs.channels[7:8], inputs.kernels[7:8], inputs.sigma[7:8], inputs.sigma[7:8]
-    )
+    names = ("channels", "kernels", "sigma", "training_sigma")
+    adc = {"adc_levels": 32, "adc_rows": 128}
+    whole = committed.predict_arrays(*(getattr(inputs, name) for name in names), **adc)
+    single = committed.predict_arrays(*(getattr(inputs, name)[7:8] for name in names), **adc)
     np.testing.assert_allclose([part[7] for part in whole], [part[0] for part in single], rtol=1e-6)
 
 
 def test_queries_and_arrays_agree_and_carry_a_predictive_std(committed):
-    asked = query(adc=Adc(levels=32, rows=128))
-    (mean,), (std,) = committed.predict([asked])
     channels, kernels = np.array([LAYERS]).transpose(2, 0, 1)
-    arrays = committed.predict_arrays(channels, kernels, 0.1, 0.1, adc_levels=32, adc_rows=128)
-    assert (mean, std) == pytest.approx((arrays[0][0], arrays[1][0]))
+    asked = [query(), query(dataset="digits"), query(recipe={"clip_rms": None})]
+    means, stds = committed.predict(asked)
+    for place, changes in enumerate(({}, {"dataset": "digits"}, {"unclipped": True})):
+        mean, std = committed.predict_arrays(
+            channels, kernels, 0.1, 0.1, adc_levels=32, adc_rows=128, **changes
+        )
+        assert (means[place], stds[place]) == pytest.approx((mean[0], std[0]))
+    assert len(set(means.round(4))) == 3
+    asked, mean, std = asked[0], means[0], stds[0]
     (answer,) = committed.answer([asked])
     assert answer.mean == mean
     assert answer.predictive_std == std > 0
@@ -59,7 +65,9 @@ def test_queries_and_arrays_agree_and_carry_a_predictive_std(committed):
 def test_more_variation_never_pays_on_average(committed):
     inputs = random_inputs(200)
     low, high = (
-        committed.predict_arrays(inputs.channels, inputs.kernels, sigma, 0.05)[0].mean()
+        committed.predict_arrays(
+            inputs.channels, inputs.kernels, sigma, 0.05, adc_levels=0, adc_rows=0
+        )[0].mean()
         for sigma in (0.05, 0.2)
     )
     assert low > high + 0.1
@@ -68,7 +76,10 @@ def test_more_variation_never_pays_on_average(committed):
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"dataset": "digits"}, "dataset digits"),
+        ({"dataset": "digits-16"}, "dataset digits-16"),
+        ({"recipe": {"clip_rms": 2.0}}, "recipe.clip_rms 2.0"),
+        ({"recipe": {"epochs": 20}}, "recipe.epochs 20"),
+        ({"images": "exam"}, "images of the exam"),
         ({"layers": ((64, 3), *LAYERS[1:])}, "layer 1: 64 channels, kernel 3"),
         ({"sigma": 0.3}, "sigma 0.3, trained at 0.1"),
         ({"recipe": {"weight_bits": 5}}, "recipe.weight_bits 5"),
@@ -102,6 +113,18 @@ def test_threads_do_not_move_a_digit():
             found.append(fitted.predict(inputs))
     for one, other in zip(*found, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_coarser_converter_and_fewer_levels_never_help_on_average(committed):
+    inputs = random_inputs(200)
+    names = ("channels", "kernels", "sigma", "training_sigma")
+    coarse, fine = (
+        committed.predict_arrays(
+            *(getattr(inputs, name) for name in names), adc_levels=levels, adc_rows=128
+        )[0].mean()
+        for levels in (16, 128)
+    )
+    assert coarse < fine
 
 
 def test_the_process_is_the_textbook_one_where_every_row_spans_it():
@@ -178,11 +201,12 @@ def rows_of(networks, seeds=(0, 1, 2), gap=0.1):
                 {
                     **named,
                     "origin": "pair",
-                    "epochs": 10,
+                    "dataset": "shapes",
+                    "clip_rms": 2.5,
                     "training_sigma": 0.1,
                     "sigma": 0.1,
-                    "adc_levels": pd.NA,
-                    "adc_rows": pd.NA,
+                    "adc_levels": 32,
+                    "adc_rows": 128,
                     "seed": seed,
                     "mean": mean + 0.001 * seed,
                     "predicted": mean,
@@ -192,16 +216,21 @@ def rows_of(networks, seeds=(0, 1, 2), gap=0.1):
     return rows.assign(family=surrogate_fit.families(rows), predicted_std=0.01)
 
 
-def test_swap_pairs_differ_in_one_kernel_and_point_to_the_larger():
+def test_swap_pairs_grow_in_kernels_alone_and_point_to_the_larger():
     base = ((8, 1),) * 6
     swapped = ((8, 3), *base[1:])
+    other = ((8, 1), (8, 3), *base[2:])
     twice = ((8, 3), (8, 3), *base[2:])
-    pairs = surrogate_check.swap_pairs(surrogate_check.repeated(rows_of([base, swapped, twice])))
-    assert len(pairs) == 2
-    assert pairs["layer"].tolist() == [1, 2]
-    np.testing.assert_allclose(pairs["gap"], 0.1)
-    figures = surrogate_check.swaps(rows_of([base, swapped, twice]))
-    assert figures == {"swap_sign_accuracy": 1.0, "swap_pairs": 2, "swap_pairs_all": 2}
+    rows = rows_of([base, swapped, other, twice])
+    pairs = surrogate_check.swap_pairs(surrogate_check.repeated(rows))
+    assert sorted(pairs["layer"]) == [0, 1, 1, 2, 2], "swapped and other are no pair"
+    assert pairs.groupby("layer")["gap"].first().tolist() == pytest.approx([0.2, 0.1, 0.1])
+    assert surrogate_check.swaps(rows) == {
+        "swap_sign_accuracy": 1.0,
+        "swap_pairs": 5,
+        "swap_pairs_all": 5,
+        "swap_pairs_of_one_kernel": 4,
+    }
 
 
 def test_kernel_swaps_of_one_network_share_a_fold_and_new_rows_move_none():
