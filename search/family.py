@@ -122,16 +122,16 @@ def _scenario(split: Split, index: int, space: Space, bench_sigmas: bool) -> Sce
     known = [s for s in sigmas(part) if s in BENCH_SIGMAS or not bench_sigmas]
     sigma = float(rng.choice([s for s in known if _stays_in(part, s, space)]))
     metric: Literal["energy", "latency"] = "energy" if index % 2 == 0 else "latency"
-    known = scales(space, hardware, workload)
+    size = scales(space, hardware, workload)
     return Scenario.model_validate(
         {
             "name": f"{space.name}-{split}-{index:04d}",
             "workload": workload,
             "hardware": hardware,
             "variation": _variation(sigma, space),
-            "objective": {"metric": metric, **known.normaliser(metric)},
+            "objective": {"metric": metric, **size.normaliser(metric)},
             "limits": {
-                "area_um2": _area_limit(rng, known),
+                "area_um2": _area_limit(rng, size),
                 "accuracy": _least_accuracy(rng, metric, dataset, sigma),
             },
         }
@@ -176,9 +176,9 @@ def _variation(sigma: float, space: Space) -> dict[str, float]:
     return {"sigma": sigma}
 
 
-def _area_limit(rng: np.random.Generator, known: Scales) -> float | None:
+def _area_limit(rng: np.random.Generator, size: Scales) -> float | None:
     share = float(rng.choice(AREA_SHARES))
-    return None if share == 1 else known.area_limit(share)
+    return None if share == 1 else size.area_limit(share)
 
 
 def _least_accuracy(

@@ -67,7 +67,8 @@ def _examples(images: NDArray[Any], labels: NDArray[Any]) -> Examples:
 
 def _shapes(side: int) -> Split:
     parts = ((SHAPES_TRAIN, 1), (SHAPES_TEST, 2), (SHAPES_TEST, 3))
-    return Split(*(_examples(*shapes.images(count, side, seed)) for count, seed in parts))
+    train, selection, exam = (_examples(*shapes.images(n, side, seed)) for n, seed in parts)
+    return Split(train, selection, exam)
 
 
 def _digits(side: int) -> Split:
@@ -78,8 +79,9 @@ def _digits(side: int) -> Split:
     images = images.repeat(side // 8, axis=2).repeat(side // 8, axis=3)
     labels = bunch.target.astype(np.int64)
     order = np.random.default_rng(0).permutation(len(labels))
-    selection, exam, train = np.split(order, np.cumsum((DIGITS_SELECTION, DIGITS_EXAM)))
-    return Split(*(_examples(images[part], labels[part]) for part in (train, selection, exam)))
+    places = np.split(order, np.cumsum((DIGITS_SELECTION, DIGITS_EXAM)))
+    selection, exam, train = (_examples(images[place], labels[place]) for place in places)
+    return Split(train, selection, exam)
 
 
 class _ArraysOnly(pickle.Unpickler):

@@ -212,8 +212,8 @@ def inputs_of(rows: "pd.DataFrame") -> Inputs:
         kernels=rows[[f"kernel_{n}" for n in numbers]].to_numpy(np.int64),
         sigma=rows["sigma"].to_numpy(float),
         training_sigma=rows["training_sigma"].to_numpy(float),
-        digits=(rows["dataset"] == "digits").to_numpy(float),
-        unclipped=rows["clip_rms"].isna().to_numpy(float),
+        digits=np.asarray(rows["dataset"] == "digits", float),
+        unclipped=np.asarray(rows["clip_rms"].isna(), float),
         adc_levels=rows["adc_levels"].fillna(0).to_numpy(float),
         adc_rows=rows["adc_rows"].fillna(0).to_numpy(float),
     )

@@ -51,7 +51,14 @@ def test_traces_come_back_from_their_files(problems, traces, tmp_path):
 
 
 def test_raw_lines_of_an_unfinished_bench_are_read_too(tmp_path):
-    test = {"images": "selection", "sigma": 0.1, "adc_levels": None, "adc_rows": None, "mean": 0.5, "std": 0.01}
+    test = {
+        "images": "selection",
+        "sigma": 0.1,
+        "adc_levels": None,
+        "adc_rows": None,
+        "mean": 0.5,
+        "std": 0.01,
+    }
     test |= {"quantile_10": 0.4, "draws": 12, "clean": 0.6}
     line = {"key": "k", "layers": [[4, 3]] * 6, "dataset": "shapes", "epochs": 10, "seed": 0}
     adc = {"adc_levels": 32, "adc_rows": 128, "mean": 0.45}
