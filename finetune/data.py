@@ -101,7 +101,7 @@ def make_traces(
 
 def evaluate_task(task: Task) -> tuple[list[Problem], list[Trace]]:
     """Evaluate the scenarios of one task; runs in a process of the pool."""
-    from search.family import scenarios
+    from search.study.family import scenarios
 
     space = load(Path("configs/spaces") / f"{task.space}.yaml", Space)
     bench = task.source == "bench"
@@ -116,7 +116,7 @@ def evaluate_task(task: Task) -> tuple[list[Problem], list[Trace]]:
 
 
 def _searched(problems: list[Problem], first: int) -> Iterator[Trace]:
-    from cim_sim.accuracy import surrogate
+    from cim_sim.accuracy.surrogate import model as surrogate
     from finetune.targets import surrogate_traces
 
     for number, problem in enumerate(problems, start=first):

@@ -203,7 +203,7 @@ def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Sty
 
 def _entry(row: Trace) -> Entry:
     from search.llm.history import entries
-    from search.trace import Trial
+    from search.record.trace import Trial
 
     trial = Trial(
         step=0, design=row.evaluation.design, evaluation=row.evaluation, started_at="", seconds=0.0

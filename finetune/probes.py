@@ -51,7 +51,7 @@ class Beliefs(Config):
 
 
 def probes(
-    model: Path = Path("finetune/embedded"),
+    model: Path = Path("finetune/tiny/model"),
     space: Path = Path("configs/spaces/embedded.yaml"),
     split: Literal["train", "validation", "test"] = "test",
     scenarios: int = 40,
@@ -66,7 +66,7 @@ def probes(
         scenarios: how many of its scenarios.
         questions: how many questions, half of them won by the larger kernel.
     """
-    from search.family import scenarios as family
+    from search.study.family import scenarios as family
 
     where = load(space, Space)
     problems = [Problem(space=where, scenario=one) for one in family(split, scenarios, where)]
@@ -110,7 +110,7 @@ def ask(
 
 def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]:
     """Yield the clear ones of the pairs drawn in one problem."""
-    from cim_sim.accuracy import surrogate
+    from cim_sim.accuracy.surrogate import model as surrogate
 
     pairs = [_pair(problem.space, rng) for _ in range(PAIRS)]
     designs = [design for pair in pairs for design in pair]

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cim_sim.accuracy.surrogate import LARGEST_SIGMA
+from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
 from finetune.traces import Problem, Trace
 from search.landscape import Floats, Indices, draw, networks, sigmas
-from search.optimum import Landscape
+from search.study.optimum import Landscape
 
 if TYPE_CHECKING:
-    from cim_sim.accuracy.surrogate import Surrogate
+    from cim_sim.accuracy.surrogate.model import Surrogate
 
 CAUTION = 1.0
 """Predictive standard deviations that a design's accuracy is lowered by while searching."""

@@ -24,7 +24,7 @@ from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import evaluators
-from search.manifest import RunConfig
+from search.record.manifest import RunConfig
 
 Observation = NDArray[np.float32]
 

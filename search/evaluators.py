@@ -4,10 +4,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cim_sim.accuracy import surrogate
+from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import digest
 from cim_sim.evaluate import AccuracySource, Evaluator, simulator_digest
-from search.manifest import Digests, RunConfig
+from search.record.manifest import Digests, RunConfig
 
 CACHE = Path("runs/accuracy.sqlite")
 """Where trained accuracies are kept, for all runs."""

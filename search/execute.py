@@ -9,11 +9,11 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.loop import Report, Search
-from search.manifest import RunConfig, Status
 from search.optimizers import opened, settings_of
 from search.proposal import Problem, SearchStopped
-from search.runs import Run, open_run
-from search.trace import Trial
+from search.record.manifest import RunConfig, Status
+from search.record.runs import Run, open_run
+from search.record.trace import Trial
 
 
 def resolved(config: RunConfig) -> RunConfig:

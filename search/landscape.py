@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim import cost
-from cim_sim.accuracy.surrogate import Surrogate, require_covered
+from cim_sim.accuracy.surrogate.model import Surrogate, require_covered
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space

@@ -20,9 +20,9 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, Evaluator
 from cim_sim.space import Design
 from search.proposal import Optimizer, Proposal, SearchStopped
-from search.provenance import now
-from search.runs import Run
-from search.trace import Failure, Trial
+from search.record.provenance import now
+from search.record.runs import Run
+from search.record.trace import Failure, Trial
 
 PATIENCE = 10
 """Failures in a row that end a run."""

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from search.manifest import RunConfig
-from search.trace import Trial
+from search.record.manifest import RunConfig
+from search.record.trace import Trial
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
-from search.trace import Exchange, Failure, Trial
+from search.record.trace import Exchange, Failure, Trial
 
 
 @dataclass(frozen=True)

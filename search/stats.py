@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from search.trace import Trial
+from search.record.trace import Trial
 
 Floats = NDArray[np.float64]
 

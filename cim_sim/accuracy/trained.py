@@ -10,12 +10,12 @@ from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cim_sim import cluster
 from cim_sim.accuracy import cache as store
 from cim_sim.accuracy.query import Accuracy, Query
+from cim_sim.workers import Executor, each
 
 if TYPE_CHECKING:
-    from cim_sim.accuracy.data import Split
+    from cim_sim.accuracy.images import Split
     from cim_sim.accuracy.network import Network
 
 
@@ -65,11 +65,11 @@ def measure_groups(
     groups: Sequence[Sequence[Query]],
     cache: Path | None,
     workers: int,
-    executor: cluster.Executor = "processes",
+    executor: Executor = "processes",
 ) -> Iterator[tuple[int, list[Accuracy]]]:
     """Yield (index of the group, its answers) as the groups finish."""
     if executor == "ray":
-        yield from cluster.each(measure_group, [(group, cache) for group in groups], workers)
+        yield from each(measure_group, [(group, cache) for group in groups], workers)
         return
     if workers <= 1 or len(groups) <= 1:
         yield from ((index, measure_group(group, cache)) for index, group in enumerate(groups))
@@ -115,7 +115,8 @@ def _data(name: str) -> "Split":
     """The data set on the device, images in the channels-last layout that convolutions prefer."""
     import torch
 
-    from cim_sim.accuracy import data, training
+    from cim_sim.accuracy import images as data
+    from cim_sim.accuracy import training
 
     split, where = data.load(name), training.device()
     layout = {"device": where, "memory_format": torch.channels_last}

@@ -7,8 +7,8 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
-from cim_sim.cluster import Executor
 from cim_sim.config import UsageError, load
+from cim_sim.workers import Executor
 
 BENCH = Path("datasets/accuracy-bench/trainings.parquet")
 
@@ -82,8 +82,9 @@ def bench_accuracy(
             holds already is not trained again, and the card beside it is brought up to date.
         executor: where they train; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
     """
-    from cim_sim.accuracy import bench, bench_card
-    from cim_sim.accuracy.bench_jobs import jobs
+    from cim_sim.accuracy.bench import card as bench_card
+    from cim_sim.accuracy.bench import table as bench
+    from cim_sim.accuracy.bench.jobs import jobs
 
     if n is not None and n < 0:
         raise UsageError(f"bench-accuracy: --n {n} is less than 0")
@@ -127,8 +128,11 @@ def surrogate(
         out: folder of the table's lines, which an active round adds to.
         workers: processes that train.
     """
-    from cim_sim.accuracy import active, bench, surrogate_check, surrogate_fit
-    from cim_sim.accuracy.surrogate import load as load_surrogate
+    from cim_sim.accuracy.bench import table as bench
+    from cim_sim.accuracy.surrogate import check as surrogate_check
+    from cim_sim.accuracy.surrogate import fit as surrogate_fit
+    from cim_sim.accuracy.surrogate.model import load as load_surrogate
+    from search.study import active
 
     if not (check or fit or fresh or round):
         raise UsageError("surrogate: nothing to do; give --check, --fit, --fresh N or --round R")

@@ -10,7 +10,7 @@ from cim_sim import cli
 from cim_sim.config import UsageError, load
 
 if TYPE_CHECKING:
-    from cim_sim.cost.validate import Comparison, Report
+    from cim_sim.cost_study.validate import Comparison, Report
     from cim_sim.space import Design
 
 COST_COLUMNS = (
@@ -65,7 +65,7 @@ def explain(design: str, scenario: Path, against: str | None = None) -> int:
     """
     from dataclasses import asdict
 
-    from cim_sim.cost import explain as reasons
+    from cim_sim.cost_study import explain as reasons
     from cim_sim.scenario import Scenario
     from cim_sim.space import parse_design
 
@@ -88,7 +88,7 @@ def validate(reference: Path | None = None) -> int:
     Args:
         reference: folder with chip.csv and layers.csv (or .csv.gz); default: the package's copy.
     """
-    from cim_sim.cost.validate import validate as compare
+    from cim_sim.cost_study.validate import validate as compare
 
     report = compare(reference)
     _print_table(report)
@@ -109,8 +109,8 @@ def bench(batch: cli.Count = 10_000, repeats: cli.Count = 10) -> int:
         batch: designs in one call.
         repeats: calls, of which the median counts.
     """
-    from cim_sim.cost.bench import NEUROSIM_CPU_SECONDS
-    from cim_sim.cost.bench import bench as measure
+    from cim_sim.cost_study.bench import NEUROSIM_CPU_SECONDS
+    from cim_sim.cost_study.bench import bench as measure
 
     timing = measure(batch, repeats)
     low, high = timing.speedup
@@ -138,7 +138,7 @@ def sweep(out: Path = Path("runs/kernels.png")) -> int:
     Args:
         out: figure to write (PNG).
     """
-    from cim_sim.cost import sweep as study
+    from cim_sim.cost_study import kernels as study
 
     curves = study.sweep()
     try:
@@ -203,7 +203,7 @@ def cli_json(value: Any) -> str:
 
 def _print_table(report: "Report") -> None:
     """Print a line for each mode and hardware family."""
-    from cim_sim.cost.validate import QUANTITIES, statistics
+    from cim_sim.cost_study.validate import QUANTITIES, statistics
 
     def family(one: "Comparison") -> tuple[str, str, int]:
         hardware = one.case.hardware

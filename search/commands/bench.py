@@ -41,13 +41,13 @@ def bench(
         space: YAML file of what is free.
         episodes: of the search.
     """
+    from cim_sim.files import Journal
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space
     from search.evaluators import build
     from search.execute import execute
-    from search.journal import Journal
-    from search.manifest import RunConfig
-    from search.trace import Trial
+    from search.record.manifest import RunConfig
+    from search.record.trace import Trial
 
     config = RunConfig(
         optimizer="random",

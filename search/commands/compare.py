@@ -10,8 +10,8 @@ import tyro
 
 from cim_sim import cli
 from cim_sim.config import UsageError
-from search.equality import Factor
-from search.manifest import Digests
+from search.comparison.equality import Factor
+from search.record.manifest import Digests
 
 EXIT_REFUSED = 3
 
@@ -35,13 +35,13 @@ def compare(
             these runs.
         factor: what language-model arms may differ in, because it is what is compared.
     """
-    from search.compare import compare as compared
-    from search.compare import scale_of
-    from search.equality import NotComparable, arms_of, require_comparable
-    from search.journal import write_whole
-    from search.report.figure import draw
-    from search.report.page import page
-    from search.runs import read_run
+    from cim_sim.files import write_whole
+    from search.comparison.compare import compare as compared
+    from search.comparison.compare import scale_of
+    from search.comparison.equality import NotComparable, arms_of, require_comparable
+    from search.comparison.figure import draw
+    from search.comparison.page import page
+    from search.record.runs import read_run
 
     records = [read_run(path) for path in runs]
     if not records:

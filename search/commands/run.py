@@ -6,9 +6,9 @@ from typing import Any, Literal
 
 from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
-from search.manifest import RunConfig
-from search.runs import read_run, stored_config
-from search.sweep import settings_of_file
+from search.record.manifest import RunConfig
+from search.record.runs import read_run, stored_config
+from search.study.sweep import settings_of_file
 
 
 def run(
@@ -56,14 +56,14 @@ def run(
         cache: where trained accuracies are kept.
         workers: processes that train.
     """
+    from cim_sim.files import write_whole
     from search.evaluators import build
     from search.execute import execute
-    from search.journal import write_whole
     from search.progress import shown
     from search.proposal import SearchStopped
-    from search.report.sweep_page import top_page
-    from search.summary import summarise
-    from search.verify import retrain_top
+    from search.record.summary import summarise
+    from search.study.sweep_page import top_page
+    from search.study.verify import retrain_top
 
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from cim_sim import cli, parquet
-from cim_sim.cluster import Executor
 from cim_sim.config import UsageError, dump, load
-from search.family import Split
+from cim_sim.workers import Executor
+from search.study.family import Split
 
 if TYPE_CHECKING:
-    from search.sweep import Failed, Job, SweepConfig
+    from search.study.sweep import Failed, Job, SweepConfig
 
 
 def sweep(
@@ -43,7 +43,7 @@ def sweep(
     """
     from concurrent.futures.process import BrokenProcessPool
 
-    from search.sweep import SweepConfig, begin, jobs
+    from search.study.sweep import SweepConfig, begin, jobs
 
     wanted = load(config, SweepConfig)
     if evaluator:
@@ -87,10 +87,10 @@ def optimum(
         space: YAML file of what is free.
         out: where to write what is found as JSON; `compare --optimum` reads it.
     """
+    from cim_sim.files import write_whole
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space
-    from search.journal import write_whole
-    from search.optimum import known
+    from search.study.optimum import known
 
     choices = load(space, Space)
     found = known(load(scenario, Scenario), choices)
@@ -131,9 +131,9 @@ def family(
         first: number of the first one.
         bench_sigmas: draw sigma from the accuracy benchmark's levels (split train).
     """
+    from cim_sim.files import write_whole
     from cim_sim.space import Space
-    from search.family import scenarios
-    from search.journal import write_whole
+    from search.study.family import scenarios
 
     wanted = load(space, Space)
     found = scenarios(split, count, wanted, first=first, bench_sigmas=bench_sigmas)
@@ -163,10 +163,10 @@ def verify(
         workers: processes that train.
         cache: where trained accuracies are kept.
     """
-    from search.journal import write_whole
-    from search.report.sweep_page import verified_page
-    from search.sweep import SweepConfig
-    from search.verify import other_seeds, retrain, winners
+    from cim_sim.files import write_whole
+    from search.study.sweep import SweepConfig
+    from search.study.sweep_page import verified_page
+    from search.study.verify import other_seeds, retrain, winners
 
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():
@@ -205,9 +205,9 @@ def tune_baselines(
         workers: processes.
         cache: where trained accuracies are kept.
     """
+    from cim_sim.files import write_whole
     from cim_sim.space import Space
-    from search.journal import write_whole
-    from search.tune import CHOICES, tune
+    from search.study.tune import CHOICES, tune
 
     wanted, regrets = load(space, Space), {}
     into.mkdir(parents=True, exist_ok=True)
@@ -228,7 +228,7 @@ def tune_baselines(
 
 
 def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "list[Failed]":
-    from search.sweep import run_all
+    from search.study.sweep import run_all
 
     failures = []
     with _counted(len(tasks)) as step:
@@ -265,9 +265,9 @@ def _counted(total: int) -> Iterator[Callable[[str], None]]:
 def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
     import json
 
-    from search.journal import write_whole
-    from search.report.sweep_page import page
-    from search.sweep_table import scales_of, summarise, table
+    from cim_sim.files import write_whole
+    from search.study.sweep_page import page
+    from search.study.sweep_table import scales_of, summarise, table
 
     trials = table(tasks)
     parquet.write(trials, out / "trials.parquet")

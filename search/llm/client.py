@@ -10,8 +10,8 @@ from cim_sim.config import UsageError
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message
 from search.proposal import SearchStopped
-from search.provenance import now
-from search.trace import Exchange
+from search.record.provenance import now
+from search.record.trace import Exchange
 
 LONGEST_PAUSE_S = 30.0
 

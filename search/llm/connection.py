@@ -15,7 +15,7 @@ from search.llm.model import ModelConfig, directory_digest, require_present
 from search.llm.prompt import renderer_digest
 from search.llm.scripted import from_file
 from search.llm.server import serving
-from search.trace import Exchange
+from search.record.trace import Exchange
 
 
 @contextmanager

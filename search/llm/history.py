@@ -7,7 +7,7 @@ from cim_sim.space import Design
 
 if TYPE_CHECKING:
     from cim_sim.evaluate import Evaluation
-    from search.trace import Trial
+    from search.record.trace import Trial
 
 BEST, RECENT = 10, 10
 """Lines of a `codesign` history: so many of the best, and so many of the latest."""

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import Config, UsageError, parse
-from search.lineage import Lineage, lineage_of
-from search.manifest import RunConfig
 from search.optimizers import (
     bayesian,
     genetic,
@@ -20,7 +18,9 @@ from search.optimizers import (
     tpe,
 )
 from search.proposal import Optimizer, Problem
-from search.trace import Exchange
+from search.record.adapter import Lineage, lineage_of
+from search.record.manifest import RunConfig
+from search.record.trace import Exchange
 
 
 class Kind(NamedTuple):

@@ -17,7 +17,7 @@ from pydantic import Field
 from cim_sim.config import Config
 from search.landscape import Floats, Indices, draw, neighbours, networks, prices, sigmas
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 Count = Annotated[int, Field(ge=1)]
 

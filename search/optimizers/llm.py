@@ -16,7 +16,7 @@ from search.llm.model import ModelConfig
 from search.llm.prompt import Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Problem, Proposal, SearchStopped
-from search.trace import Exchange, Failure, Trial
+from search.record.trace import Exchange, Failure, Trial
 
 REPLY_SHOWN = 300
 """Characters of an unusable reply that the model sees again; the record keeps all."""

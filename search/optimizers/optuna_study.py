@@ -11,7 +11,7 @@ from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Limits
 from cim_sim.space import Parameter
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 NO_FLOORPLAN = 1.0
 """Violation of a design without a floorplan; the others are relative to their limit."""

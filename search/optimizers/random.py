@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from cim_sim.config import Config
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 
 class Settings(Config):

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from cim_sim.config import Config
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 if TYPE_CHECKING:
     from search.optimizers.controller import Controller

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cim_sim import cluster
+from cim_sim import workers
 from cim_sim.accuracy.query import Query, Recipe
 from cim_sim.accuracy.trained import measure_groups
 from cim_sim.config import UsageError
@@ -28,7 +28,7 @@ def dies_once(number, folder):
 
 def test_no_result_is_lost_when_a_worker_dies(tmp_path):
     tasks = [(number, tmp_path) for number in range(12)]
-    found = dict(cluster.each(dies_once, tasks, workers=2))
+    found = dict(workers.each(dies_once, tasks, workers=2))
     assert found == {number: number**2 for number in range(12)}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "10", "5"]
 
@@ -42,7 +42,7 @@ def threads(_):
 
 def test_a_worker_takes_one_core_whatever_the_driver_takes(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    ((_, found),) = cluster.each(threads, [(0,)], workers=1)
+    ((_, found),) = workers.each(threads, [(0,)], workers=1)
     assert set(found) == {1}
 
 
@@ -66,4 +66,4 @@ def test_accuracies_do_not_depend_on_where_they_are_measured():
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(UsageError, match=r"RAY_ADDRESS 127\.0\.0\.1:1: no cluster answers"):
-        next(cluster.each(dies_once, [(1, ".")], workers=1))
+        next(workers.each(dies_once, [(1, ".")], workers=1))

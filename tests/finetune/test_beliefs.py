@@ -5,7 +5,7 @@ import pytest
 
 from cim_sim.config import load
 from cim_sim.space import Space
-from finetune.beliefs import World, mutate, propose, random_world, typical, uniform
+from finetune.tiny.beliefs import World, mutate, propose, random_world, typical, uniform
 
 SPACES = {name: load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")}
 

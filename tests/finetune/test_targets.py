@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from cim_sim.accuracy import surrogate
+from cim_sim.accuracy.surrogate import model as surrogate
 from finetune.targets import surrogate_traces
 
 

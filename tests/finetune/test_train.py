@@ -79,7 +79,7 @@ def test_peft_loads_the_adapter_with_nothing_else(adapter):
 
 
 def test_another_base_is_refused(adapter, tmp_path):
-    shutil.copytree(resolve_base("finetune/embedded", None), tmp_path / "base")
+    shutil.copytree(resolve_base("finetune/tiny/model", None), tmp_path / "base")
     (tmp_path / "base" / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"trained on a base with digest .*train again"):
         require_base(adapter, tmp_path / "base")
@@ -124,10 +124,10 @@ def test_the_recipe_of_hub_models_trains_a_model_of_another_template(data, tmp_p
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     base = tmp_path / "base"
-    config = AutoConfig.from_pretrained("finetune/embedded")
+    config = AutoConfig.from_pretrained("finetune/tiny/model")
     config.num_hidden_layers, config.layer_types = 1, ["full_attention"]
     AutoModelForCausalLM.from_config(config).save_pretrained(base)
-    tokenizer = AutoTokenizer.from_pretrained("finetune/embedded")
+    tokenizer = AutoTokenizer.from_pretrained("finetune/tiny/model")
     tokenizer.chat_template = "{{ messages[0]['content'] }}"
     tokenizer.save_pretrained(base)
     out = tmp_path / "out"

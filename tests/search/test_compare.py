@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from search.__main__ import main
-from search.compare import compare, scale_of
-from search.equality import NotComparable, arms_of, require_comparable
-from search.lineage import Adapter, Lineage
-from search.report.page import notes, page
-from search.runs import read_run
+from search.comparison.compare import compare, scale_of
+from search.comparison.equality import NotComparable, arms_of, require_comparable
+from search.comparison.page import notes, page
+from search.record.adapter import Adapter, Lineage
+from search.record.runs import read_run
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"

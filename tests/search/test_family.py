@@ -7,7 +7,7 @@ from cim_sim.scenario import Limits
 from cim_sim.space import HardwareChoices, Space
 from cim_sim.variation import effective_sigma
 from search import landscape
-from search.family import (
+from search.study.family import (
     BENCH_SIGMAS,
     PAPER,
     SIGMA_BANDS,
@@ -16,7 +16,7 @@ from search.family import (
     scenarios,
     sigmas,
 )
-from search.scales import round_up, scales
+from search.study.normalisers import round_up, scales
 
 SPACES = {
     name: load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "lcda", "codesign")

@@ -9,8 +9,8 @@ from cim_sim.space import parse_design
 from search.evaluators import digests
 from search.loop import PATIENCE, Search
 from search.proposal import Proposal, SearchStopped
-from search.runs import open_run, read_run
-from search.trace import Exchange, Failure
+from search.record.runs import open_run, read_run
+from search.record.trace import Exchange, Failure
 
 GOOD = [parse_design(f"[[{c},3],[{c},3],[64,3],[64,3],[128,3],[128,3]]", "x") for c in (32, 48, 64)]
 NARROW = parse_design("[[16,3],[16,3],[16,3],[16,3],[16,3],[16,3]]", "narrow")

@@ -3,13 +3,14 @@ import json
 import numpy as np
 import pytest
 
-from cim_sim.accuracy import surrogate
+from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import UsageError, dump
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
-from search import landscape, optimum
+from search import landscape
 from search.commands.sweep import optimum as verb
 from search.evaluators import build
+from search.study import optimum
 
 SMALL = Space(name="small", channels=(16, 64, 128), kernels=(1, 3), layers=6, width_divisor=4)
 """6^6 designs: small enough to look at all of them."""

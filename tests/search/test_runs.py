@@ -6,11 +6,11 @@ import os
 import pytest
 
 from cim_sim.config import UsageError, load
+from cim_sim.files import Journal, read
 from search.evaluators import digests
-from search.journal import Journal, read
-from search.manifest import RunConfig, differences
-from search.runs import open_run, read_manifest, read_run
-from search.trace import Exchange, Failure, Trial
+from search.record.manifest import RunConfig, differences
+from search.record.runs import open_run, read_manifest, read_run
+from search.record.trace import Exchange, Failure, Trial
 
 
 def trial(step, **changes):

@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import parse_design
+from search.record.trace import Failure, Trial
 from search.stats import best_so_far, bootstrap, normalised_regret
-from search.trace import Failure, Trial
 
 DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
 FAULT = Infeasible(kind="area", reason="too large")

@@ -20,12 +20,12 @@ import pytest
 import yaml
 
 from cim_sim.config import UsageError, load, parse
-from search import sweep_table
 from search.commands.sweep import verify
-from search.compare import Scale
-from search.report.sweep_page import page
-from search.runs import read_run
-from search.sweep import SweepConfig, begin, jobs
+from search.comparison.compare import Scale
+from search.record.runs import read_run
+from search.study import sweep_table
+from search.study.sweep import SweepConfig, begin, jobs
+from search.study.sweep_page import page
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from cim_sim.accuracy import Accuracy
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import parse_design
-from search.trace import UNTIMED, Exchange, Failure, Trial
+from search.record.trace import UNTIMED, Exchange, Failure, Trial
 
 DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)

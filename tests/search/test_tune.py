@@ -2,10 +2,10 @@ import pytest
 import yaml
 
 from cim_sim.config import UsageError, load
-from search import tune as tuning
 from search.commands.sweep import tune_baselines
 from search.optimizers import settings_of
-from search.sweep import Arm, FamilyPart, Tuned
+from search.study import tune as tuning
+from search.study.sweep import Arm, FamilyPart, Tuned
 
 
 @pytest.mark.parametrize("optimizer", tuning.CHOICES)

@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Accuracy
-from search import verify
-from search.report.sweep_page import verified_page
-from search.verify import Winner, retrain, winners
+from search.study import verify
+from search.study.sweep_page import verified_page
+from search.study.verify import Winner, retrain, winners
 
 DESIGNS = [json.dumps([[width, 3]] * 6) for width in (16, 32, 64)]
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cim_sim import cost
-from cim_sim.accuracy import active, surrogate
+from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.workload import Workload
+from search.study import active
 
 
 @pytest.fixture(scope="module")

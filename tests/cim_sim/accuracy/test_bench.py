@@ -10,8 +10,9 @@ from collections import Counter
 import pandas as pd
 import pytest
 
-from cim_sim.accuracy import Query, bench
-from cim_sim.accuracy.bench_jobs import KERNELS, LEVELS, WIDTHS, Job, jobs
+from cim_sim.accuracy import Query
+from cim_sim.accuracy.bench import table as bench
+from cim_sim.accuracy.bench.jobs import KERNELS, LEVELS, WIDTHS, Job, jobs
 from cim_sim.config import UsageError
 
 SMALL = ((2, 1),) * 6

@@ -10,7 +10,7 @@ from cim_sim.cost import breakdown, evaluate, evaluate_mixed, floorplan_fault
 from cim_sim.cost.constants import table
 from cim_sim.cost.layers import layers_of
 from cim_sim.cost.mapping import floorplan
-from cim_sim.cost.pipeline import evaluate_pipelined
+from cim_sim.cost_study.pipeline import evaluate_pipelined
 from cim_sim.hardware import Hardware
 from cim_sim.workload import Stack, Workload
 

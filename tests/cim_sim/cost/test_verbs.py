@@ -7,7 +7,8 @@ import pytest
 
 from cim_sim.commands import cost as verbs
 from cim_sim.config import UsageError
-from cim_sim.cost import evaluate, sweep
+from cim_sim.cost import evaluate
+from cim_sim.cost_study import kernels as sweep
 from cim_sim.hardware import Hardware
 from cim_sim.space import from_wire
 from cim_sim.workload import Workload
@@ -69,7 +70,7 @@ def test_explain_ends_with_its_findings(capsys):
 def test_validate_prints_a_table_and_fails_beyond_tolerance(tmp_path, capsys):
     import pandas as pd
 
-    from cim_sim.cost import reference
+    from cim_sim.cost_study import reference
 
     chip = pd.read_csv(reference.packaged() / "chip.csv.gz")
     chip = chip[(chip["hw_numRowSubArray"] == 128) & (chip["valid"] == 1)].iloc[:3].copy()

@@ -9,7 +9,7 @@ from search.llm import examples
 from search.llm.history import Entry, entries, selection
 from search.llm.prompt import answer, render, renderer_digest, retry_message
 from search.llm.reply import parse_reply
-from search.trace import Failure, Trial
+from search.record.trace import Failure, Trial
 
 NAMES = ("lcda", "embedded", "codesign")
 SPACES = {name: load(f"configs/spaces/{name}.yaml", Space) for name in NAMES}

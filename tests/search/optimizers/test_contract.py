@@ -5,8 +5,8 @@ import pytest
 from search.evaluators import digests
 from search.execute import resolved
 from search.optimizers import OPTIMIZERS
-from search.runs import open_run
-from search.trace import Trial
+from search.record.runs import open_run
+from search.record.trace import Trial
 
 EPISODES = 9
 REPLIES = """\

@@ -5,7 +5,7 @@ from scipy.stats import norm
 from search.landscape import draw, prices
 from search.optimizers.greybox import AccuracyModel, Greybox, Settings
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 SMALL = Settings(n_startup_trials=4, pool=200, climbs=2, rounds=1)
 

@@ -15,7 +15,7 @@ from search.llm.prompt import answer, render, retry_message
 from search.llm.scripted import Scripted
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.proposal import Problem, SearchStopped
-from search.trace import UNTIMED, Exchange, Trial
+from search.record.trace import UNTIMED, Exchange, Trial
 
 SPACE = load("configs/spaces/embedded.yaml", Space)
 SCENARIO = Scenario(

@@ -7,7 +7,7 @@ from cim_sim.space import Design
 from search.optimizers import OPTIMIZERS
 from search.optimizers.optuna_study import violations
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 DESIGN = Design.model_validate({"layers": [[32, 3]] * 6})
 LIMITS = Limits(area_um2=2e7, accuracy=0.5)
@@ -94,7 +94,7 @@ def test_every_told_trial_carries_its_constraints(search):
 
 
 def test_a_crash_is_told_as_failed_and_an_infeasible_value_is_the_worst_seen(search):
-    from search.trace import Failure
+    from search.record.trace import Failure
 
     optimizer, _, _ = search(6, 1)
     feasible = [t.value for t in optimizer.study.trials if max(t.constraints.values()) <= 0]

@@ -5,7 +5,7 @@ import torch
 from search.optimizers.controller import Controller
 from search.optimizers.reinforce import Reinforce, Settings
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 
 @pytest.fixture

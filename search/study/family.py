@@ -1,0 +1,195 @@
+"""The scenario family: valid problems over hardware, variation, objective and limits.
+
+Split once, for all spaces, along two lines that no training scenario crosses:
+
+- hardware by platform (device, ADC levels, node), the part of it that no space frees, so that the
+  scenarios of one space give nothing away about another's test. The paper's platform is a test one.
+- effective sigma by bands; the levels at which the accuracy benchmark trains are all in `train`.
+"""
+
+from functools import cache
+from itertools import product
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from cim_sim.config import UsageError
+from cim_sim.hardware import AdcLevels, CellBits, Device, FixedHardware, Mapping, Subarray
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
+from cim_sim.variation import effective_sigma
+from search.study.normalisers import scales
+
+Split = Literal["train", "validation", "test", "digits"]
+"""`digits`: the hardware and sigmas of `test` on the second dataset."""
+Part = Literal["train", "validation", "test"]
+Node = Literal[22, 32, 45]
+
+SEED = 0
+"""Root of the split and of all its scenarios."""
+
+PARTS: tuple[Part, ...] = ("test",) * 2 + ("validation",) * 2 + ("train",) * 8
+"""Where the twelve platforms of each device go, the first after shuffling first."""
+
+SIGMA_RANGE = range(20, 201)
+"""All sigmas, in thousandths."""
+SIGMA_BANDS: dict[str, tuple[range, ...]] = {
+    "validation": (range(36, 45), range(112, 121)),
+    "test": (range(55, 66), range(80, 91), range(130, 141), range(170, 181)),
+}
+"""Held out; the rest is for training."""
+BENCH_SIGMAS = (0.03, 0.05, 0.07, 0.1, 0.15, 0.2)
+"""Levels above 0 at which `datasets/accuracy-bench` trains its networks."""
+
+AREA_SHARES = (1.0, 0.7, 0.4, 0.2, 0.1, 0.05)
+"""Share of the designs with a floorplan that an area limit leaves; 1: no limit."""
+LEAST_FLOORPLANS = 0.05
+"""Share of random designs that must have a floorplan for a hardware setting to be used."""
+
+TYPICAL_ACCURACY: dict[str, tuple[tuple[float, float], ...]] = {
+    "shapes": ((0.02, 0.66), (0.05, 0.64), (0.07, 0.61), (0.1, 0.56), (0.15, 0.44), (0.2, 0.35)),
+    "digits": ((0.02, 0.98), (0.05, 0.98), (0.1, 0.91), (0.15, 0.74), (0.2, 0.61)),
+}
+"""(sigma, median accuracy of random embedded networks trained and tested at that sigma; digits: 14
+of them, seed 0)."""
+CHANCE = 0.1
+ACCURACY_SHARES = (0.75, 0.9, 1.05)
+"""A least accuracy lies so far from chance to the typical one."""
+LIMITED_ENERGY = 0.25
+"""Share of energy scenarios with a least accuracy; latency ones always have it."""
+
+
+class Platform(NamedTuple):
+    """The part of the hardware that no space frees."""
+
+    device: Device
+    adc_levels: AdcLevels
+    node_nm: Node
+
+
+PAPER = Platform("rram", 32, 22)
+
+
+def scenarios(
+    split: Split, count: int, space: Space, *, first: int = 0, bench_sigmas: bool = False
+) -> list[Scenario]:
+    """Return `count` scenarios of a split; a longer list begins with the shorter one.
+
+    Args:
+        split: which part.
+        count: how many.
+        space: where the designs are from; the fields it frees are left open.
+        first: number of the first one, for parts of a long list.
+        bench_sigmas: draw sigma from the accuracy benchmark's levels alone, so that real
+            trainings answer for it; for `train` only. The cell bits of a space that frees them
+            move sigma off those levels.
+
+    Raises:
+        UsageError: `bench_sigmas` outside `train`.
+    """
+    if bench_sigmas and split != "train":
+        raise UsageError(f"bench_sigmas is for the split train: no level of it is in {split}")
+    return [_scenario(split, index, space, bench_sigmas) for index in range(first, first + count)]
+
+
+@cache
+def platforms() -> dict[Platform, Part]:
+    """Return where each platform belongs: of a device's twelve, two and two are held out."""
+    found: dict[Platform, Part] = {}
+    for device in get_args(Device):
+        others = product(get_args(AdcLevels), get_args(Node))
+        own = [Platform(device, levels, node) for levels, node in others]
+        order = _generator("platforms", device).permutation(len(own))
+        shuffled = sorted((own[place] for place in order), key=lambda one: one != PAPER)
+        found |= dict(zip(shuffled, PARTS, strict=True))
+    return found
+
+
+def sigmas(part: Part) -> tuple[float, ...]:
+    """Return every sigma of a part of the split."""
+    held = {name: {k for band in bands for k in band} for name, bands in SIGMA_BANDS.items()}
+    free = set(SIGMA_RANGE).difference(*held.values())
+    return tuple(k / 1000 for k in sorted(held.get(part, free)))
+
+
+def _scenario(split: Split, index: int, space: Space, bench_sigmas: bool) -> Scenario:
+    part: Part = "test" if split == "digits" else split
+    dataset = "digits" if split == "digits" else "shapes"
+    rng = _generator(part, index)
+    hardware = _hardware(rng, part, space)
+    known = [s for s in sigmas(part) if s in BENCH_SIGMAS or not bench_sigmas]
+    sigma = float(rng.choice([s for s in known if _stays_in(part, s, space)]))
+    metric: Literal["energy", "latency"] = "energy" if index % 2 == 0 else "latency"
+    return Scenario.model_validate(
+        {
+            "name": f"{space.name}-{split}-{index:04d}",
+            "workload": {"dataset": dataset},
+            "hardware": hardware,
+            "variation": _variation(sigma, space),
+            "objective": {"metric": metric, **scales(space, hardware).normaliser(metric)},
+            "limits": {
+                "area_um2": _area_limit(rng, space, hardware),
+                "accuracy": _least_accuracy(rng, metric, dataset, sigma),
+            },
+        }
+    )
+
+
+def _hardware(rng: np.random.Generator, part: Part, space: Space) -> FixedHardware:
+    """Draw settings until one gives enough designs a floorplan."""
+    usable = [
+        platform
+        for platform, owner in platforms().items()
+        if owner == part and not (platform.device == "sram" and "cell_bits" in space.freed)
+    ]
+    while True:
+        fields: dict[str, Any] = usable[rng.integers(len(usable))]._asdict()
+        for name, kind in (("subarray", Subarray), ("cell_bits", CellBits), ("mapping", Mapping)):
+            fields[name] = get_args(kind)[rng.integers(len(get_args(kind)))]
+        if fields["device"] == "sram":  # its cell holds one bit
+            fields["cell_bits"] = 1
+        fixed = {name: value for name, value in fields.items() if name not in space.freed}
+        hardware = FixedHardware.model_validate(fixed)
+        if scales(space, hardware).floorplans >= LEAST_FLOORPLANS:
+            return hardware
+
+
+def _stays_in(part: Part, sigma: float, space: Space) -> bool:
+    """Whether no number of cell bits, where they are free, takes sigma into another part's band."""
+    if "cell_bits" not in space.freed:
+        return True
+    found = {round(1000 * sigma * effective_sigma(1, b) / effective_sigma(1, 4)) for b in (1, 2)}
+    others = [bands for name, bands in SIGMA_BANDS.items() if name != part]
+    return not any(k in band for k in found for bands in others for band in bands)
+
+
+def _variation(sigma: float, space: Space) -> dict[str, float]:
+    """Return the variation of a weight; where cell bits are free, of a cell: they act through it.
+
+    The cell's is the one that gives `sigma` with four bits in a cell, the most that `sigma` gets.
+    """
+    if "cell_bits" in space.freed:
+        return {"cell_sigma": round(sigma / effective_sigma(1.0, 4), 5)}
+    return {"sigma": sigma}
+
+
+def _area_limit(rng: np.random.Generator, space: Space, hardware: FixedHardware) -> float | None:
+    share = float(rng.choice(AREA_SHARES))
+    return None if share == 1 else scales(space, hardware).area_limit(share)
+
+
+def _least_accuracy(
+    rng: np.random.Generator, metric: str, dataset: str, sigma: float
+) -> float | None:
+    """Draw a least accuracy: without one the smallest network wins on latency at chance level."""
+    share, limited = rng.choice(ACCURACY_SHARES), rng.random() < LIMITED_ENERGY
+    if metric == "energy" and not limited:
+        return None
+    levels, typical = zip(*TYPICAL_ACCURACY[dataset], strict=True)
+    return round(float(CHANCE + share * (np.interp(sigma, levels, typical) - CHANCE)), 2)
+
+
+def _generator(*words: str | int) -> np.random.Generator:
+    """Random numbers that depend on the words alone."""
+    numbers = [n for word in words for n in (word.encode() if isinstance(word, str) else [word])]
+    return np.random.default_rng(np.random.SeedSequence([SEED, *numbers]))
