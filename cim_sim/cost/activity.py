@@ -11,7 +11,8 @@ from math import erf, sqrt
 
 import numpy as np
 
-from cim_sim.cost.layers import INPUT_BITS, Floats, Layers
+from cim_sim.cost.layers import INPUT_BITS, Layers
+from cim_sim.types import Floats
 
 WEIGHT_SIGMA = 0.30
 INPUT_SIGMA = 0.35

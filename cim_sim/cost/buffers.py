@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 TILE_CORE_BITS = 1024
 TILE_CORE_WIDTH = 32

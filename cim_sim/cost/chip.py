@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cim_sim.cost.activity import synthetic_activity
 from cim_sim.cost.components import Components
 from cim_sim.cost.energy import dynamic_energy_pj
 from cim_sim.cost.hierarchy import Area, build
 from cim_sim.cost.latency import latency_cycles
-from cim_sim.cost.layers import Bools, Floats, in_order, layers_of
+from cim_sim.cost.layers import in_order, layers_of
 from cim_sim.cost.leakage import leakage_energy_pj
 from cim_sim.cost.mapping import Floorplan, floorplan
 from cim_sim.cost.placement import Placement, place
 from cim_sim.cost.setting import setting
 from cim_sim.hardware import Hardware
+from cim_sim.types import Bools, Floats
 from cim_sim.workload import Stack
 
 CHUNK = 2048
@@ -144,9 +143,6 @@ def totals(one: Assessment) -> CostBatch:
     )
 
 
-Batch = TypeVar("Batch")
-
-
 def _in_chunks(stack: Stack, work: Callable[[Stack], CostBatch]) -> CostBatch:
     parts = [work(stack[at : at + CHUNK]) for at in range(0, max(len(stack), 1), CHUNK)]
     columns = (
@@ -160,7 +156,7 @@ def feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
     return plan.feasible & ~_windowless(stack, hardware).any(axis=1)
 
 
-def _windowless(stack: Stack, hardware: Hardware) -> NDArray[np.bool_]:
+def _windowless(stack: Stack, hardware: Hardware) -> Bools:
     """[designs, layers]: the stock count finds no window of the kernel on the map."""
     return (stack.kernel > stack.side) & (hardware.pad == "stock")
 

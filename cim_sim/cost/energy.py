@@ -11,9 +11,10 @@ import numpy as np
 from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
 from cim_sim.cost.components import Components
 from cim_sim.cost.latency import bank_operations, plain_inputs, pool_operations
-from cim_sim.cost.layers import INPUT_BITS, Floats, remainder
+from cim_sim.cost.layers import INPUT_BITS, remainder
 from cim_sim.cost.placement import Placement
 from cim_sim.cost.subarray import Reader
+from cim_sim.types import Floats
 
 
 @dataclass(frozen=True)

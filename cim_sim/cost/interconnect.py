@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 WIRE_WIDTH_NM = {22: 40.0, 32: 56.0, 45: 80.0}
 """Minimum wire width of a node (NeuroSim `Param`)."""

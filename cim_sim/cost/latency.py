@@ -9,8 +9,9 @@ import numpy as np
 from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
 from cim_sim.cost.components import Components
 from cim_sim.cost.hierarchy import Chip, Tile
-from cim_sim.cost.layers import INPUT_BITS, Floats
+from cim_sim.cost.layers import INPUT_BITS
 from cim_sim.cost.placement import Placement
+from cim_sim.types import Floats
 
 
 def latency_cycles(place: Placement) -> Components:

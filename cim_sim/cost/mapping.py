@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cim_sim.cost.layers import Bools, Floats, Layers, in_order
+from cim_sim.cost.layers import Layers, in_order
 from cim_sim.hardware import Hardware
+from cim_sim.types import Bools, Floats
 
 
 @dataclass(frozen=True)

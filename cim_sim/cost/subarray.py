@@ -14,8 +14,9 @@ from math import log
 import numpy as np
 
 from cim_sim.cost.activity import digit_shares
-from cim_sim.cost.layers import INPUT_BITS, Floats, in_order
+from cim_sim.cost.layers import INPUT_BITS, in_order
 from cim_sim.cost.setting import Setting
+from cim_sim.types import Floats
 
 SENSE_NS = 1.0
 SENSE_UW_PER_LEVEL = {22: 1.7, 32: 3.0875, 45: 6.3162}

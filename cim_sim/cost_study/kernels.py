@@ -13,8 +13,8 @@ from typing import Any, get_args
 import numpy as np
 
 from cim_sim.cost.chip import evaluate
-from cim_sim.cost.layers import Floats
 from cim_sim.hardware import Hardware, Mapping, Pad, Subarray
+from cim_sim.types import Floats
 from cim_sim.workload import Workload
 
 KERNELS = (1, 3, 5, 7)
