@@ -146,7 +146,7 @@ def _compare_pipelined(case: Case) -> Comparison:
     unequal = _differences(
         [
             ("tiles", ours.tiles[0], case.chip["totalNumTile"]),
-            ("utilisation", plan.layer_utilisation[0], case.chip["memUtil"]),
+            ("utilisation", ours.utilisation[0], case.chip["memUtil"]),
         ]
     )
     return Comparison(case, unequal, _errors(case, synthetic, ours, 0))
