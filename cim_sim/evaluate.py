@@ -9,10 +9,8 @@ from pydantic import Field
 from cim_sim import cost
 from cim_sim.accuracy.query import Accuracy, Query
 from cim_sim.config import Config
-from cim_sim.hardware import Hardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
-from cim_sim.workload import Stack
 
 INFEASIBLE_REWARD = -1.0
 """The paper's reward of an invalid design; derived where a number is needed, never stored."""
@@ -105,17 +103,12 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
     settings = [scenario.complete(design) for design in designs]
     stack = scenario.workload.stack(designs)
     batch = cost.evaluate_mixed(stack, settings)
+    faults: list[str | None] = [None] * len(designs)
+    if not batch.feasible.all():
+        faults = cost.floorplan_fault_mixed(stack, settings)
     return [
-        _screened(design, scenario, batch, row, _fault(stack, hardware, batch, row))
-        for row, (design, hardware) in enumerate(zip(designs, settings, strict=True))
+        _screened(design, scenario, batch, row, faults[row]) for row, design in enumerate(designs)
     ]
-
-
-def _fault(stack: Stack, hardware: Hardware, batch: cost.CostBatch, row: int) -> str | None:
-    """Say why a design has no floorplan; None if it has one."""
-    if batch.feasible[row]:
-        return None
-    return cost.floorplan_fault(stack[row : row + 1], hardware)[0]
 
 
 def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:

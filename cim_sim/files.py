@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 RecordT = TypeVar("RecordT", bound=Config)
 
 MEND = "restore the file, or start the run in a new directory"
+"""Advice about a damaged journal."""
 
 
 class Contents(NamedTuple, Generic[RecordT]):

@@ -77,11 +77,11 @@ def _read_designs(path: Path) -> "list[Design]":
 
 
 def _cost_rows(designs: "Sequence[Design]", scenario: "Scenario") -> list[dict[str, Any]]:
-    from cim_sim.cost import evaluate_mixed, floorplan_fault
+    from cim_sim.cost import evaluate_mixed, floorplan_fault_mixed
 
     hardware = [scenario.complete(design) for design in designs]
     stack = scenario.workload.stack(designs)
-    batch = evaluate_mixed(stack, hardware)
+    batch, faults = evaluate_mixed(stack, hardware), floorplan_fault_mixed(stack, hardware)
     rows = []
     for index, design in enumerate(designs):
         fits = bool(batch.feasible[index])
@@ -90,6 +90,6 @@ def _cost_rows(designs: "Sequence[Design]", scenario: "Scenario") -> list[dict[s
         for name in COST_COLUMNS[2:-1]:
             row[name] = repr(float(getattr(batch, name)[index])) if fits else ""
         if not fits:
-            row["reason"] = floorplan_fault(stack[index : index + 1], hardware[index])[0]
+            row["reason"] = faults[index]
         rows.append(row)
     return rows

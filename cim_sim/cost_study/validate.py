@@ -28,7 +28,9 @@ records of its own trace; `dynamic_energy_synthetic` from the closed form that `
 
 LATENCY_LIMIT = {22: 1e-6, 32: 2e-3, 45: 2e-3}
 AREA_LIMIT = 2e-4
+"""Largest relative error that is let pass, of latency for each node in nm."""
 ENERGY_LIMITS = {"median": 1e-3, "p99": 1e-2, "max": 7e-2}
+"""The same for dynamic energy, by statistic over all rows."""
 PIPELINE_LIMIT = 2e-2
 """For every quantity of pipeline mode."""
 
