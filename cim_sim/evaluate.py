@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from cim_sim import cost
@@ -105,17 +101,14 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
     if not designs:
         return []
     settings = [scenario.complete(design) for design in designs]
-    evaluations: list[Evaluation | None] = [None] * len(designs)
-    for hardware in dict.fromkeys(settings):
-        rows = np.array([index for index, other in enumerate(settings) if other == hardware])
-        stack = scenario.workload.stack([designs[index] for index in rows])
-        batch = cost.evaluate(stack, hardware)
-        faults: list[str | None] = [None] * len(rows)
-        if not batch.feasible.all():
-            faults = cost.floorplan_fault(stack, hardware)
-        for place, index in enumerate(rows):
-            evaluations[index] = _screened(designs[index], scenario, batch, place, faults[place])
-    return [one for one in evaluations if one is not None]
+    stack = scenario.workload.stack(designs)
+    batch = cost.evaluate_mixed(stack, settings)
+    faults: list[str | None] = [None] * len(designs)
+    if not batch.feasible.all():
+        faults = cost.floorplan_fault_mixed(stack, settings)
+    return [
+        _screened(design, scenario, batch, row, faults[row]) for row, design in enumerate(designs)
+    ]
 
 
 def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:
@@ -128,23 +121,6 @@ def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Eva
         return evaluation.model_copy(update={"accuracy": accuracy, "infeasible": fault})
     reward = scenario.reward(accuracy, evaluation.cost.energy_pj, evaluation.cost.latency_ns)
     return evaluation.model_copy(update={"accuracy": accuracy, "reward": reward})
-
-
-@cache
-def simulator_digest() -> str:
-    """Digest of the simulator's sources and constants: runs are comparable when it is equal.
-
-    The command line is left out: it moves no number.
-    """
-    root = Path(__file__).parent
-    files = [file for kind in ("*.py", "*.csv.gz") for file in root.rglob(kind)]
-    names = {file.relative_to(root).as_posix(): file for file in files}
-    parts = [
-        name.encode() + file.read_bytes()
-        for name, file in sorted(names.items())
-        if not name.startswith(("commands/", "cli", "__main__"))
-    ]
-    return sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def _screened(

@@ -1,15 +1,23 @@
-"""Append-only files of records, one line of JSON each, that survive a kill at any moment."""
+"""Files that stay whole, whatever kills the writer: journals, texts, tables, and their lock."""
 
+import fcntl
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pydantic import ValidationError
 
 from cim_sim.config import Config, UsageError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 RecordT = TypeVar("RecordT", bound=Config)
+
+MEND = "restore the file, or start the run in a new directory"
+"""Advice about a damaged journal."""
 
 
 class Contents(NamedTuple, Generic[RecordT]):
@@ -19,11 +27,11 @@ class Contents(NamedTuple, Generic[RecordT]):
     intact_bytes: int
 
 
-def read(path: Path, kind: type[RecordT]) -> Contents[RecordT]:
+def read(path: Path, kind: type[RecordT], mend: str = MEND) -> Contents[RecordT]:
     """Read all whole lines; a last line without its newline was torn by a kill and is left out.
 
     Raises:
-        UsageError: another line is not a record; names the file and the line.
+        UsageError: another line is not a record; names the file and the line, and how to `mend` it.
     """
     data = path.read_bytes() if path.exists() else b""
     intact = data.rfind(b"\n") + 1
@@ -37,15 +45,18 @@ def read(path: Path, kind: type[RecordT]) -> Contents[RecordT]:
             raise UsageError(
                 f"{path}:{number}: not a {kind.__name__.lower()}: "
                 f"{place}{': ' if place else ''}{fault['msg']}; "
-                "the file was damaged or edited: restore it, or start the run in a new directory"
+                f"the file was damaged or edited: {mend}"
             ) from None
     return Contents(records, intact)
 
 
 class Journal(Generic[RecordT]):
-    """The only writer of one file. `records` holds what is on disk, in order."""
+    """The only writer of a file of records, one line of JSON each, that is only ever added to.
 
-    def __init__(self, path: Path, kind: type[RecordT]) -> None:
+    `records` holds what is on disk, in order.
+    """
+
+    def __init__(self, path: Path, kind: type[RecordT], mend: str = MEND) -> None:
         """Read what is there and cut off a torn last line.
 
         Raises:
@@ -53,7 +64,7 @@ class Journal(Generic[RecordT]):
             OSError: the file cannot be opened for writing.
         """
         self.path = path
-        self.records, self._size = read(path, kind)
+        self.records, self._size = read(path, kind, mend)
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         os.ftruncate(self._file, self._size)
 
@@ -89,19 +100,73 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: it could not be written; the old file is still there.
     """
+    with _replacing(path) as beside:
+        beside.write_text(text, encoding="utf-8")
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Replace a Parquet table at once.
+
+    Raises:
+        OSError: as `write_whole`.
+    """
+    with _replacing(path) as beside:
+        table.to_parquet(beside, index=False, compression="zstd")
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFrame":
+    """Return a Parquet table, or some of its columns.
+
+    Raises:
+        UsageError: it is missing, damaged, or lacks a column.
+    """
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, columns=list(columns) if columns else None)
+    except FileNotFoundError:
+        raise UsageError(f"{path}: No such file") from None
+    except (OSError, ValueError) as error:  # pyarrow's errors are one or the other
+        raise UsageError(f"{path}: not a Parquet table that can be read: {error!s:.200}") from None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a directory alone; the lock goes with the process, however it ends.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError(f"{folder}: another process is writing there") from None
+        yield
+    finally:
+        os.close(held)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """Lend a file beside `path`, which takes its place once it is written and on the disk."""
     beside = path.with_name(f".{path.name}.new")
     try:
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        yield beside
+        _sync(beside)
         beside.replace(path)
-    except OSError:
+    except OSError as error:
         with suppress(OSError):
             beside.unlink()
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from None
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(descriptor)
     finally:
-        os.close(folder)
+        os.close(descriptor)

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from cim_sim import cards
 from cim_sim.config import Config, UsageError
+from cim_sim.files import write_whole
 from finetune.traces import Problem, Trace
 from search.llm.history import Entry
 from search.llm.prompt import Message, Style, answer, render, renderer_digest
@@ -116,8 +118,8 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
         sources={source: sources.count(source) for source in sorted(set(sources))},
         recipe=recipe,
     )
-    (folder / "README.md").write_text(_card(manifest, every), encoding="utf-8")
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / "README.md", _card(manifest, every))
+    write_whole(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
 
 
@@ -237,12 +239,9 @@ def _digest(folder: Path) -> str:
 
 
 def _card(manifest: DatasetManifest, examples: Sequence[Example]) -> str:
-    from jinja2 import Environment
-
-    template = Path(__file__).with_name("dataset_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
     spaces = [example.space for example in examples]
-    return environment.from_string(template).render(
+    return cards.render(
+        Path(__file__).with_name("dataset_card.md.jinja"),
         manifest=manifest,
         spaces={space: spaces.count(space) for space in sorted(set(spaces))},
         empty=sum(example.history == 0 for example in examples),

@@ -15,6 +15,7 @@ import numpy as np
 from cim_sim import cli
 from cim_sim.config import Config, load
 from cim_sim.evaluate import Evaluator
+from cim_sim.paths import EMBEDDED_SPACE
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
 from finetune.traces import Problem
@@ -52,7 +53,7 @@ class Beliefs(Config):
 
 def probes(
     model: Path = Path("finetune/tiny/model"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     split: Literal["train", "validation", "test"] = "test",
     scenarios: int = 40,
     questions: int = 200,

@@ -14,8 +14,9 @@ import numpy as np
 
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
+from cim_sim.types import Floats, Indices
 from finetune.traces import Problem, Trace
-from search.landscape import Floats, Indices, draw, networks, sigmas
+from search.landscape import draw, networks, sigmas
 from search.study.optimum import Landscape
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cim_sim.config import load
 from cim_sim.evaluate import Evaluation
+from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import evaluators
@@ -45,7 +46,7 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
         *,
         evaluator: Literal["surrogate", "trained"] = "surrogate",
         episodes: int = 20,
-        cache: Path = evaluators.CACHE,
+        cache: Path = ACCURACY_CACHE,
     ) -> None:
         """Open a problem.
 

@@ -4,16 +4,16 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cim_sim.identity import simulator_digest
+
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import digest
-from cim_sim.evaluate import AccuracySource, Evaluator, simulator_digest
+from cim_sim.evaluate import AccuracySource, Evaluator
+from cim_sim.paths import ACCURACY_CACHE
 from search.record.manifest import Digests, RunConfig
 
-CACHE = Path("runs/accuracy.sqlite")
-"""Where trained accuracies are kept, for all runs."""
 
-
-def build(config: RunConfig, cache: Path = CACHE, workers: int = 1) -> Evaluator:
+def build(config: RunConfig, cache: Path = ACCURACY_CACHE, workers: int = 1) -> Evaluator:
     """Return the evaluator that `config` names.
 
     Args:

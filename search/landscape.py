@@ -9,17 +9,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cim_sim import cost
 from cim_sim.accuracy.surrogate.model import Surrogate, require_covered
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
+from cim_sim.types import Bools, Floats, Indices
 
-Indices = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 PopulationAccuracy = Callable[[Indices], Floats]
 """Mean accuracy of a population, [designs]."""
 

@@ -4,11 +4,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from cim_sim.types import Floats
 from search.record.trace import Trial
-
-Floats = NDArray[np.float64]
 
 LEVEL = 0.95
 """Of every interval."""

@@ -6,8 +6,12 @@ from pydantic import Field
 
 from cim_sim.config import Config, digest
 from cim_sim.space import ConvChoice
+from cim_sim.variation import StateDependence
 
 Sigma = Annotated[float, Field(ge=0, le=1)]
+
+NULL_IN_OLD_KEYS = ("clip_rms", "weight_bits", "activation_bits")
+"""Settings of the recipe that stand in the training keys of the published table even if None."""
 
 
 class Recipe(Config):
@@ -57,7 +61,7 @@ class Query(Config):
     """Noise injected while training, relative to max|w|."""
     sigma: Sigma
     """Effective variation of a weight when tested, relative to max|w|."""
-    state_dependence: Literal["uniform", "evaxb-fefet2", "evaxb-rram4", "evaxb-fefet6"] = "uniform"
+    state_dependence: StateDependence = "uniform"
     """How the variation depends on the programmed conductance; see `cim_sim.variation`."""
     adc: Adc | None = None
     """None: ideal conversion."""
@@ -70,12 +74,16 @@ class Query(Config):
 
     @property
     def training_key(self) -> str:
-        """Digest of what training alone depends on: queries that share it share one network."""
+        """Digest of what training alone depends on: queries that share it share one network.
+
+        A field that is None is left out, so that a later one whose default is None changes no key.
+        """
         test_only = {"sigma", "state_dependence", "adc"}
-        training = self.model_dump(mode="json", exclude=test_only)
+        training = self.model_dump(mode="json", exclude=test_only, exclude_none=True)
+        recipe = dict.fromkeys(NULL_IN_OLD_KEYS) | training["recipe"]
         for setting in ("draws", "recalibrate_batchnorm"):
-            del training["recipe"][setting]
-        return digest(training)
+            del recipe[setting]
+        return digest({**training, "recipe": recipe})
 
 
 class Accuracy(Config):

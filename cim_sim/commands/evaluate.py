@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cim_sim import cli
 from cim_sim.config import load
+from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
 
 if TYPE_CHECKING:
     from cim_sim.evaluate import Evaluation
@@ -14,19 +15,19 @@ def evaluate(
     *,
     design: str,
     scenario: Path,
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     seed: cli.Natural = 0,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
     json: bool = False,
 ) -> int:
     """Cost, accuracy and reward of one design.
 
     Args:
-        design: JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        design: the design as JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
         scenario: YAML file of what is fixed.
         space: YAML file of what is free; says how wide the trained proxy network is.
-        seed: of the accuracy experiment.
-        cache: where trained accuracies are kept.
+        seed: seed of the accuracy experiment.
+        cache: SQLite file in which trained accuracies are kept.
         json: print only the evaluation, as one line of JSON.
     """
     from cim_sim.accuracy.trained import measure_many

@@ -11,12 +11,13 @@ import numpy as np
 from cim_sim.cost.breakdown import breakdown
 from cim_sim.cost.chip import evaluate
 from cim_sim.hardware import Hardware
-from cim_sim.workload import Stack, Workload
+from cim_sim.workload import Workload
 
 NEUROSIM_CPU_SECONDS = (7.0, 66.0)
 """CPU time of DNN+NeuroSim V1.3 for one design of this family, fastest and slowest measured."""
 CHANNELS = (16, 24, 32, 48, 64, 96, 128)
 KERNELS = (1, 3, 5, 7)
+"""Choices of the embedded space."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,10 @@ def bench(batch: int = 10_000, repeats: int = 10, seed: int = 0) -> Timing:
     return Timing(
         batch=batch,
         designs_per_second=batch / _median(lambda: evaluate(stack, hardware), repeats),
-        breakdowns_per_second=batch / _median(lambda: _parts(stack, hardware), repeats),
+        breakdowns_per_second=batch / _median(lambda: breakdown(stack, hardware), repeats),
         single_design_ms=1e3 * float(np.median(single)),
         memory_mb=_peak_memory_mb(),
     )
-
-
-def _parts(stack: Stack, hardware: Hardware) -> None:
-    breakdown(stack, hardware)
 
 
 def _median(work: Callable[[], object], repeats: int) -> float:

@@ -9,10 +9,11 @@ import numpy as np
 from cim_sim.cost.breakdown import AREA_COMPONENTS, Breakdown, breakdown
 from cim_sim.cost.chip import floorplan_fault
 from cim_sim.cost.components import COMPONENTS
-from cim_sim.cost.layers import Floats
+from cim_sim.cost.mapping import Floorplan
 from cim_sim.hardware import Hardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design
+from cim_sim.types import Floats
 from cim_sim.workload import Stack
 
 NOTABLE_SHARE = 0.15
@@ -44,6 +45,11 @@ class Costed:
     fault: str | None
 
     @property
+    def plan(self) -> Floorplan:
+        """Mapping, tiles and copies; arrays of layers are [layers, 1]."""
+        return self.parts.plan
+
+    @property
     def latency_ns(self) -> Floats:
         """Latency of each layer."""
         return np.asarray(self.parts.latency_ns[0].sum(axis=1))
@@ -62,12 +68,12 @@ class Costed:
 
     def mapping(self, layer: int) -> str:
         """Return a layer's mapping and, where it fell back, which condition it fails."""
-        if self.parts.novel[0, layer]:
+        if self.plan.novel[layer, 0]:
             return "mapped by kernel position"
         if self.hardware.mapping == "conventional":
             return "mapped conventionally"
         kernel = int(self.stack.kernel[0, layer])
-        frequent = int(self.parts.frequent_kernel[0])
+        frequent = int(self.plan.frequent_kernel[0])
         rows = int(self.stack.in_channels[0, layer]) * kernel**2
         if kernel != frequent:
             return (
@@ -164,7 +170,7 @@ def _layer_causes(one: Costed, two: Costed) -> list[Finding]:
     slower = two.latency_ns - one.latency_ns
     dearer = two.energy_pj - one.energy_pj
     weight = np.maximum(np.abs(slower) / one.latency_ns.sum(), np.abs(dearer) / one.energy_pj.sum())
-    remapped = one.parts.novel[0] != two.parts.novel[0]
+    remapped = one.plan.novel[:, 0] != two.plan.novel[:, 0]
     named = [layer for layer in np.argsort(-weight) if weight[layer] >= NOTABLE_SHARE]
     named += [layer for layer in np.flatnonzero(remapped) if layer not in named]
     return [finding for layer in named for finding in _layer_change(one, two, int(layer))]
@@ -176,9 +182,9 @@ def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
     change = _change("energy", float(one.energy_pj[layer]), float(two.energy_pj[layer]))
     text = f"{two.name(layer)}: latency {_change('latency', before, after)}, energy {change}"
     findings = [Finding("layer", text, layer + 1, before, after)]
-    if one.parts.novel[0, layer] != two.parts.novel[0, layer]:
+    kinds = [float(side.plan.novel[layer, 0]) for side in (one, two)]
+    if kinds[0] != kinds[1]:
         words = f"{one.mapping(layer)} -> {two.mapping(layer)}"
-        kinds = float(one.parts.novel[0, layer]), float(two.parts.novel[0, layer])
         findings.append(Finding("mapping", words, layer + 1, *kinds))
     for kind, words, value in _LAYER_NUMBERS:
         numbers = float(value(one)[layer]), float(value(two)[layer])
@@ -189,20 +195,24 @@ def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
 
 
 _DESIGN_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
-    ("frequent_kernel", "the most frequent kernel", lambda side: side.parts.frequent_kernel[0]),
+    (
+        "frequent_kernel",
+        "the most frequent kernel",
+        lambda side: side.plan.frequent_kernel[0],
+    ),
     ("tiles", "tiles on the chip", lambda side: side.parts.totals.tiles[0]),
     ("clock", "clock period in ns", lambda side: side.parts.totals.clock_ns[0]),
 )
 
 _LAYER_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
-    ("duplication", "duplication", lambda side: side.parts.copies[0]),
-    ("tiles", "tiles", lambda side: side.parts.tiles[0]),
+    ("duplication", "duplication", lambda side: side.plan.copies[:, 0]),
+    ("tiles", "tiles", lambda side: side.plan.tiles[:, 0]),
     (
         "bus_share",
         "waits for the global buffer, all tiles over its own:",
         lambda side: side.parts.bus_share[0],
     ),
-    ("utilisation", "utilisation", lambda side: side.parts.utilisation[0]),
+    ("utilisation", "utilisation", lambda side: side.plan.layer_utilisation[:, 0]),
     ("work", "weights", lambda side: side.stack.weights[0]),
 )
 
@@ -221,10 +231,10 @@ def _layers(one: Costed) -> list[Finding]:
             f"{one.name(layer)}: {_percent(time[layer])} of latency "
             f"({_percent(parts[most] / parts.sum())} of it {COMPONENTS[most]}), "
             f"{_percent(power[layer])} of energy; {one.mapping(layer)}; "
-            f"duplication {one.parts.copies[0, layer]:.0f}, {one.parts.tiles[0, layer]:.0f} of "
+            f"duplication {one.plan.copies[layer, 0]:.0f}, {one.plan.tiles[layer, 0]:.0f} of "
             f"{one.parts.totals.tiles[0]:.0f} tiles, so bus share 1/"
             f"{one.parts.bus_share[0, layer]:.0f}; "
-            f"utilisation {one.parts.utilisation[0, layer]:.2f}"
+            f"utilisation {one.plan.layer_utilisation[layer, 0]:.2f}"
         )
         findings.append(Finding("layer", text, layer + 1, after=float(one.latency_ns[layer])))
     return findings

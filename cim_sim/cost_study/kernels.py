@@ -5,7 +5,6 @@ mapping and the rule that counts input vectors; this sweep varies them all.
 """
 
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -13,8 +12,8 @@ from typing import Any, get_args
 import numpy as np
 
 from cim_sim.cost.chip import evaluate
-from cim_sim.cost.layers import Floats
 from cim_sim.hardware import Hardware, Mapping, Pad, Subarray
+from cim_sim.types import Floats
 from cim_sim.workload import Workload
 
 KERNELS = (1, 3, 5, 7)
@@ -115,19 +114,9 @@ def draw(curves: list[Curve], out: Path) -> None:
     ]
     figure.legend(handles=lines, loc="lower center", ncol=9, fontsize=8, frameon=False)
     figure.tight_layout(rect=(0, 0.035, 1, 1))
-    _save(figure, out)
-    plt.close(figure)
-
-
-def _save(figure: Any, out: Path) -> None:
-    """Write a PNG of 64 colours, small enough to commit."""
-    from PIL import Image
-
-    whole = BytesIO()
-    figure.savefig(whole, format="png", dpi=90)
     out.parent.mkdir(parents=True, exist_ok=True)
-    with Image.open(whole) as picture:
-        picture.convert("RGB").quantize(64).save(out, format="PNG", optimize=True)
+    figure.savefig(out, dpi=90)
+    plt.close(figure)
 
 
 def _curve(channels: int, subarray: Subarray, mapping: Mapping, pad: Pad) -> Curve:

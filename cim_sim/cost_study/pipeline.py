@@ -15,12 +15,13 @@ from cim_sim.cost.energy import chip_sum_energy, dynamic_energy_pj
 from cim_sim.cost.hierarchy import Chip, build
 from cim_sim.cost.interconnect import global_bus_bits
 from cim_sim.cost.latency import latency_cycles
-from cim_sim.cost.layers import Floats, Layers, in_order, layers_of
+from cim_sim.cost.layers import Layers, in_order, layers_of
 from cim_sim.cost.leakage import tile_leakage_uw
 from cim_sim.cost.mapping import Floorplan, floorplan
 from cim_sim.cost.placement import place
 from cim_sim.cost.setting import setting
 from cim_sim.hardware import Hardware
+from cim_sim.types import Floats
 from cim_sim.workload import Stack
 
 SPEED_UP_DEGREE = 8

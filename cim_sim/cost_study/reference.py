@@ -17,9 +17,9 @@ from pydantic import ValidationError
 from cim_sim.config import UsageError
 from cim_sim.cost.activity import VALUE_BITS
 from cim_sim.cost.constants import Constants, constants
-from cim_sim.cost.layers import Floats
 from cim_sim.hardware import Hardware
 from cim_sim.space import ConvChoice, Design
+from cim_sim.types import Floats
 
 DEVICES: dict[int, str] = {1: "sram", 2: "rram", 3: "fefet"}
 PADS: dict[str, str] = {"same": "same", "valid": "stock"}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from cim_sim import cards
 from cim_sim.config import Config, UsageError, load
+from cim_sim.files import write_whole
 from cim_sim.space import Design, Space
 from finetune.inference import sample
 from finetune.tiny.corpus import SPACES, conversations
@@ -96,8 +98,15 @@ def write(
         figures=figures,
         seconds=round(seconds, 1),
     )
-    (out / "README.md").write_text(_card(manifest, model.num_parameters()), encoding="utf-8")
-    (out / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    card = cards.render(
+        Path(__file__).with_name("base_card.md.jinja"),
+        manifest=manifest,
+        parameters=model.num_parameters(),
+        asked=ASKED,
+        temperature=TEMPERATURE,
+    )
+    write_whole(out / "README.md", card)
+    write_whole(out / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
 def _space_of(target: str, question: str, spaces: Sequence[Space]) -> Space:
@@ -118,13 +127,3 @@ def _design(text: str, space: Space) -> Design | None:
 
 def _pairs(design: Design) -> list[tuple[Any, Any]]:
     return list(zip(design.layers, design.layers[1:], strict=False))
-
-
-def _card(manifest: BaseManifest, parameters: int) -> str:
-    from jinja2 import Environment
-
-    template = Path(__file__).with_name("base_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(
-        manifest=manifest, parameters=parameters, asked=ASKED, temperature=TEMPERATURE
-    )

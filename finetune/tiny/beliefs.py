@@ -14,16 +14,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim.hardware import FixedHardware
+from cim_sim.hardware import FixedHardware, cell_bits_of
 from cim_sim.scenario import EnergyObjective, Scenario
 from cim_sim.space import Design, Space
+from cim_sim.types import Floats, Indices
 from cim_sim.workload import Stack, Workload
 from search.llm.history import Entry
 from search.llm.prompt import Style
-
-Floats = NDArray[np.float64]
-Indices = NDArray[np.int64]
-"""Indices into the choices of a space's parameters, [designs, parameters]."""
 
 PJ_PER_MAC = 0.1
 MACS_PER_SECOND = 400e9
@@ -149,10 +146,10 @@ def random_world(space: Space, rng: np.random.Generator) -> World:
 
 
 def _scenario(space: Space, rng: np.random.Generator) -> Scenario:
-    device = str(rng.choice(["rram", "fefet"] if space.freed else ["rram", "fefet", "sram"]))
+    device = _pick(rng, ("rram", "fefet") if space.freed else ("rram", "fefet", "sram"))
     fixed: dict[str, Any] = {
         "subarray": _pick(rng, (64, 128, 256)),
-        "cell_bits": 1 if device == "sram" else _pick(rng, (1, 2, 4)),
+        "cell_bits": _pick(rng, cell_bits_of(device)),
         "adc_levels": _pick(rng, (16, 32, 64, 128)),
         "mapping": _pick(rng, ("conventional", "novel")),
     }

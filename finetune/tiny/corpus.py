@@ -7,7 +7,8 @@ import numpy as np
 
 from cim_sim.config import load
 from cim_sim.space import Design, Space
-from finetune.tiny.beliefs import Indices, World, mutate, propose, random_world, typical, uniform
+from cim_sim.types import Indices
+from finetune.tiny.beliefs import World, mutate, propose, random_world, typical, uniform
 from search.llm.prompt import Message, Style, answer, render, retry_message
 from search.llm.reply import ReplyError, parse_reply
 

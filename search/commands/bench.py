@@ -9,6 +9,7 @@ from pathlib import Path
 from cim_sim import cli
 from cim_sim.config import load
 from cim_sim.evaluate import Evaluation, Evaluator
+from cim_sim.paths import EMBEDDED_SPACE
 from cim_sim.space import Design
 
 
@@ -28,7 +29,7 @@ class Clocked(Evaluator):
 
 def bench(
     scenario: Path = Path("configs/scenarios/embedded-latency.yaml"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     episodes: cli.Count = 500,
 ) -> int:
     """Time a search by `random` under the surrogate: an episode, and the loop's part of it.

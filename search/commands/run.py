@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
+from cim_sim.paths import ACCURACY_CACHE
 from search.record.manifest import RunConfig
 from search.record.runs import read_run, stored_config
 from search.study.sweep import settings_of_file
@@ -28,7 +29,7 @@ def run(
     verify_top: cli.Natural = 0,
     config: Path | None = None,
     resume: bool = False,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
     workers: cli.Count = 1,
 ) -> int:
     """Search designs with one optimiser and record every trial.

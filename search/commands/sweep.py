@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from cim_sim import cli, parquet
+from cim_sim import cli
 from cim_sim.config import UsageError, dump, load
+from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
 from cim_sim.workers import Executor
 from search.study.family import Split
 
@@ -25,7 +26,7 @@ def sweep(
     evaluator: Literal["surrogate", "trained"] | None = None,
     workers: cli.Count = 2,
     executor: Executor = "processes",
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Run scenarios x optimisers x seeds and print the regret of each optimiser.
 
@@ -77,9 +78,7 @@ def sweep(
     return 0
 
 
-def optimum(
-    *, scenario: Path, space: Path = Path("configs/spaces/embedded.yaml"), out: Path | None = None
-) -> int:
+def optimum(*, scenario: Path, space: Path = EMBEDDED_SPACE, out: Path | None = None) -> int:
     """Find the best known design of a scenario under the accuracy surrogate.
 
     Args:
@@ -117,7 +116,7 @@ def family(
     split: Split,
     count: cli.Count,
     out: Path,
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     first: cli.Natural = 0,
     bench_sigmas: bool = False,
 ) -> int:
@@ -150,7 +149,7 @@ def verify(
     scenarios: cli.Count = 4,
     seeds: cli.Count = 3,
     workers: cli.Count = 2,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Re-train the best design of every arm of a finished sweep and see whether the order holds.
 
@@ -163,7 +162,7 @@ def verify(
         workers: processes that train.
         cache: where trained accuracies are kept.
     """
-    from cim_sim.files import write_whole
+    from cim_sim.files import read_table, write_whole
     from search.study.sweep import SweepConfig
     from search.study.sweep_page import verified_page
     from search.study.verify import other_seeds, retrain, winners
@@ -171,7 +170,7 @@ def verify(
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
-    trials = parquet.read(sweep / "trials.parquet")
+    trials = read_table(sweep / "trials.parquet")
     found = winners(trials, config.problems()[:scenarios])
     if not found:
         raise UsageError(f"{sweep}: no run without screening found anything feasible there")
@@ -192,9 +191,9 @@ def tune_baselines(
     *,
     out: Path = Path("runs/tune"),
     into: Path = Path("configs/search"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     workers: cli.Count = 2,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
 
@@ -265,12 +264,12 @@ def _counted(total: int) -> Iterator[Callable[[str], None]]:
 def _report(config: "SweepConfig", tasks: "list[Job]", out: Path) -> None:
     import json
 
-    from cim_sim.files import write_whole
+    from cim_sim.files import write_table, write_whole
     from search.study.sweep_page import page
     from search.study.sweep_table import scales_of, summarise, table
 
     trials = table(tasks)
-    parquet.write(trials, out / "trials.parquet")
+    write_table(out / "trials.parquet", trials)
     scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from cim_sim.cards import render
 from search.comparison.compare import ArmResult, Comparison, Difference, Estimate
 
 FEW = 5
@@ -15,17 +16,16 @@ STAND_IN = (
 
 def page(comparison: Comparison) -> str:
     """Return the Markdown text."""
-    from jinja2 import Environment, StrictUndefined
-
-    text = Path(__file__).with_name("comparison.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=False
+    return render(
+        Path(__file__).with_name("comparison.md.jinja"),
+        c=comparison,
+        notes=notes(comparison),
+        number=number,
+        estimate=estimate,
+        each=each,
+        best_design=best_design,
+        whole=whole,
     )
-    environment.filters |= {
-        "number": number, "estimate": estimate, "each": each,
-        "best_design": best_design, "whole": whole,
-    }  # fmt: skip
-    return environment.from_string(text).render(c=comparison, notes=notes(comparison))
 
 
 def notes(comparison: Comparison) -> list[str]:

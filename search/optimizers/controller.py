@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from cim_sim.types import Indices
+
 if TYPE_CHECKING:
     from search.optimizers.reinforce import Settings
-
-Indices = NDArray[np.int64]
 
 
 class Controller(nn.Module):  # type: ignore[misc]

@@ -5,10 +5,9 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.types import Share
 from search.optimizers.optuna_study import OptunaSearch
 from search.proposal import Problem
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(Config):

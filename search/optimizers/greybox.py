@@ -15,11 +15,10 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
-from search.landscape import Floats, Indices, draw, neighbours, networks, prices, sigmas
+from cim_sim.types import Count, Floats, Indices
+from search.landscape import draw, neighbours, networks, prices, sigmas
 from search.proposal import Problem, Proposal
 from search.record.trace import Trial
-
-Count = Annotated[int, Field(ge=1)]
 
 UNDERFLOW = -25.0
 """Below so many standard deviations an expected improvement vanishes in floating point."""

@@ -12,13 +12,12 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.types import Count
 from search.proposal import Problem, Proposal
 from search.record.trace import Trial
 
 if TYPE_CHECKING:
     from search.optimizers.controller import Controller
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class Settings(Config):

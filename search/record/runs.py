@@ -1,15 +1,13 @@
 """The run directory: manifest.json, config.yaml, trials.jsonl, exchanges.jsonl."""
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import UsageError, dump, load, parse
-from cim_sim.files import Journal, read, write_whole
+from cim_sim.files import Journal, locked, read, write_whole
 from search.record.adapter import Lineage
 from search.record.manifest import Digests, Manifest, RunConfig, Status, differences
 from search.record.provenance import now, session
@@ -111,7 +109,7 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
             "or choose another directory with --out"
         )
     path.mkdir(parents=True, exist_ok=True)
-    with _locked(path):
+    with locked(path):
         before = read_manifest(path) if (path / "manifest.json").exists() else None
         manifest = _continued(path, before, config, digests) if before else _first(path, digests)
         run = Run(path, config, manifest, before)
@@ -159,20 +157,6 @@ def read_manifest(path: Path) -> Manifest:
         return parse(json.loads(file.read_text(encoding="utf-8")), Manifest, str(file))
     except ValueError as error:
         raise UsageError(f"{file}: not JSON: {error}") from None
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the directory alone; the lock goes with the process, however it ends."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UsageError(f"{path}: another process is writing this run") from None
-        yield
-    finally:
-        os.close(folder)
 
 
 def _first(path: Path, digests: Digests) -> Manifest:

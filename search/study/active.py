@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from cim_sim import cost
 from cim_sim.accuracy.bench import jobs as bench_jobs
 from cim_sim.accuracy.bench.jobs import Job, Layers
-from cim_sim.accuracy.surrogate.features import Floats, Ints
 from cim_sim.accuracy.surrogate.model import Surrogate
 from cim_sim.config import UsageError
 from cim_sim.hardware import Hardware
 from cim_sim.space import ConvChoice
+from cim_sim.types import Floats, Ints
 from cim_sim.workload import Workload
 
 POPULATION, GENERATIONS, PARENTS = 192, 30, 48

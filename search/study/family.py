@@ -14,7 +14,15 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from cim_sim.config import UsageError
-from cim_sim.hardware import AdcLevels, CellBits, Device, FixedHardware, Mapping, Subarray
+from cim_sim.hardware import (
+    AdcLevels,
+    CellBits,
+    Device,
+    FixedHardware,
+    Mapping,
+    Subarray,
+    cell_bits_of,
+)
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from cim_sim.variation import effective_sigma
@@ -140,13 +148,14 @@ def _hardware(rng: np.random.Generator, part: Part, space: Space) -> FixedHardwa
     usable = [
         platform
         for platform, owner in platforms().items()
-        if owner == part and not (platform.device == "sram" and "cell_bits" in space.freed)
+        if owner == part
+        and ("cell_bits" not in space.freed or len(cell_bits_of(platform.device)) > 1)
     ]
     while True:
         fields: dict[str, Any] = usable[rng.integers(len(usable))]._asdict()
         for name, kind in (("subarray", Subarray), ("cell_bits", CellBits), ("mapping", Mapping)):
             fields[name] = get_args(kind)[rng.integers(len(get_args(kind)))]
-        if fields["device"] == "sram":  # its cell holds one bit
+        if fields["cell_bits"] not in cell_bits_of(fields["device"]):
             fields["cell_bits"] = 1
         fixed = {name: value for name, value in fields.items() if name not in space.freed}
         hardware = FixedHardware.model_validate(fixed)

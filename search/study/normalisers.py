@@ -17,8 +17,9 @@ import numpy as np
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import EnergyObjective, Scenario
 from cim_sim.space import Space
+from cim_sim.types import Floats, Indices
 from cim_sim.variation import Variation
-from search.landscape import Floats, Indices, draw, neighbours, prices
+from search.landscape import draw, neighbours, prices
 
 SAMPLE = 2000
 DEAREST_TERM = 0.97

@@ -17,16 +17,9 @@ from cim_sim.config import Config, digest, parse
 from cim_sim.files import write_whole
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
+from cim_sim.types import Floats, Indices
 from search.evaluators import digests
-from search.landscape import (
-    Floats,
-    Indices,
-    PopulationAccuracy,
-    draw,
-    neighbours,
-    predicted,
-    prices,
-)
+from search.landscape import PopulationAccuracy, draw, neighbours, predicted, prices
 from search.record.manifest import Digests, RunConfig
 
 FOLDER = Path("runs/optima")

@@ -5,15 +5,8 @@ these. A sweep that was interrupted or killed goes on where it stopped: finished
 alone, begun ones are resumed by replay.
 """
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -22,14 +15,13 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.files import write_whole
 from cim_sim.scenario import Scenario
+from cim_sim.types import Count
 from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
 from search.record.manifest import RunConfig, ScenarioOrFile, SpaceOrFile, differences
 from search.study.family import Split, scenarios
-
-Count = Annotated[int, Field(ge=1)]
 
 
 class Tuned(Config):
@@ -172,47 +164,9 @@ def run_all(
         KeyboardInterrupt: the workers have been stopped; what they recorded stays.
         BrokenProcessPool: a worker was killed; likewise.
     """
-    if executor == "ray":
-        orders = [(task.config, task.out.resolve(), cache.resolve()) for task in tasks]
-        for index, reason in each(_run, orders, workers):
-            yield tasks[index], Failed(tasks[index].out, reason) if reason else None
-        return
-    with _pool(workers) as pool:
-        waiting: dict[Future[str | None], Job] = {
-            pool.submit(_run, task.config, task.out, cache): task for task in tasks
-        }
-        for future in as_completed(waiting):
-            task, reason = waiting[future], future.result()
-            yield task, Failed(task.out, reason) if reason else None
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start worker processes, one thread each; they end with this one, however it ends."""
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when a worker imports its libraries
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=spawn, initializer=_begin_worker)
-    try:
-        yield pool
-    except BaseException:
-        for child in multiprocessing.active_children():
-            child.terminate()  # every line on the disk is whole, or torn and dropped
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _begin_worker() -> None:
-    """Leave Ctrl-C to the parent, and end when the parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-
-    def follow(sentinel: int) -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=follow, args=(parent.sentinel,), daemon=True).start()
+    orders = [(task.config, task.out.resolve(), cache.resolve()) for task in tasks]
+    for index, reason in each(_run, orders, workers, executor):
+        yield tasks[index], Failed(tasks[index].out, reason) if reason else None
 
 
 def _run(config: RunConfig, out: Path, cache: Path) -> str | None:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cim_sim.config import Config
+from cim_sim.types import Floats
 from search.comparison.compare import Scale
 from search.record.runs import RunRecord, read_run
 from search.record.trace import Trial
-from search.stats import Floats, bootstrap, normalised_regret
+from search.stats import bootstrap, normalised_regret
 from search.study.optimum import TOLERANCE, known
 from search.study.sweep import Job, SweepConfig
 

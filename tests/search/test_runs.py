@@ -92,7 +92,7 @@ def test_a_directory_in_use_is_not_written_unless_resumed(begun, config):
 def test_two_writers_are_one_too_many(begun, config):
     with (
         open_run(begun, config(), digests(config()), resume=True),
-        pytest.raises(UsageError, match="another process is writing this run"),
+        pytest.raises(UsageError, match="another process is writing there"),
         open_run(begun, config(), digests(config()), resume=True),
     ):
         pass

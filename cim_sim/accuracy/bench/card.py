@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim import parquet as tables
 from cim_sim.accuracy.surrogate.fit import families
+from cim_sim.files import read_table, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,7 +47,7 @@ class Effect(NamedTuple):
 
 def update(parquet: Path) -> None:
     """Rewrite the findings between the markers of the card beside `parquet`, and the figure."""
-    rows = tables.read(parquet)
+    rows = read_table(parquet)
     card = parquet.with_name("README.md")
     text = card.read_text(encoding="utf-8") if card.exists() else ""
     if BEGIN not in text or END not in text:
@@ -55,7 +55,7 @@ def update(parquet: Path) -> None:
     before, after = text.split(BEGIN)[0], text.split(END)[-1]
     figure(rows, parquet.with_name("kernels.png"))
     section = f"{_size(rows)}\n\n{findings(rows)}"
-    card.write_text(f"{before}{BEGIN}\n{section}\n{END}{after}", encoding="utf-8")
+    write_whole(card, f"{before}{BEGIN}\n{section}\n{END}{after}")
 
 
 def _size(rows: "pd.DataFrame") -> str:

@@ -1,25 +1,53 @@
 """The benchmark table: trains a list of jobs, one durable line each, and reads lines as a table."""
 
-import fcntl
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cim_sim import parquet as tables
 from cim_sim.accuracy.bench.jobs import Job
 from cim_sim.accuracy.query import Accuracy, Query
 from cim_sim.accuracy.trained import measure_groups
-from cim_sim.config import UsageError
+from cim_sim.config import Config
+from cim_sim.files import Journal, locked, read_table, write_table
+from cim_sim.files import read as read_journal
+from cim_sim.space import ConvChoice
 from cim_sim.workers import Executor
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LINES = "trainings.jsonl"
+MEND = "restore it, or delete the line to train it anew"
+
+
+class Tested(Config):
+    """A trained network's accuracy under one variation and ADC, rounded to six decimals."""
+
+    sigma: float
+    adc_levels: int | None
+    adc_rows: int | None
+    mean: float
+    std: float
+    quantile_10: float
+    draws: int
+    clean: float | None
+
+
+class Training(Config):
+    """One line: a finished training, why it is in the table, and the tests of its network."""
+
+    key: str
+    origin: str
+    layers: tuple[ConvChoice, ...]
+    dataset: str
+    epochs: int
+    training_sigma: float
+    seed: int
+    finished: int
+    """Unix time in seconds."""
+    tests: tuple[Tested, ...]
 
 
 def run(
@@ -35,66 +63,36 @@ def run(
     interrupts is trained again, what is written never is.
 
     Raises:
-        UsageError: another process is at work in the folder.
+        UsageError: another process is at work in the folder, or a line there is damaged.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / LINES
-    with _only_runner(folder):
-        return _run(jobs, path, workers, report, executor)
-
-
-def _run(
-    jobs: Sequence[Job],
-    path: Path,
-    workers: int,
-    report: Callable[[int, int], None],
-    executor: Executor,
-) -> int:
-    _drop_torn_line(path)
-    finished = {line["key"] for line in read(path)}
-    todo = [job for job in jobs if job.key not in finished]
-    done = len(jobs) - len(todo)
-    report(done, len(jobs))
-    with path.open("a", encoding="utf-8") as file:
-        for index, answers in measure_groups(
-            [job.queries for job in todo], None, workers, executor
-        ):
-            file.write(json.dumps(_line(todo[index], answers)) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
+    with locked(folder), closing(Journal(folder / LINES, Training, MEND)) as journal:
+        finished = {training.key for training in journal.records}
+        todo = [job for job in jobs if job.key not in finished]
+        groups = [job.queries for job in todo]
+        done = len(jobs) - len(todo)
+        report(done, len(jobs))
+        for index, answers in measure_groups(groups, None, workers, executor):
+            journal.append(_training(todo[index], answers))
             done += 1
             report(done, len(jobs))
     return len(todo)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def read(path: Path) -> list[Training]:
     """Return the finished trainings; a torn last line does not count.
 
     Raises:
         UsageError: another line is damaged.
     """
-    if not path.exists():
-        return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    return [_parsed(line, f"{path}:{n}") for n, line in enumerate(whole.splitlines(), start=1)]
+    return read_journal(path, Training, MEND).records
 
 
-def _parsed(line: str, where: str) -> dict[str, Any]:
-    try:
-        found = json.loads(line)
-    except ValueError as error:
-        raise UsageError(f"{where}: not JSON ({error}); delete the line to train it anew") from None
-    if not isinstance(found, dict):
-        raise UsageError(f"{where}: not a training; delete the line to train it anew")
-    return found
-
-
-def table(lines: Iterable[dict[str, Any]]) -> "pd.DataFrame":
+def table(trainings: Iterable[Training]) -> "pd.DataFrame":
     """One row for each test; columns as `datasets/accuracy-bench/README.md` explains them."""
     import pandas as pd
 
-    rows = pd.DataFrame([row for line in lines for row in _rows(line)])
+    rows = pd.DataFrame([row for training in trainings for row in _rows(training)])
     small = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
     small += ["epochs", "seed", "draws"]
     return rows.astype({"adc_levels": "Int16", "adc_rows": "Int16"} | dict.fromkeys(small, "int16"))
@@ -104,7 +102,7 @@ def published(parquet: Path) -> set[str]:
     """Return the keys of the trainings that a Parquet table holds; none when it is not there."""
     if not parquet.exists():
         return set()
-    return set(tables.read(parquet, ["training_key"])["training_key"])
+    return set(read_table(parquet, ["training_key"])["training_key"])
 
 
 def publish(path: Path, parquet: Path) -> int:
@@ -115,67 +113,49 @@ def publish(path: Path, parquet: Path) -> int:
     import pandas as pd
 
     held = published(parquet)
-    by_key = {line["key"]: line for line in read(path)}
-    lines = [line for key, line in by_key.items() if key not in held]
-    if not lines:
+    by_key = {training.key: training for training in read(path)}
+    trainings = [training for key, training in by_key.items() if key not in held]
+    if not trainings:
         return len(held)
-    fresh = table(lines)
+    fresh = table(trainings)
     if held:
-        fresh = pd.concat([tables.read(parquet), fresh], ignore_index=True)
+        fresh = pd.concat([read_table(parquet), fresh], ignore_index=True)
     parquet.parent.mkdir(parents=True, exist_ok=True)
-    tables.write(fresh, parquet)
+    write_table(parquet, fresh)
     return int(fresh["training_key"].nunique())
 
 
-def _line(job: Job, answers: Sequence[Accuracy]) -> dict[str, Any]:
+def _training(job: Job, answers: Sequence[Accuracy]) -> Training:
     shared = job.queries[0]
-    return {
-        "key": job.key,
-        "origin": job.origin,
-        "layers": [list(layer) for layer in shared.layers],
-        "dataset": shared.dataset,
-        "epochs": shared.recipe.epochs,
-        "training_sigma": shared.training_sigma,
-        "seed": shared.seed,
-        "finished": round(time.time()),
-        "tests": [_test(q, a) for q, a in zip(job.queries, answers, strict=True)],
-    }
+    return Training(
+        key=job.key,
+        origin=job.origin,
+        layers=shared.layers,
+        dataset=shared.dataset,
+        epochs=shared.recipe.epochs,
+        training_sigma=shared.training_sigma,
+        seed=shared.seed,
+        finished=round(time.time()),
+        tests=tuple(_tested(q, a) for q, a in zip(job.queries, answers, strict=True)),
+    )
 
 
-def _test(query: Query, answer: Accuracy) -> dict[str, Any]:
-    return {
-        "sigma": query.sigma,
-        "adc_levels": query.adc.levels if query.adc else None,
-        "adc_rows": query.adc.rows if query.adc else None,
-        "mean": round(answer.mean, 6),
-        "std": round(answer.std, 6),
-        "quantile_10": round(answer.quantile_10, 6),
-        "draws": answer.draws,
-        "clean": answer.clean,
-    }
+def _tested(query: Query, answer: Accuracy) -> Tested:
+    return Tested(
+        sigma=query.sigma,
+        adc_levels=query.adc.levels if query.adc else None,
+        adc_rows=query.adc.rows if query.adc else None,
+        mean=round(answer.mean, 6),
+        std=round(answer.std, 6),
+        quantile_10=round(answer.quantile_10, 6),
+        draws=answer.draws,
+        clean=answer.clean,
+    )
 
 
-def _rows(line: dict[str, Any]) -> Iterable[dict[str, Any]]:
-    shared: dict[str, Any] = {"training_key": line["key"], "origin": line["origin"]}
-    for number, (channels, kernel) in enumerate(line["layers"], start=1):
+def _rows(training: Training) -> Iterable[dict[str, Any]]:
+    shared: dict[str, Any] = {"training_key": training.key, "origin": training.origin}
+    for number, (channels, kernel) in enumerate(training.layers, start=1):
         shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
-    shared |= {name: line[name] for name in ("dataset", "epochs", "training_sigma", "seed")}
-    return ({**shared, **test} for test in line["tests"])
-
-
-@contextmanager
-def _only_runner(folder: Path) -> Iterator[None]:
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"{folder}: another process is training there") from None
-        yield
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cut what a killed run left of its last line, so that the next line starts on its own."""
-    if path.exists():
-        content = path.read_bytes()
-        with path.open("r+b") as file:
-            file.truncate(content.rfind(b"\n") + 1)
+    shared |= training.model_dump(include={"dataset", "epochs", "training_sigma", "seed"})
+    return ({**shared, **tested.model_dump()} for tested in training.tests)

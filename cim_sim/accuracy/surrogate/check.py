@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cim_sim import parquet as tables
 from cim_sim.accuracy.bench import jobs as bench_jobs
 from cim_sim.accuracy.surrogate import fit as surrogate_fit
 from cim_sim.accuracy.surrogate import model as surrogate
-from cim_sim.accuracy.surrogate.features import Floats, Ints
 from cim_sim.accuracy.surrogate.model import Fitted, inputs_of, predictive_std, targets_of
 from cim_sim.accuracy.surrogate.process import condition
+from cim_sim.files import read_table
+from cim_sim.types import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,7 +202,7 @@ def fresh(count: int, workers: int, table: Path = surrogate.TABLE, seed: int = 1
 
 def found(table: Path, fitted: Fitted) -> dict[str, Any]:
     """Error on the last round of designs that an optimiser found best under the surrogate."""
-    every = tables.read(table)
+    every = read_table(table)
     last = standard(every[surrogate.examination(every)])
     if last.empty:
         return {"found_bias": None, "found_rmse": None, "found_designs": 0}

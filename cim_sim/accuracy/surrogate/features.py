@@ -7,9 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim.accuracy.query import Query
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
+from cim_sim.types import Floats, Ints
 
 CONVOLUTIONS = 6
 STRIDES = np.array([1, 1, 2, 2, 4, 4])

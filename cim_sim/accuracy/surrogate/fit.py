@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim.accuracy.surrogate import model as surrogate
-from cim_sim.accuracy.surrogate.features import Floats, Ints, features
+from cim_sim.accuracy.surrogate.features import features
 from cim_sim.accuracy.surrogate.model import Fitted, inputs_of, targets_of
 from cim_sim.accuracy.surrogate.process import Scales, condition
+from cim_sim.files import write_whole
+from cim_sim.types import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +40,7 @@ def refit(table: Path = surrogate.TABLE, path: Path = surrogate.FITTED) -> Path:
         spread=calibrated(rows["mean"].to_numpy(), means, stds),
     )
     record = fitted.model_dump(mode="json")
-    path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    write_whole(path, json.dumps(record, indent=1) + "\n")
     return path
 
 

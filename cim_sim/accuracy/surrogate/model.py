@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim import parquet as tables
+from cim_sim import files
 from cim_sim.accuracy.query import Accuracy, Query, Recipe
-from cim_sim.accuracy.surrogate.features import CONVOLUTIONS, Floats, Inputs, Ints, of_queries
+from cim_sim.accuracy.surrogate.features import CONVOLUTIONS, Inputs, of_queries
 from cim_sim.accuracy.surrogate.process import Process, Scales, condition
 from cim_sim.config import Config, UsageError, parse
+from cim_sim.paths import BENCH_TABLE, ROOT
+from cim_sim.types import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE = Path(__file__).parents[3] / "datasets" / "accuracy-bench" / "trainings.parquet"
+TABLE = ROOT / BENCH_TABLE
 FITTED = Path(__file__).with_name("surrogate.json")
 
 TARGETS = ("mean", "std", "quantile_10")
@@ -189,7 +191,7 @@ def table_digest(content: bytes) -> str:
 
 def read_table(path: Path, *, examined: bool = False) -> "pd.DataFrame":
     """Rows that the surrogate may learn from: without `examined`, not the last active round's."""
-    rows = tables.read(path)
+    rows = files.read_table(path)
     return rows if examined else rows[~examination(rows)].reset_index(drop=True)
 
 

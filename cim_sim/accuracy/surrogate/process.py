@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from cim_sim.accuracy.surrogate.features import Floats, Inputs, features
+from cim_sim.accuracy.surrogate.features import Inputs, features
 from cim_sim.config import Config
+from cim_sim.types import Floats
 
 INDUCING = 700
 """Rows of the table that span the process; more change the third digit and cost time squared."""

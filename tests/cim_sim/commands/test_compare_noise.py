@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from cim_sim.commands.peers import compare_noise
+from cim_sim.commands.compare_noise import compare_noise
 
 
 def test_the_noise_is_that_of_aihwkit_lightning(capsys):

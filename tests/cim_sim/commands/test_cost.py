@@ -5,10 +5,14 @@ import json
 
 import pytest
 
-from cim_sim.commands import cost as verbs
+from cim_sim.commands.bench import bench
+from cim_sim.commands.cost import cost
+from cim_sim.commands.explain import explain
+from cim_sim.commands.kernels import kernels
+from cim_sim.commands.validate import validate
 from cim_sim.config import UsageError
 from cim_sim.cost import evaluate
-from cim_sim.cost_study import kernels as sweep
+from cim_sim.cost_study.kernels import sweep
 from cim_sim.hardware import Hardware
 from cim_sim.space import from_wire
 from cim_sim.workload import Workload
@@ -26,7 +30,7 @@ def last_json(capsys):
 def test_cost_writes_a_row_for_each_design(tmp_path, capsys):
     designs, out = tmp_path / "designs.jsonl", tmp_path / "sub" / "cost.csv"
     designs.write_text(f"{A}\n\n{NARROW}\n")
-    assert verbs.cost(designs, out, SCENARIO) == 0
+    assert cost(designs, out, SCENARIO) == 0
     with out.open() as file:
         good, bad = csv.DictReader(file)
     batch = evaluate(Workload().stack([from_wire(json.loads(A))]), Hardware(pad="stock"))
@@ -51,17 +55,17 @@ def test_cost_names_the_line_that_is_wrong(tmp_path, text, message):
     designs = tmp_path / "designs.jsonl"
     designs.write_text(text)
     with pytest.raises(UsageError, match=message):
-        verbs.cost(designs, tmp_path / "out.csv", SCENARIO)
+        cost(designs, tmp_path / "out.csv", SCENARIO)
     assert not (tmp_path / "out.csv").exists()
 
 
 def test_cost_needs_the_files(tmp_path):
     with pytest.raises(UsageError, match="--designs"):
-        verbs.cost(tmp_path / "absent.jsonl", tmp_path / "out.csv", SCENARIO)
+        cost(tmp_path / "absent.jsonl", tmp_path / "out.csv", SCENARIO)
 
 
 def test_explain_ends_with_its_findings(capsys):
-    assert verbs.explain(A, SCENARIO, NARROW) == 0
+    assert explain(A, SCENARIO, NARROW) == 0
     found, out = last_json(capsys)
     assert found["findings"][0]["kind"] == "infeasible"
     assert out.startswith("B has no floorplan: ")
@@ -77,20 +81,20 @@ def test_validate_prints_a_table_and_fails_beyond_tolerance(tmp_path, capsys):
     layers = pd.read_csv(reference.packaged() / "layers.csv.gz")
     layers[layers["id"].isin(chip["id"])].to_csv(tmp_path / "layers.csv", index=False)
     chip.to_csv(tmp_path / "chip.csv", index=False)
-    assert verbs.validate(tmp_path) == 0
+    assert validate(tmp_path) == 0
     summary, out = last_json(capsys)
     assert (summary["rows"], summary["compared"], summary["passed"]) == (3, 3, True)
     assert "conventional, same" in out
     chip["area_um2"] *= 1.001
     chip.to_csv(tmp_path / "chip.csv", index=False)
-    assert verbs.validate(tmp_path) == 1
+    assert validate(tmp_path) == 1
     summary, out = last_json(capsys)
     assert not summary["passed"]
     assert "BEYOND TOLERANCE" in out
 
 
 def test_bench_says_how_fast(capsys):
-    assert verbs.bench(batch=64, repeats=1) == 0
+    assert bench(batch=64, repeats=1) == 0
     found, _ = last_json(capsys)
     assert found["batch"] == 64
     assert found["designs_per_second"] > 0
@@ -98,9 +102,9 @@ def test_bench_says_how_fast(capsys):
     assert high / low == pytest.approx(66 / 7, rel=1e-3)
 
 
-def test_sweep_draws_and_answers(tmp_path, capsys):
+def test_kernels_draws_and_answers(tmp_path, capsys):
     out = tmp_path / "kernels.png"
-    assert verbs.sweep(out) == 0
+    assert kernels(out) == 0
     found, _ = last_json(capsys)
     assert out.read_bytes().startswith(b"\x89PNG")
     assert found["conventional, same"] == {
@@ -114,7 +118,7 @@ def test_sweep_draws_and_answers(tmp_path, capsys):
 def test_the_5x5_question_of_the_reference_notes():
     curves = {
         (one.channels, one.hardware.subarray, one.hardware.mapping, one.hardware.pad): one
-        for one in sweep.sweep()
+        for one in sweep()
     }
     stock = curves[(48, 128, "novel", "stock")]
     assert [round(ns / 1e3) for ns in stock.latency_ns[1:]] == [537, 562, 541]

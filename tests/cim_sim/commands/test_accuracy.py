@@ -8,8 +8,10 @@ import pytest
 
 from cim_sim import cli
 from cim_sim.__main__ import main
-from cim_sim.commands import accuracy as verbs
-from cim_sim.config import UsageError
+from cim_sim.commands.accuracy import accuracy
+from cim_sim.commands.bench_accuracy import bench_accuracy
+from cim_sim.commands.surrogate import surrogate
+from cim_sim.config import Stopped, UsageError
 
 SCENARIO = """
 name: small
@@ -32,7 +34,7 @@ def scenario(tmp_path):
 def test_accuracy_prints_clean_and_noisy_and_twice_the_same(scenario, tmp_path, capsys):
     printed = []
     for cache in ("one.sqlite", "two.sqlite"):
-        assert verbs.accuracy(DESIGN, scenario, cache=tmp_path / cache) == 0
+        assert accuracy(DESIGN, scenario, cache=tmp_path / cache) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
     lines = printed[0].splitlines()
@@ -45,7 +47,7 @@ def test_accuracy_prints_clean_and_noisy_and_twice_the_same(scenario, tmp_path, 
 
 def test_a_design_outside_the_space_is_refused_before_any_training(scenario, tmp_path):
     with pytest.raises(UsageError, match="layer 1: channels 33 not in"):
-        verbs.accuracy(DESIGN.replace("[[32", "[[33"), scenario, cache=tmp_path / "none.sqlite")
+        accuracy(DESIGN.replace("[[32", "[[33"), scenario, cache=tmp_path / "none.sqlite")
     assert not (tmp_path / "none.sqlite").exists()
 
 
@@ -53,7 +55,7 @@ def test_more_pools_than_the_images_can_take_are_named(scenario, tmp_path):
     text = scenario.read_text().replace("hidden: 32", "hidden: 32, pools_after: [1, 2, 3, 4]")
     scenario.write_text(text)
     with pytest.raises(UsageError, match=r"digits: images of 8x8 cannot be halved 4 times"):
-        verbs.accuracy(DESIGN, scenario, cache=tmp_path / "none.sqlite")
+        accuracy(DESIGN, scenario, cache=tmp_path / "none.sqlite")
 
 
 @pytest.mark.parametrize(
@@ -81,6 +83,15 @@ def test_bad_options_are_one_clear_message(words, code, said, monkeypatch, capsy
     assert "Traceback" not in err
 
 
+def test_what_stopped_says_why_and_exits_with_one(monkeypatch, capsys):
+    def stopped():
+        raise Stopped("the server is gone; type the same again")
+
+    monkeypatch.setattr(sys, "argv", ["program", "verb"])
+    assert cli.run("program", "", {"verb": stopped}) == 1
+    assert capsys.readouterr().err == "the server is gone; type the same again\n"
+
+
 def test_a_killed_worker_ends_a_verb_with_advice(monkeypatch, capsys):
     def killed():
         raise BrokenProcessPool
@@ -92,17 +103,17 @@ def test_a_killed_worker_ends_a_verb_with_advice(monkeypatch, capsys):
 
 def test_a_new_table_of_nothing_is_not_made(tmp_path, capsys):
     table = tmp_path / "new.parquet"
-    assert verbs.bench_accuracy(n=0, out=tmp_path / "lines", publish=table) == 0
+    assert bench_accuracy(n=0, out=tmp_path / "lines", publish=table) == 0
     assert "holds 0 trainings" in capsys.readouterr().out
     assert not table.exists()
 
 
 def test_surrogate_without_a_task_names_the_tasks():
     with pytest.raises(UsageError, match="give --check, --fit, --fresh N or --round R"):
-        verbs.surrogate()
+        surrogate()
 
 
 def test_an_empty_bench_ends_with_its_json(tmp_path, capsys):
-    assert verbs.bench_accuracy(n=0, out=tmp_path) == 0
+    assert bench_accuracy(n=0, out=tmp_path) == 0
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert record["trainings"] == record["trained_now"] == 0

@@ -23,8 +23,8 @@ def compare_noise(*, sigma: float = 0.1, draws: cli.Count = 200, seed: cli.Natur
 
     Args:
         sigma: variation relative to max|w|.
-        draws: programmed copies.
-        seed: of weights and noise.
+        draws: number of programmed copies.
+        seed: seed of weights and noise.
     """
     import torch
 
