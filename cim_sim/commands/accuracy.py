@@ -90,7 +90,7 @@ def bench_accuracy(
         raise UsageError(f"bench-accuracy: --n {n} is less than 0")
     held = bench.published(publish) if publish else set()
     wanted = [job for job in jobs(seed)[:n] if job.key not in held]
-    trained = bench.run(wanted, out, workers, _progress, executor)
+    trained = bench.run(wanted, out, workers, training_progress, executor)
     if publish:
         count = bench.publish(out / bench.LINES, publish)
         print(f"{publish} holds {count} trainings")
@@ -100,7 +100,8 @@ def bench_accuracy(
     return 0
 
 
-def _progress(done: int, total: int) -> None:
+def training_progress(done: int, total: int) -> None:
+    """Print how far a list of trainings is: every tenth in a pipe, each on a terminal."""
     if done % 10 == 0 or done == total or sys.stderr.isatty():
         print(f"{done} of {total} trainings done", file=sys.stderr, flush=True)
 
@@ -110,40 +111,26 @@ def surrogate(
     check: bool = False,
     fit: bool = False,
     fresh: Annotated[cli.Natural, tyro.conf.arg(metavar="N")] = 0,
-    round: Annotated[cli.Natural, tyro.conf.arg(metavar="R")] = 0,
-    designs: cli.Count = 60,
     table: Path = BENCH,
-    out: Path = Path("runs/accuracy-bench"),
     workers: cli.Count = 2,
 ) -> int:
-    """Check the accuracy surrogate against trained networks, fit it anew, or challenge it.
+    """Check the accuracy surrogate against trained networks, or fit it anew.
 
     Args:
         check: how good it is on committed rows that its fit never saw.
         fit: fit it to the whole table and write it beside the code.
         fresh: train this many new random designs and check on those.
-        round: train what an optimiser finds best under it; 1, 2, ... are the active rounds.
-        designs: of an active round.
         table: benchmark table, Parquet.
-        out: folder of the table's lines, which an active round adds to.
         workers: processes that train.
     """
-    from cim_sim.accuracy.bench import table as bench
     from cim_sim.accuracy.surrogate import check as surrogate_check
     from cim_sim.accuracy.surrogate import fit as surrogate_fit
-    from cim_sim.accuracy.surrogate.model import load as load_surrogate
-    from search.study import active
 
-    if not (check or fit or fresh or round):
-        raise UsageError("surrogate: nothing to do; give --check, --fit, --fresh N or --round R")
+    if not (check or fit or fresh):
+        raise UsageError("surrogate: nothing to do; give --check, --fit or --fresh N")
     figures: dict[str, object] = {}
     if fit:
         print(f"wrote {surrogate_fit.refit(table)}")
-    if round:
-        model = load_surrogate(table=table, examined=True)
-        held = bench.published(table)
-        wanted = [one for one in active.round_jobs(model, round, designs) if one.key not in held]
-        figures["trained_now"] = bench.run(wanted, out, workers, _progress)
     if fresh:
         figures |= surrogate_check.fresh(fresh, workers, table)
     if check:

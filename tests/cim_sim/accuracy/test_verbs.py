@@ -98,7 +98,7 @@ def test_a_new_table_of_nothing_is_not_made(tmp_path, capsys):
 
 
 def test_surrogate_without_a_task_names_the_tasks():
-    with pytest.raises(UsageError, match="give --check, --fit, --fresh N or --round R"):
+    with pytest.raises(UsageError, match="give --check, --fit or --fresh N"):
         verbs.surrogate()
 
 
