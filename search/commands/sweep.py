@@ -63,14 +63,12 @@ def sweep(
     except OSError as error:
         raise SearchStopped(f"{error.filename or out}: {error.strerror}; {again}") from None
     print(done.text)
-    last = {
-        f"{arm.arm}{'+screen' if arm.screen else ''}@{max(arm.regret)}": (
-            arm.regret[max(arm.regret)].mean
-        )
-        for arm in done.arms
-        if arm.regret
-    }
-    cli.emit(out=str(out), runs=len(tasks), trials=done.trials, final_regret=last)
+    final = {}
+    for arm in done.arms:
+        if arm.regret:
+            name, episode = arm.arm + ("+screen" if arm.screen else ""), max(arm.regret)
+            final[f"{name}@{episode}"] = arm.regret[episode].mean
+    cli.emit(out=str(out), runs=len(tasks), trials=done.trials, final_regret=final)
     return 0
 
 

@@ -8,14 +8,7 @@ from typing import NamedTuple
 from cim_sim import parquet
 from cim_sim.files import write_whole
 from search.study.sweep import Job, SweepConfig
-from search.study.sweep_table import (
-    CHECKPOINTS,
-    ArmSummary,
-    Regret,
-    scales_of,
-    summarise,
-    table,
-)
+from search.study.sweep_table import CHECKPOINTS, ArmSummary, Regret, scales_of, summarise, table
 from search.study.verify import Verification
 
 

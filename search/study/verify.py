@@ -119,14 +119,7 @@ def _winner(trial: Trial, scenario: Scenario, rank: int) -> Winner:
 def retrain(
     best: Sequence[Winner], space: Space, seeds: Sequence[int], accuracy: AccuracySource
 ) -> Verification:
-    """Train every winner with each of `seeds` and judge it again.
-
-    Args:
-        best: the designs.
-        space: where they are from.
-        seeds: of the trainings.
-        accuracy: answers accuracy questions; by training, if this is to verify anything.
-    """
+    """Have `accuracy`, which should train, answer for every winner at each of `seeds`."""
     queries = [
         winner.scenario.query(winner.design, space, seed) for winner in best for seed in seeds
     ]
