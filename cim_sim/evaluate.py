@@ -114,12 +114,11 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
 def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:
     """Complete a screened evaluation with its accuracy: the accuracy limit, then the reward."""
     assert evaluation.cost is not None
-    least = scenario.limits.accuracy
-    if least is not None and accuracy.mean < least:
-        reason = f"accuracy {accuracy.mean:.3f} is below the limit {least:.3f}"
+    if scenario.limits.accuracy_shortfall(accuracy.mean) > 0:
+        reason = f"accuracy {accuracy.mean:.3f} is below the limit {scenario.limits.accuracy:.3f}"
         fault = Infeasible(kind="accuracy", reason=reason)
         return evaluation.model_copy(update={"accuracy": accuracy, "infeasible": fault})
-    reward = scenario.reward(accuracy, evaluation.cost.energy_pj, evaluation.cost.latency_ns)
+    reward = scenario.objective.reward(accuracy.mean, evaluation.cost)
     return evaluation.model_copy(update={"accuracy": accuracy, "reward": reward})
 
 
@@ -136,9 +135,10 @@ def _screened(
         area_um2=float(batch.area_um2[place]),
         utilisation=float(batch.utilisation[place]),
     )
-    most = scenario.limits.area_um2
-    if most is not None and price.area_um2 > most:
-        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most / 1e6:.2f} mm2"
+    limits = scenario.limits
+    if limits.area_um2 is not None and limits.area_excess(price.area_um2) > 0:
+        most = f"{limits.area_um2 / 1e6:.2f} mm2"
+        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most}"
         return blank.model_copy(
             update={"cost": price, "infeasible": Infeasible(kind="area", reason=reason)}
         )

@@ -19,6 +19,7 @@ from cim_sim.paths import EMBEDDED_SPACE
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
 from finetune.traces import Problem
+from search.landscape import draw
 from search.llm.prompt import answer, render
 
 if TYPE_CHECKING:
@@ -124,8 +125,7 @@ def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]
 
 def _pair(space: Space, rng: np.random.Generator) -> tuple[Design, Design]:
     """Draw a design, and give one layer of it a smaller and a larger kernel."""
-    choices = [len(parameter.choices) for parameter in space.parameters]
-    indices = rng.integers(0, choices)
+    (indices,) = draw(space, 1, rng)
     place = 2 * int(rng.integers(space.layers)) + 1
     small, large = sorted(rng.choice(len(space.kernels), 2, replace=False))
     one, other = indices.copy(), indices.copy()

@@ -9,16 +9,17 @@ comparison ever contains one.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim.hardware import FixedHardware, cell_bits_of
-from cim_sim.scenario import EnergyObjective, Scenario
+from cim_sim.hardware import FixedHardware
+from cim_sim.scenario import OBJECTIVES, Objective, Scenario
 from cim_sim.space import Design, Space
 from cim_sim.types import Floats, Indices
 from cim_sim.workload import Stack, Workload
+from search.landscape import Floats, Indices, draw, mutated, networks
 from search.llm.history import Entry
 from search.llm.prompt import Style
 
@@ -27,6 +28,13 @@ MACS_PER_SECOND = 400e9
 OVERHEAD_S = 1e-4
 UM2_PER_WEIGHT = 20.0
 """Generic constants of the order that textbooks give; how they vary is drawn for each world."""
+
+
+class BelievedCost(NamedTuple):
+    """Costs of designs, both [designs]."""
+
+    energy_pj: Floats
+    latency_ns: Floats
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,7 @@ class World:
 
     def accuracy(self, indices: Indices) -> Floats:
         """Believed accuracy, [designs]: wider, larger kernels, growing; never too much of it."""
-        channels, kernels = _split(indices, self.space)
+        channels, kernels = networks(self.space, indices)
         width = np.log2(channels / 16).mean(axis=1) / 5
         kernel = np.log2(kernels).mean(axis=1) / np.log2(7)
         growth = np.diff(np.log2(channels), axis=1).clip(-1, 1).mean(axis=1)
@@ -55,22 +63,17 @@ class World:
 
     def score(self, indices: Indices) -> Floats:
         """Believed reward, [designs], whether feasible or not."""
-        macs, objective = _macs(self._stack(indices)), self.scenario.objective
-        if isinstance(objective, EnergyObjective):
-            energy_pj = macs * PJ_PER_MAC * self.spread[0]
-            return np.asarray(self.accuracy(indices) - np.sqrt(energy_pj / objective.normaliser_pj))
-        fps = 1 / (OVERHEAD_S + macs / MACS_PER_SECOND / self.spread[1])
-        return np.asarray(self.accuracy(indices) + fps / objective.normaliser_fps)
+        macs = _macs(self._stack(indices))
+        seconds = OVERHEAD_S + macs / MACS_PER_SECOND / self.spread[1]
+        cost = BelievedCost(macs * PJ_PER_MAC * self.spread[0], seconds * 1e9)
+        return self.scenario.objective.reward(self.accuracy(indices), cost)
 
     def feasible(self, indices: Indices) -> NDArray[np.bool_]:
         """Whether each design is believed to keep the limits, [designs]."""
         limits = self.scenario.limits
-        keeps = np.ones(len(indices), dtype=bool)
-        if limits.area_um2 is not None:
-            keeps &= self.area_um2(indices) <= limits.area_um2
-        if limits.accuracy is not None:
-            keeps &= self.accuracy(indices) >= limits.accuracy
-        return keeps
+        small = limits.area_excess(self.area_um2(indices)) <= 0
+        accurate = limits.accuracy_shortfall(self.accuracy(indices)) <= 0
+        return np.asarray(small & accurate)
 
     def entries(self, indices: Indices) -> list[Entry]:
         """Return what a history would say about the designs."""
@@ -82,13 +85,12 @@ class World:
 
     def _fault(self, row: Indices) -> Entry:
         design, area = self.space.decode(row.tolist()), self.area_um2(row[None])[0]
-        most = self.scenario.limits.area_um2
-        if most is not None and area > most:
+        if self.scenario.limits.area_excess(float(area)) > 0:
             return Entry(design, None, f"infeasible: area {area / 1e6:.1f} mm2")
         return Entry(design, None, f"infeasible: accuracy {self.accuracy(row[None])[0]:.3f}")
 
     def _stack(self, indices: Indices) -> Stack:
-        return self.scenario.workload.stack_of(*_split(indices, self.space))
+        return self.scenario.workload.stack_of(*networks(self.space, indices))
 
 
 def propose(world: World, history: Indices, style: Style, rng: np.random.Generator) -> Design:
@@ -119,16 +121,9 @@ def typical(space: Space, count: int, rng: np.random.Generator) -> Indices:
     return _join(channels, kernels, space, rng)
 
 
-def uniform(space: Space, count: int, rng: np.random.Generator) -> Indices:
-    """Draw designs uniformly from a space."""
-    choices = [len(parameter.choices) for parameter in space.parameters]
-    return rng.integers(0, choices, (count, len(choices)))
-
-
 def mutate(designs: Indices, space: Space, rng: np.random.Generator) -> Indices:
     """Draw each parameter anew with one chance in six."""
-    other = uniform(space, len(designs), rng)
-    return np.where(rng.random(designs.shape) < 1 / 6, other, designs)
+    return mutated(space, designs, 1 / 6, rng)
 
 
 def random_world(space: Space, rng: np.random.Generator) -> World:
@@ -137,7 +132,7 @@ def random_world(space: Space, rng: np.random.Generator) -> World:
     scenario = _scenario(space, rng)
     limits: dict[str, float] = {}
     if rng.random() < 0.75:
-        areas = World(scenario, space, spread).area_um2(uniform(space, 64, rng))
+        areas = World(scenario, space, spread).area_um2(draw(space, 64, rng))
         limits["area_um2"] = float(np.quantile(areas, rng.choice([0.03, 0.1, 0.25, 0.5, 0.8])))
     if rng.random() < 0.4:
         limits["accuracy"] = float(rng.choice([0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5]))
@@ -173,13 +168,13 @@ def _scenario(space: Space, rng: np.random.Generator) -> Scenario:
     )
 
 
-def _objective(space: Space, rng: np.random.Generator) -> dict[str, Any]:
-    """Draw a normaliser that gives a typical design a term of about a half."""
-    stack = Workload().stack_of(*_split(uniform(space, 64, rng), space))
-    macs = float(np.median(_macs(stack))) * np.exp(rng.normal(0, 0.4))
-    if rng.random() < 0.5:
-        return {"metric": "energy", "normaliser_pj": float(f"{4 * PJ_PER_MAC * macs:.2g}")}
-    return {"metric": "latency", "normaliser_fps": float(f"{2 * MACS_PER_SECOND / macs:.2g}")}
+def _objective(space: Space, rng: np.random.Generator) -> Objective:
+    """Draw an objective whose normaliser gives a typical design a term of about a half."""
+    stack = Workload().stack_of(*networks(space, draw(space, 64, rng)))
+    macs = np.median(_macs(stack), keepdims=True) * np.exp(rng.normal(0, 0.4))
+    typical = BelievedCost(PJ_PER_MAC * macs, 1e9 * macs / MACS_PER_SECOND)
+    kind = OBJECTIVES[int(rng.random() * len(OBJECTIVES))]
+    return kind.with_median_term(typical, 0.5, lambda value: float(f"{value:.2g}"))
 
 
 def _macs(stack: Stack) -> Floats:
@@ -196,13 +191,8 @@ def _pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
     return choices[int(rng.integers(len(choices)))]
 
 
-def _split(indices: Indices, space: Space) -> tuple[Indices, Indices]:
-    pairs = indices[:, : 2 * space.layers]
-    return np.array(space.channels)[pairs[:, 0::2]], np.array(space.kernels)[pairs[:, 1::2]]
-
-
 def _join(channels: Indices, kernels: Indices, space: Space, rng: np.random.Generator) -> Indices:
-    designs = uniform(space, len(channels), rng)
+    designs = draw(space, len(channels), rng)
     designs[:, 0 : 2 * space.layers : 2] = channels
     designs[:, 1 : 2 * space.layers : 2] = kernels
     return designs

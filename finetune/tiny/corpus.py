@@ -7,8 +7,8 @@ import numpy as np
 
 from cim_sim.config import load
 from cim_sim.space import Design, Space
-from cim_sim.types import Indices
-from finetune.tiny.beliefs import World, mutate, propose, random_world, typical, uniform
+from finetune.tiny.beliefs import World, mutate, propose, random_world, typical
+from search.landscape import Indices, draw
 from search.llm.prompt import Message, Style, answer, render, retry_message
 from search.llm.reply import ReplyError, parse_reply
 
@@ -47,7 +47,7 @@ def _history(world: World, rng: np.random.Generator) -> Indices:
     """Mostly short; one in six holds nothing feasible, as where a limit is tight."""
     length = int(LONGEST_HISTORY * rng.random() ** 2)
     ideas = np.concatenate(
-        [uniform(world.space, 2 * length, rng), typical(world.space, 2 * length, rng)]
+        [draw(world.space, 2 * length, rng), typical(world.space, 2 * length, rng)]
     )
     ideas = np.unique(np.concatenate([ideas, mutate(ideas, world.space, rng)]), axis=0)
     rng.shuffle(ideas)

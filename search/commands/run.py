@@ -57,6 +57,7 @@ def run(
         cache: where trained accuracies are kept.
         workers: processes that train.
     """
+    from cim_sim.accuracy.trained import measure_many
     from cim_sim.files import write_whole
     from search.evaluators import build
     from search.execute import execute
@@ -83,7 +84,9 @@ def run(
         return cli.EXIT_FAILED
     summary = summarise(trials).model_dump()
     if verify_top:
-        result = retrain_top(trials, wanted, verify_top, cache, workers)
+        result = retrain_top(
+            trials, wanted, verify_top, lambda queries: measure_many(queries, cache, workers)
+        )
         write_whole(out / "verified.json", result.model_dump_json(indent=2) + "\n")
         print(top_page(result))
         summary["verified_rewards"] = [round(one.reward, 6) for one in result.winners]

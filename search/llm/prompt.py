@@ -11,7 +11,7 @@ from functools import cache
 from typing import Literal
 
 from cim_sim.config import UsageError, digest
-from cim_sim.scenario import EnergyObjective, Scenario
+from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space, from_wire
 from search.llm import paper
 from search.llm.history import Entry, selection
@@ -95,7 +95,7 @@ def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str
         f"{_join(work.pools_after)}, then fully connected {work.hidden} and {work.classes}.",
         f"Hardware: {_hardware(scenario)}.",
         f"Variation: {_variation(scenario)}.",
-        f"Reward: {_reward(scenario)}; accuracy is measured under the variation.",
+        f"Reward: {scenario.objective.words()}; accuracy is measured under the variation.",
         f"Area limit: {area}. Accuracy limit: {accuracy}. A design beyond a limit is infeasible.",
         f"Channels: {_join(space.channels)}. Kernels: {_join(space.kernels)}.",
         *(f"Free {name}: {_join(getattr(space.hardware, name))}." for name in space.freed),
@@ -130,13 +130,6 @@ def _variation(scenario: Scenario) -> str:
     noise = training if training == "matched" else f"sigma {training:.3f}"
     adc = "on" if scenario.adc_quantisation else "off"
     return f"{sigma}, {variation.state_dependence}, training {noise}, adc quantisation {adc}"
-
-
-def _reward(scenario: Scenario) -> str:
-    objective = scenario.objective
-    if isinstance(objective, EnergyObjective):
-        return f"accuracy - sqrt(energy / {objective.normaliser_pj / 1e6:.4g} uJ)"
-    return f"accuracy + (frames per second) / {objective.normaliser_fps:.4g}"
 
 
 def _score(entry: Entry) -> str:

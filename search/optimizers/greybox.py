@@ -121,7 +121,7 @@ class Greybox:
         price = prices(*self._where, population)
         mean, std = self._model.predict(population)
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
-        rest = objective.reward(np.zeros(len(population)), price.energy_pj, price.latency_ns)
+        rest = objective.reward(np.zeros(len(population)), price)
         target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
         z = (mean - np.maximum(target, limits.accuracy or 0.0)) / std
         if self._best is None:
@@ -148,7 +148,7 @@ class Greybox:
         """Reward of each design with a known accuracy, the limit on accuracy aside."""
         price = prices(*self._where, np.array(self._rows))
         accuracies = np.array(self._accuracies)
-        return self.problem.scenario.objective.reward(accuracies, price.energy_pj, price.latency_ns)
+        return self.problem.scenario.objective.reward(accuracies, price)
 
 
 class AccuracyModel:

@@ -109,7 +109,7 @@ def violations(evaluation: Evaluation, limits: Limits) -> dict[str, float]:
     if price is None:
         found["chip"] = NO_FLOORPLAN
     else:
-        found["chip"] = -1.0 if limits.area_um2 is None else price.area_um2 / limits.area_um2 - 1
+        found["chip"] = limits.area_excess(price.area_um2)
     if limits.accuracy is not None:
         accuracy = evaluation.accuracy.mean if evaluation.accuracy else limits.accuracy
         found["accuracy"] = 1 - accuracy / limits.accuracy

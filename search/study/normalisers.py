@@ -8,63 +8,59 @@ energy term of .2 to .35 follows, since the dearest design takes 8 to 27 times t
 The latency normaliser makes the median latency term equal to that.
 """
 
-from functools import cache
+from functools import cache, partial
 from math import ceil, floor, log10
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from cim_sim.hardware import FixedHardware
-from cim_sim.scenario import EnergyObjective, Scenario
+from cim_sim.scenario import OBJECTIVES, EnergyObjective, Objective, Scenario
 from cim_sim.space import Space
 from cim_sim.types import Floats, Indices
 from cim_sim.variation import Variation
 from search.landscape import draw, neighbours, prices
 
 SAMPLE = 2000
+"""Random designs behind every figure."""
 DEAREST_TERM = 0.97
-"""sqrt(energy / normaliser) of the dearest design found; the rest of 1 is for one not found."""
+"""sqrt(energy / normaliser) of the dearest design seen; the rest of 1 is for one not seen."""
 
 
-class Scales(NamedTuple):
-    """Figures of one space on one hardware setting."""
+class TypicalCosts(NamedTuple):
+    """What random designs of one space cost on one hardware setting."""
 
-    floorplans: float
-    """Share of random designs that have a floorplan."""
-    area_um2: Floats
-    """Areas of those, sorted."""
-    normaliser_pj: float
-    normaliser_fps: float
-
-    def normaliser(self, metric: Literal["energy", "latency"]) -> dict[str, float]:
-        """Return the normaliser of an objective under the name it has there."""
-        if metric == "energy":
-            return {"normaliser_pj": self.normaliser_pj}
-        return {"normaliser_fps": self.normaliser_fps}
+    floorplan_share: float
+    """Share of the designs that have a floorplan."""
+    areas_um2: Floats
+    """Areas of those."""
+    objectives: tuple[Objective, ...]
+    """Every kind of objective with its normaliser, in the order of `OBJECTIVES`."""
 
     def area_limit(self, share: float) -> float:
         """Return the area that leaves `share` of the designs with a floorplan."""
-        return round_up(float(np.quantile(self.area_um2, share)), 3)
+        return round_up(float(np.quantile(self.areas_um2, share)), 3)
 
 
 @cache
-def scales(space: Space, hardware: FixedHardware) -> Scales:
+def typical_costs(space: Space, hardware: FixedHardware) -> TypicalCosts:
     """Measure a space on one hardware setting with a fixed random sample."""
     problem = _costs_only(hardware)
     population = draw(space, SAMPLE, np.random.default_rng(0))
     sample = prices(problem, space, population)
     fits = sample.allowed
     if not fits.any():
-        return Scales(0.0, np.array([]), 1.0, 1.0)
+        return TypicalCosts(0.0, np.array([]), ())
     dearest = _dearest_energy_pj(problem, space, population[fits], sample.energy_pj[fits])
     normaliser_pj = round_up(dearest / DEAREST_TERM**2, 2)
-    median_term = np.median(np.sqrt(sample.energy_pj[fits] / normaliser_pj))
-    frames_per_second = 1e9 / np.median(sample.latency_ns[fits])
-    return Scales(
-        floorplans=float(fits.mean()),
-        area_um2=np.sort(sample.area_um2[fits]),
-        normaliser_pj=normaliser_pj,
-        normaliser_fps=round_up(float(frames_per_second / median_term), 2),
+    median_term = float(np.median(np.sqrt(sample.energy_pj[fits] / normaliser_pj)))
+    return TypicalCosts(
+        floorplan_share=float(fits.mean()),
+        areas_um2=sample.area_um2[fits],
+        objectives=tuple(
+            kind.with_median_term(sample, median_term, partial(round_up, digits=2))
+            for kind in OBJECTIVES
+        ),
     )
 
 
@@ -81,10 +77,10 @@ def _dearest_energy_pj(
     best, energy = population[np.argmax(energy_pj)], float(np.max(energy_pj))
     while True:
         near = neighbours(space, best)
-        found = np.nan_to_num(prices(problem, space, near).energy_pj)
-        if found.max() <= energy:
+        energies = np.nan_to_num(prices(problem, space, near).energy_pj)
+        if energies.max() <= energy:
             return energy
-        best, energy = near[np.argmax(found)], float(found.max())
+        best, energy = near[np.argmax(energies)], float(energies.max())
 
 
 def _costs_only(hardware: FixedHardware) -> Scenario:

@@ -6,7 +6,6 @@ best reward; how many of how many agreed says how sure it is.
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +18,18 @@ from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from cim_sim.types import Floats, Indices
 from search.evaluators import digests
-from search.landscape import PopulationAccuracy, draw, neighbours, predicted, prices
+from search.landscape import (
+    INFEASIBLE,
+    Indices,
+    Landscape,
+    PopulationAccuracy,
+    Ranked,
+    crossed,
+    draw,
+    neighbours,
+    predicted,
+    require_known,
+)
 from search.record.manifest import Digests, RunConfig
 
 FOLDER = Path("runs/optima")
@@ -28,23 +38,23 @@ FOLDER = Path("runs/optima")
 EXHAUSTIVE = 300_000
 """Spaces up to this size are enumerated."""
 CHUNK = 20_000
+"""Designs that are enumerated at a time."""
 SAMPLE = 5_000
 """Random designs behind the median and the share of feasible ones."""
 AGREEING = 3
 """Independent searches that must end at the same reward."""
 MOST_SEARCHES = 15
+"""Searches after which the best end stands, however few agree."""
 START = 2000
 """Random designs from which a search starts."""
 BEAM = 24
 """Designs whose neighbours a search looks at in each round."""
 CROSSED = 500
+"""Crossings of pairs of the beam that it looks at beside them."""
 PATIENCE = 3
 """Rounds without improvement after which a search looks at pairs of changes."""
 TOLERANCE = 1e-9
-INFEASIBLE = -10.0
-"""Fitness below which there is no reward: every reward is above -1."""
-NO_FLOORPLAN = 5.0
-"""Counts like an area so many times beyond its limit."""
+"""Rewards this close are one: sums in another order differ by rounding."""
 
 
 class Optimum(Config):
@@ -82,14 +92,14 @@ def find(scenario: Scenario, space: Space, accuracy: PopulationAccuracy, seed: i
     ends = [_best_of_all(land)] if sample.method == "exhaustive" else _searches(land, seed)
     best = max(ends, key=lambda end: end.fitness)
     agreeing = sum(end.fitness >= best.fitness - TOLERANCE for end in ends)
-    found: dict[str, Any] = {
+    result: dict[str, Any] = {
         "searches": len(ends),
         "agreeing": agreeing,
         "evaluations": land.evaluations,
     }
     if best.fitness > INFEASIBLE:
-        found |= {"design": space.decode(best.design.tolist()), "reward": best.fitness}
-    return sample.model_copy(update=found)
+        result |= {"design": space.decode(best.design.tolist()), "reward": best.fitness}
+    return sample.model_copy(update=result)
 
 
 def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
@@ -103,11 +113,12 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
     file = folder / f"{digest(digests(config))}.json"
     if file.exists():
         return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
-    found = find(scenario, space, predicted(scenario, space, surrogate.load()))
-    found = found.model_copy(update={"digests": digests(config)})
+    require_known(scenario, space)
+    best = find(scenario, space, predicted(scenario, space, surrogate.load()))
+    best = best.model_copy(update={"digests": digests(config)})
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(file, found.model_dump_json() + "\n")
-    return found
+    write_whole(file, best.model_dump_json() + "\n")
+    return best
 
 
 class End(NamedTuple):
@@ -115,33 +126,6 @@ class End(NamedTuple):
 
     fitness: float
     design: Indices
-
-
-@dataclass
-class Landscape:
-    """Fitness of whole populations in one scenario; counts what it evaluates."""
-
-    scenario: Scenario
-    space: Space
-    accuracy: PopulationAccuracy
-    evaluations: int = 0
-
-    def fitness(self, population: Indices) -> Floats:
-        """Reward of each design; below INFEASIBLE, and the lower the worse, where it has none."""
-        self.evaluations += len(population)
-        price = prices(self.scenario, self.space, population)
-        limits = self.scenario.limits
-        excess = np.nan_to_num(price.area_um2 / (limits.area_um2 or np.inf) - 1, nan=NO_FLOORPLAN)
-        found = INFEASIBLE - np.minimum(excess, NO_FLOORPLAN)
-        rows = np.flatnonzero(price.allowed)
-        if len(rows):
-            accuracy = self.accuracy(population[rows])
-            reward = self.scenario.objective.reward(
-                accuracy, price.energy_pj[rows], price.latency_ns[rows]
-            )
-            least = limits.accuracy or 0.0
-            found[rows] = np.where(accuracy >= least, reward, INFEASIBLE - (least - accuracy))
-        return found
 
 
 def _best_of_all(land: Landscape) -> End:
@@ -177,28 +161,22 @@ def _search(land: Landscape, rng: np.random.Generator) -> End:
     idle = 0
     while True:
         before = fitness[0]
-        candidates = [beam, _crossed(beam, rng), *(neighbours(land.space, one) for one in beam)]
-        beam, fitness = _keep(np.vstack(candidates), land)
+        near = [neighbours(land.space, design) for design in beam]
+        beam, fitness = _keep(np.vstack([beam, crossed(beam, CROSSED, rng), *near]), land)
         idle = 0 if fitness[0] > before + TOLERANCE else idle + 1
         if idle < PATIENCE:
             continue
-        near = neighbours(land.space, beam[0])
-        pairs = np.vstack([neighbours(land.space, one) for one in near])
+        changed = neighbours(land.space, beam[0])
+        pairs = np.vstack([neighbours(land.space, design) for design in changed])
         better = _best(land, np.unique(pairs, axis=0))
         if better.fitness <= fitness[0] + TOLERANCE:
             return End(float(fitness[0]), beam[0])
         beam, fitness, idle = np.vstack([better.design, beam]), np.array([better.fitness]), 0
 
 
-def _keep(population: Indices, land: Landscape) -> tuple[Indices, Floats]:
-    """Return the best different designs, the best first, and their fitness."""
+def _keep(population: Indices, land: Landscape) -> Ranked:
+    """Return the best different designs."""
     population = np.unique(population, axis=0)
     fitness = land.fitness(population)
     order = np.argsort(-fitness, kind="stable")[:BEAM]
-    return population[order], fitness[order]
-
-
-def _crossed(beam: Indices, rng: np.random.Generator) -> Indices:
-    """Mix random pairs of the beam, parameter by parameter."""
-    one, other = rng.integers(len(beam), size=(2, CROSSED))
-    return np.where(rng.random((CROSSED, beam.shape[1])) < 0.5, beam[one], beam[other])
+    return Ranked(population[order], fitness[order])

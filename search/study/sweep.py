@@ -43,13 +43,13 @@ def settings_of_file(path: str, optimizer: str | None) -> dict[str, Any]:
     return tuned.settings
 
 
-class Arm(Config):
-    """One optimiser of a sweep."""
+class ArmSpec(Config):
+    """One optimiser of a sweep, its budget and its settings."""
 
     optimizer: str
     episodes: Count
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Whole, or the path of a YAML file with `optimizer` and `settings`, as in configs/search/."""
+    """In full, or the path of a YAML file that holds them, as in configs/search/."""
 
     @model_validator(mode="before")
     @classmethod
@@ -57,10 +57,10 @@ class Arm(Config):
         if not isinstance(data, dict) or not isinstance(data.get("settings"), str):
             return data
         try:
-            found = settings_of_file(data["settings"], data.get("optimizer"))
+            settings = settings_of_file(data["settings"], data.get("optimizer"))
         except UsageError as error:
             raise ValueError(str(error)) from None  # which then says whose settings they are
-        return {**data, "settings": found}
+        return {**data, "settings": settings}
 
 
 class FamilyPart(Config):
@@ -80,7 +80,7 @@ class SweepConfig(Config):
         | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
         Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
     ]
-    arms: dict[str, Arm] = Field(min_length=1)
+    arms: dict[str, ArmSpec] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
     evaluator: Literal["surrogate", "trained"] = "surrogate"
@@ -119,20 +119,20 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
         UsageError: an optimiser or one of its settings is not known, or a scenario and the space
             do not fit, or two runs would be the same.
     """
-    found = []
+    runs = []
     for seed in range(config.seeds):
         for scenario in config.problems():
             scenario.require_fits(config.space)
             for screen in config.screens:
                 for name, arm in config.arms.items():
-                    run = resolved(_run_config(config, scenario, arm, screen, seed))
                     folder = f"{name}-screen{screen}" if screen else name
                     place = out / "runs" / scenario.name / folder / f"seed{seed}"
-                    found.append(Job(name, run, place))
-    twice = [str(place) for place, count in Counter(job.out for job in found).items() if count > 1]
+                    run = resolved(_run_config(config, scenario, arm, screen, seed))
+                    runs.append(Job(name, run, place))
+    twice = [str(place) for place, count in Counter(job.out for job in runs).items() if count > 1]
     if twice:
         raise UsageError(f"two runs of the sweep would share a directory: {twice[0]}")
-    return found
+    return runs
 
 
 def begin(config: SweepConfig, out: Path, resume: bool) -> None:
@@ -179,7 +179,7 @@ def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
 
 
 def _run_config(
-    config: SweepConfig, scenario: Scenario, arm: Arm, screen: int, seed: int
+    config: SweepConfig, scenario: Scenario, arm: ArmSpec, screen: int, seed: int
 ) -> RunConfig:
     return RunConfig(
         optimizer=arm.optimizer,

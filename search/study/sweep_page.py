@@ -1,9 +1,43 @@
-"""A sweep as a Markdown page: one table, and what the columns mean."""
+"""What a sweep came to, in files: all trials, the arms, and a Markdown page that explains them."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
 
-from search.study.sweep_table import CHECKPOINTS, ArmSummary, Regret
+from cim_sim import parquet
+from cim_sim.files import write_whole
+from search.study.sweep import Job, SweepConfig
+from search.study.sweep_table import CHECKPOINTS, ArmSummary, Regret, scales_of, summarise, table
 from search.study.verify import Verification
+
+
+class Report(NamedTuple):
+    """What a finished sweep came to."""
+
+    text: str
+    """The Markdown page."""
+    arms: list[ArmSummary]
+    trials: int
+    """Number of recorded trials."""
+
+
+def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
+    """Write trials.parquet, sweep.md and sweep.json of a finished sweep.
+
+    Raises:
+        OSError: one of them cannot be written.
+    """
+    trials = table(tasks)
+    parquet.write(trials, out / "trials.parquet")
+    scales = scales_of(config, trials)
+    arms = summarise(trials, scales)
+    source = next(iter(scales.values())).source if scales else "unknown"
+    text = page(arms, source, (len(scales), len(config.problems())), config.seeds)
+    write_whole(out / "sweep.md", text)
+    records = [arm.model_dump(mode="json") for arm in arms]
+    write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")
+    return Report(text, arms, len(trials))
 
 
 def page(
@@ -12,13 +46,13 @@ def page(
     """Return the Markdown text.
 
     Args:
-        arms: of `sweep_table.summarise`.
+        arms: what `sweep_table.summarise` returns.
         scale_source: where the optimum of each scenario comes from.
         scenarios: how many have a scale of regret, and how many there were.
         seeds: how many runs each arm had in each of them.
     """
-    shown = [one for one in CHECKPOINTS if any(one in arm.regret for arm in arms)]
-    head = ["optimiser", "screen", *(f"@{one}" for one in shown)]
+    shown = [episode for episode in CHECKPOINTS if any(episode in arm.regret for arm in arms)]
+    head = ["optimiser", "screen", *(f"@{episode}" for episode in shown)]
     head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode"]
     lines = _table(head, [_cells(arm, shown) for arm in arms])
     return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
@@ -53,15 +87,15 @@ def top_page(result: Verification) -> str:
     head = ["rank", "design", "accuracy", "re-trained", "reward", "re-trained"]
     rows = [
         (
-            one.arm,
-            one.design,
-            f"{one.predicted_accuracy:.3f}",
-            " ".join(f"{value:.3f}" for value in one.accuracies),
-            f"{one.predicted_reward:.3f}",
-            f"{one.reward:.3f}",
-            _share(one.holds),
+            winner.arm,
+            winner.design,
+            f"{winner.predicted_accuracy:.3f}",
+            " ".join(f"{accuracy:.3f}" for accuracy in winner.accuracies),
+            f"{winner.predicted_reward:.3f}",
+            f"{winner.reward:.3f}",
+            _share(winner.holds),
         )
-        for one in result.winners
+        for winner in result.winners
     ]
     return "\n".join([*_table([*head, "keeps the least accuracy"], rows), ""])
 
@@ -93,7 +127,7 @@ def _regret(value: Regret | None) -> str:
 
 def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
     scaled, every = scenarios
-    without = f" (of {every}; the others have no scale of regret)" * (scaled < every)
+    without = f" (of {every}; the others have no scale of regret)" if scaled < every else ""
     return (
         f"@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median "
         f"feasible random), 1 until something is feasible; mean over {scaled} scenarios{without} x "

@@ -93,28 +93,27 @@ def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, Scale]:
     if config.evaluator == "trained":
         return scales_of_trials(trials)
     best = trials.groupby("scenario")["reward"].max()
-    found = {}
+    scales = {}
     for scenario in config.problems():
         top = known(scenario, config.space)
         if top.reward is None or top.median_feasible is None:
             continue
         reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
         if reward > top.median_feasible + TOLERANCE:
-            found[scenario.name] = Scale(
-                reward, top.median_feasible, "best known (`search optimum`)"
-            )
-    return found
+            source = "best known (`search optimum`)"
+            scales[scenario.name] = Scale(reward, top.median_feasible, source)
+    return scales
 
 
 def scales_of_trials(trials: "pd.DataFrame") -> dict[str, Scale]:
     """Take the ends of regret from the sweep itself: its best, and its random arm's median."""
-    found = {}
+    scales = {}
     for scenario, group in trials.groupby("scenario", sort=False):
         random = group[(group["optimizer"] == "random") & (group["screen"] == 0)]
         best, median = group["reward"].max(), random["reward"].median()
         if best > median + TOLERANCE:
-            found[str(scenario)] = Scale(float(best), float(median), "the best of this sweep")
-    return found
+            scales[str(scenario)] = Scale(float(best), float(median), "the best of this sweep")
+    return scales
 
 
 def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
@@ -132,13 +131,14 @@ def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
 
 
 def _columns(trial: Trial) -> dict[str, Any]:
-    found = trial.evaluation
-    price, accuracy = (found.cost, found.accuracy) if found else (None, None)
+    evaluation = trial.evaluation
+    price, accuracy = (evaluation.cost, evaluation.accuracy) if evaluation else (None, None)
+    infeasible = evaluation.infeasible if evaluation else None
     return {
         "step": trial.step,
         "design": json.dumps(trial.design.wire()) if trial.design else None,
-        "reward": found.reward if found and found.reward is not None else np.nan,
-        "infeasible": found.infeasible.kind if found and found.infeasible else None,
+        "reward": trial.score if trial.feasible else np.nan,
+        "infeasible": infeasible.kind if infeasible else None,
         "failure": trial.failure.kind if trial.failure else None,
         "accuracy": accuracy.mean if accuracy else np.nan,
         "energy_pj": price.energy_pj if price else np.nan,
@@ -160,18 +160,22 @@ def _regret(
         if str(name) in scales
     }
     lengths = [len(curve) for of_scenario in curves.values() for curve in of_scenario]
-    found = {}
+    regrets = {}
     for episode in CHECKPOINTS:
         if lengths and episode <= min(lengths):
             values = [
-                normalised_regret([curve[episode - 1] for curve in ends], *scales[name][:2])
-                for name, ends in curves.items()
+                normalised_regret(
+                    [curve[episode - 1] for curve in of_scenario],
+                    scales[name].optimum,
+                    scales[name].median_random,
+                )
+                for name, of_scenario in curves.items()
             ]
             interval = bootstrap(np.array(values), generator)
-            found[episode] = (
+            regrets[episode] = (
                 Regret(**interval._asdict()) if interval else Regret(mean=float(values[0][0]))
             )
-    return found
+    return regrets
 
 
 def _best_so_far(run: "pd.DataFrame") -> Floats:
@@ -190,5 +194,5 @@ def _first_feasible(group: "pd.DataFrame") -> float | None:
 
 
 def _never_feasible(group: "pd.DataFrame") -> float:
-    found = group["reward"].notna().groupby([group["scenario"], group["seed"]]).any()
-    return float(1 - found.mean())
+    ever = group["reward"].notna().groupby([group["scenario"], group["seed"]]).any()
+    return float(1 - ever.mean())

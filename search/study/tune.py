@@ -15,18 +15,20 @@ from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
 from cim_sim.space import Space
 from search.optimizers import settings_of
-from search.study.sweep import Arm, FamilyPart, SweepConfig, Tuned, begin, jobs, run_all
+from search.study.sweep import ArmSpec, FamilyPart, SweepConfig, Tuned, begin, jobs, run_all
 from search.study.sweep_table import ArmSummary, scales_of, summarise, table
 
 CANDIDATES = 16
-"""In the first round, the defaults included."""
+"""Settings that run in the first round, the defaults included."""
 FINALISTS = 4
+"""Settings that run in the second round: the best of the first."""
 FIRST_ROUND = FamilyPart(split="train", count=4)
 SECOND_ROUND = FamilyPart(split="train", first=4, count=12)
 EARLIEST = 20
 """Regret counts from this checkpoint on."""
 
 EPISODES = {"reinforce": 500, "genetic": 500, "tpe": 200}
+"""Of each search; a sampler that computes long has fewer."""
 
 CHOICES: Mapping[str, Mapping[str, Sequence[Any]]] = {
     "reinforce": {
@@ -49,6 +51,7 @@ CHOICES: Mapping[str, Mapping[str, Sequence[Any]]] = {
         "multivariate": (True, False),
     },
 }
+"""Values from which the settings of each rival are drawn."""
 
 
 class Result(Config):
@@ -77,7 +80,7 @@ def tune(optimizer: str, space: Space, out: Path, workers: int, cache: Path) -> 
     if optimizer not in CHOICES:
         raise UsageError(f"{optimizer} is not tuned; choose from {', '.join(CHOICES)}")
     first = _sweep(optimizer, candidates(optimizer), FIRST_ROUND, space)
-    finalists = [one.settings for one in _round(first, out / "first", workers, cache)]
+    finalists = [placed.settings for placed in _round(first, out / "first", workers, cache)]
     second = _sweep(optimizer, finalists[:FINALISTS], SECOND_ROUND, space)
     last = _round(second, out / "second", workers, cache)
     defaults = [placed.regret for placed in last if placed.settings == {}]
@@ -92,12 +95,13 @@ def tune(optimizer: str, space: Space, out: Path, workers: int, cache: Path) -> 
 def candidates(optimizer: str) -> list[dict[str, Any]]:
     """Return the defaults (nothing set) and different random settings, always the same."""
     rng = np.random.default_rng([0, *optimizer.encode()])
-    found: list[dict[str, Any]] = [{}]
-    while len(found) < CANDIDATES:
-        drawn = {name: one[int(rng.integers(len(one)))] for name, one in CHOICES[optimizer].items()}
-        if drawn not in found:
-            found.append(drawn)
-    return found
+    different: list[dict[str, Any]] = [{}]
+    while len(different) < CANDIDATES:
+        values = CHOICES[optimizer].items()
+        drawn = {name: choices[int(rng.integers(len(choices)))] for name, choices in values}
+        if drawn not in different:
+            different.append(drawn)
+    return different
 
 
 def _sweep(
@@ -105,8 +109,8 @@ def _sweep(
 ) -> SweepConfig:
     episodes = EPISODES[optimizer]
     arms = {
-        f"candidate{number}": Arm(optimizer=optimizer, episodes=episodes, settings=one)
-        for number, one in enumerate(settings)
+        f"candidate{number}": ArmSpec(optimizer=optimizer, episodes=episodes, settings=candidate)
+        for number, candidate in enumerate(settings)
     }
     return SweepConfig(space=space, scenarios=part, arms=arms, seeds=1)
 
@@ -121,9 +125,10 @@ def _round(config: SweepConfig, out: Path, workers: int, cache: Path) -> list[Pl
     trials = table(tasks)
     arms = summarise(trials, scales_of(config, trials))
     write_whole(out / "arms.jsonl", "\n".join(arm.model_dump_json() for arm in arms) + "\n")
-    placed = [Placed(config.arms[one.arm].settings, _mean_regret(one)) for one in arms]
-    return sorted(placed, key=lambda one: one.regret)
+    placed = [Placed(config.arms[arm.arm].settings, _mean_regret(arm)) for arm in arms]
+    return sorted(placed, key=lambda candidate: candidate.regret)
 
 
 def _mean_regret(arm: ArmSummary) -> float:
-    return float(np.mean([one.mean for at, one in arm.regret.items() if at >= EARLIEST]))
+    late = [regret.mean for episode, regret in arm.regret.items() if episode >= EARLIEST]
+    return float(np.mean(late))

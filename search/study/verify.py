@@ -7,16 +7,15 @@ and judged by the same reward.
 
 import json
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config
-from cim_sim.evaluate import INFEASIBLE_REWARD
+from cim_sim.evaluate import INFEASIBLE_REWARD, AccuracySource
 from cim_sim.scenario import Scenario
-from cim_sim.space import Space, parse_design
+from cim_sim.space import Design, Space, parse_design
 from search.record.manifest import RunConfig
 from search.record.trace import Trial
 
@@ -28,11 +27,11 @@ SEEDS = 3
 
 
 class Winner(NamedTuple):
-    """A design to re-train, and what the search believed of it."""
+    """A design to re-train, its cost, and the accuracy and reward that the search believed."""
 
     scenario: Scenario
     arm: str
-    design: str
+    design: Design
     reward: float
     accuracy: float
     energy_pj: float
@@ -81,24 +80,25 @@ class Verification(Config):
 def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winner]:
     """Return the best design of every arm in each scenario; an arm that found none has none."""
     open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
-    found = []
+    best = []
     for scenario in scenarios:
         here = open_only[open_only["scenario"] == scenario.name]
         for arm, group in here.groupby("arm", sort=False):
-            best = group.sort_values("reward", kind="stable").iloc[-1]
-            amounts = best[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
-            found.append(Winner(scenario, str(arm), str(best["design"]), *amounts.tolist()))
-    return found
+            row = group.sort_values("reward", kind="stable").iloc[-1]
+            amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
+            design = parse_design(str(row["design"]), f"{scenario.name}, {arm}")
+            best.append(Winner(scenario, str(arm), design, *amounts.tolist()))
+    return best
 
 
 def retrain_top(
-    trials: Sequence[Trial], config: RunConfig, count: int, cache: Path, workers: int
+    trials: Sequence[Trial], config: RunConfig, count: int, accuracy: AccuracySource
 ) -> Verification:
     """Train the `count` best different designs of a run again; the rank stands in for the arm."""
-    first = [one for one in trials if one.feasible and one.duplicate_of is None]
-    best = sorted(first, key=lambda one: -one.score)[:count]
-    found = [_winner(one, config, rank) for rank, one in enumerate(best, start=1)]
-    return retrain(found, config.space, other_seeds(config.accuracy_seed, SEEDS), cache, workers)
+    first = [trial for trial in trials if trial.feasible and trial.duplicate_of is None]
+    best = sorted(first, key=lambda trial: -trial.score)[:count]
+    ranked = [_winner(trial, config.scenario, rank) for rank, trial in enumerate(best, start=1)]
+    return retrain(ranked, config.space, other_seeds(config.accuracy_seed, SEEDS), accuracy)
 
 
 def other_seeds(seed: int, count: int) -> range:
@@ -106,91 +106,88 @@ def other_seeds(seed: int, count: int) -> range:
     return range(seed + 1, seed + 1 + count)
 
 
-def _winner(trial: Trial, config: RunConfig, rank: int) -> Winner:
-    found = trial.evaluation
-    assert found is not None
-    price = found.cost
-    assert price is not None
-    assert found.accuracy is not None
-    amounts = found.score, found.accuracy.mean, price.energy_pj, price.latency_ns
-    return Winner(config.scenario, str(rank), json.dumps(found.design.wire()), *amounts)
+def _winner(trial: Trial, scenario: Scenario, rank: int) -> Winner:
+    evaluation = trial.evaluation
+    assert evaluation is not None
+    assert evaluation.cost is not None
+    assert evaluation.accuracy is not None
+    cost, mean = evaluation.cost, evaluation.accuracy.mean
+    amounts = evaluation.score, mean, cost.energy_pj, cost.latency_ns
+    return Winner(scenario, str(rank), evaluation.design, *amounts)
 
 
 def retrain(
-    found: Sequence[Winner], space: Space, seeds: Sequence[int], cache: Path, workers: int
+    best: Sequence[Winner], space: Space, seeds: Sequence[int], accuracy: AccuracySource
 ) -> Verification:
-    """Train every winner with each of `seeds` and judge it again."""
-    from cim_sim.accuracy.trained import measure_many
-
+    """Have `accuracy`, which should train, answer for every winner at each of `seeds`."""
     queries = [
-        one.scenario.query(parse_design(one.design, "winner"), space, seed)
-        for one in found
-        for seed in seeds
+        winner.scenario.query(winner.design, space, seed) for winner in best for seed in seeds
     ]
-    answers = measure_many(queries, cache, workers)
+    answers = accuracy(queries)
     verified = [
-        _verified(one, answers[place * len(seeds) : (place + 1) * len(seeds)])
-        for place, one in enumerate(found)
+        judged(winner, answers[place * len(seeds) : (place + 1) * len(seeds)])
+        for place, winner in enumerate(best)
     ]
-    shared = _shared(verified)
+    common = shared(verified)
     return Verification(
         winners=tuple(verified),
-        arms=tuple(_arms([one for one in verified if one.scenario in shared])),
-        scenarios=(len(shared), len({one.scenario for one in verified})),
-        kendall_tau=_tau(verified),
+        arms=tuple(_arms([winner for winner in verified if winner.scenario in common])),
+        scenarios=(len(common), len({winner.scenario for winner in verified})),
+        kendall_tau=kendall_tau(verified),
     )
 
 
-def _verified(one: Winner, answers: Sequence[Accuracy]) -> Verified:
-    accuracies = [answer.mean for answer in answers]
-    least, mean = one.scenario.limits.accuracy, float(np.mean(accuracies))
-    reward = one.scenario.objective.reward(mean, one.energy_pj, one.latency_ns)
+def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
+    """Reward a winner at the mean of its new accuracies."""
+    accuracies, limits = [answer.mean for answer in answers], winner.scenario.limits
+    mean = float(np.mean(accuracies))
+    kept = [limits.accuracy_shortfall(accuracy) <= 0 for accuracy in accuracies]
+    beyond = limits.accuracy_shortfall(mean) > 0
     return Verified(
-        scenario=one.scenario.name,
-        arm=one.arm,
-        design=one.design,
-        predicted_accuracy=one.accuracy,
+        scenario=winner.scenario.name,
+        arm=winner.arm,
+        design=json.dumps(winner.design.wire()),
+        predicted_accuracy=winner.accuracy,
         accuracies=tuple(accuracies),
-        predicted_reward=one.reward,
-        reward=INFEASIBLE_REWARD if least is not None and mean < least else reward,
-        holds=None if least is None else float(np.mean([one >= least for one in accuracies])),
+        predicted_reward=winner.reward,
+        reward=INFEASIBLE_REWARD if beyond else winner.scenario.objective.reward(mean, winner),
+        holds=None if limits.accuracy is None else float(np.mean(kept)),
     )
 
 
-def _shared(verified: Sequence[Verified]) -> set[str]:
-    """Scenarios in which every arm has a winner: others would favour who found nothing there."""
-    arms = {one.arm for one in verified}
-    names = {one.scenario for one in verified}
-    found = {(one.scenario, one.arm) for one in verified}
-    return {name for name in names if all((name, arm) in found for arm in arms)}
+def shared(verified: Sequence[Verified]) -> set[str]:
+    """Return scenarios in which every arm has a winner: others favour who found nothing there."""
+    arms = {winner.arm for winner in verified}
+    names = {winner.scenario for winner in verified}
+    present = {(winner.scenario, winner.arm) for winner in verified}
+    return {name for name in names if all((name, arm) in present for arm in arms)}
 
 
 def _arms(verified: Sequence[Verified]) -> list[ArmVerified]:
-    found = []
-    for name in dict.fromkeys(one.arm for one in verified):
-        own = [one for one in verified if one.arm == name]
-        holds = [one.holds for one in own if one.holds is not None]
-        bias = [one.predicted_accuracy - np.mean(one.accuracies) for one in own]
-        found.append(
-            ArmVerified(
-                arm=name,
-                predicted_reward=float(np.mean([one.predicted_reward for one in own])),
-                reward=float(np.mean([one.reward for one in own])),
-                accuracy_bias=float(np.mean(bias)),
-                holds=float(np.mean(holds)) if holds else None,
-            )
-        )
-    return found
+    names = dict.fromkeys(winner.arm for winner in verified)
+    return [_arm(name, [winner for winner in verified if winner.arm == name]) for name in names]
 
 
-def _tau(verified: Sequence[Verified]) -> float | None:
+def _arm(name: str, own: Sequence[Verified]) -> ArmVerified:
+    holds = [winner.holds for winner in own if winner.holds is not None]
+    bias = [winner.predicted_accuracy - np.mean(winner.accuracies) for winner in own]
+    return ArmVerified(
+        arm=name,
+        predicted_reward=float(np.mean([winner.predicted_reward for winner in own])),
+        reward=float(np.mean([winner.reward for winner in own])),
+        accuracy_bias=float(np.mean(bias)),
+        holds=float(np.mean(holds)) if holds else None,
+    )
+
+
+def kendall_tau(verified: Sequence[Verified]) -> float | None:
+    """Return the agreement of predicted and new order within a scenario, mean; None: no order."""
     from scipy.stats import kendalltau
 
     taus = []
-    for name in dict.fromkeys(one.scenario for one in verified):
-        own = [one for one in verified if one.scenario == name]
-        predicted = {one.predicted_reward for one in own}
-        if len(predicted) > 1 and len({one.reward for one in own}) > 1:
-            tau = kendalltau([one.predicted_reward for one in own], [one.reward for one in own])
-            taus.append(float(tau.statistic))
+    for name in dict.fromkeys(winner.scenario for winner in verified):
+        own = [winner for winner in verified if winner.scenario == name]
+        predicted, again = [w.predicted_reward for w in own], [w.reward for w in own]
+        if len(set(predicted)) > 1 and len(set(again)) > 1:
+            taus.append(float(kendalltau(predicted, again).statistic))
     return float(np.mean(taus)) if taus else None

@@ -1,6 +1,6 @@
-"""Sweeps in real worker processes, their table, and what a kill leaves.
+"""Sweeps in real worker processes, and what a kill leaves.
 
-KILLS=200 python -m pytest tests/search/test_sweep.py   is the long form (about fifteen minutes).
+KILLS=200 python -m pytest tests/search/study/test_sweep.py   is the long form: fifteen minutes.
 """
 
 import json
@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,12 +21,9 @@ import pytest
 import yaml
 
 from cim_sim.config import UsageError, load, parse
-from search.commands.sweep import verify
-from search.comparison.compare import Scale
+from search.commands.verify import verify
 from search.record.runs import read_run
-from search.study import sweep_table
 from search.study.sweep import SweepConfig, begin, jobs
-from search.study.sweep_page import page
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5
@@ -150,6 +148,7 @@ def test_a_directory_is_not_reused_for_another_sweep(tmp_path):
     begin(sweep_config(), tmp_path / "sweep", resume=True)
 
 
+@pytest.mark.slow
 def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
     out, lines = unbroken
     table = pd.read_parquet(out / "trials.parquet")
@@ -169,6 +168,7 @@ def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
     assert all(0 <= one["regret"]["20"]["mean"] <= 1 for one in summaries)
 
 
+@pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(file, unbroken, tmp_path):
     """Of the whole sweep or of a worker: every record is a beginning of the unbroken run's."""
     whole = {name: untimed_lines(lines) for name, lines in trials(unbroken[0]).items()}
@@ -216,6 +216,7 @@ def require_beginnings(out, whole, known):
     return found
 
 
+@pytest.mark.slow
 def test_the_workers_end_with_a_killed_parent(file, tmp_path):
     child = start(file, tmp_path / "sweep")
     child.stdout.readline()  # a run is done: the workers are at work
@@ -227,6 +228,7 @@ def test_the_workers_end_with_a_killed_parent(file, tmp_path):
     assert not alive
 
 
+@pytest.mark.slow
 def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     code, _, err = finish(start(file, tmp_path / "sweep", "--executor", "ray"))
@@ -237,6 +239,7 @@ def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
     }
 
 
+@pytest.mark.slow
 def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_path):
     out = tmp_path / "sweep"
     shutil.copytree(unbroken[0], out)
@@ -252,15 +255,38 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
         verify(out)
 
 
-def test_the_evaluator_of_the_command_line_wins(file, unbroken, tmp_path):
-    code, _, err = finish(start(file, unbroken[0], "--resume", "--evaluator", "trained"))
+@pytest.mark.slow
+def test_the_evaluator_of_the_command_line_wins(tmp_path):
+    quick = {
+        **yaml.safe_load(Path("configs/scenarios/embedded-energy.yaml").read_text()),
+        "workload": {"dataset": "digits", "hidden": 32},
+        "recipe": {"epochs": 1, "draws": 2},
+    }
+    arms = {"random": {"optimizer": "random", "episodes": 2}}
+    data = {**CONFIG, "scenarios": [quick], "screens": [0], "arms": arms}
+    file, out = tmp_path / "sweep.yaml", tmp_path / "sweep"
+    file.write_text(yaml.safe_dump({**data, "evaluator": "surrogate"}))
+    options = ("--evaluator", "trained", "--cache", str(tmp_path / "accuracy.sqlite"))
+    code, _, err = finish(start(file, out, *options))
+    assert (code, err) == (0, "")
+    run = read_run(out / "runs" / quick["name"] / "random" / "seed0")
+    assert run.config.evaluator == load(out / "sweep.yaml", SweepConfig).evaluator == "trained"
+    measured = [trial.evaluation.accuracy for trial in run.trials if trial.feasible]
+    assert measured
+    assert all(accuracy.clean is not None for accuracy in measured)
+    code, _, err = finish(start(file, out, "--resume"))
     assert code == 2
-    assert "evaluator: 'surrogate' is not 'trained'" in err
+    assert "evaluator: 'trained' is not 'surrogate'" in err
+
+
+@pytest.mark.slow
+def test_the_command_to_go_on_repeats_the_evaluator(file):
     code, _, err = finish(start(file, "/proc/sweep", "--evaluator", "trained"))
     assert code == 1
     assert "--resume --evaluator trained" in err
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):
     child = start(file, tmp_path / "sweep")
     child.stdout.readline()
@@ -269,60 +295,3 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):
     assert code == 130
     assert f"go on with: python -m search sweep {file} --out {tmp_path / 'sweep'} --resume" in err
     assert "Traceback" not in err
-
-
-def rows(arm, scenario, seed, rewards, optimizer="random"):
-    return pd.DataFrame(
-        {
-            "scenario": scenario,
-            "arm": arm,
-            "optimizer": optimizer,
-            "screen": 0,
-            "seed": seed,
-            "step": range(len(rewards)),
-            "reward": rewards,
-            "infeasible": [None if np.isfinite(one) else "area" for one in rewards],
-            "duplicate_of": np.nan,
-            "seconds": 0.002,
-        }
-    )
-
-
-def test_regret_is_one_until_something_is_feasible_and_counts_what_never_was():
-    nan = np.nan
-    table = pd.concat(
-        [
-            rows("a", "s", 0, [nan, nan, 0.2, 0.6, 0.4]),
-            rows("a", "s", 1, [0.5, 0.3, 0.9, 1.0, 1.0]),
-            rows("b", "s", 0, [nan] * 5),
-            rows("b", "s", 1, [nan] * 5),
-        ]
-    )
-    a, b = sweep_table.summarise(table, {"s": Scale(1.0, 0.5, "given")})
-    assert a.regret[1].mean == pytest.approx((1 + 1) / 2)
-    assert a.regret[5].mean == pytest.approx((0.8 + 0) / 2)
-    assert (a.regret[5].low, a.regret[5].high) == pytest.approx((0.0, 0.8))
-    assert list(a.regret) == [1, 5]
-    assert (a.infeasible, a.first_feasible, a.never_feasible) == (0.2, 2.0, 0.0)
-    assert (b.infeasible, b.first_feasible, b.never_feasible) == (1.0, None, 1.0)
-    assert a.ms_per_episode == pytest.approx(2)
-    text = page([a, b], "given", (1, 3), 2)
-    assert "mean over 1 scenarios (of 3; the others have no scale of regret) x" in text
-    assert (
-        "| a | - | 1.000 [1.000, 1.000] | 0.400 [0.000, 0.800] | 20% | 0% | 2 | 0% | 2.0 |" in text
-    )
-    assert (
-        "| b | - | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] | 100% | 0% | none | 100% |" in text
-    )
-
-
-def test_without_a_known_optimum_the_sweep_itself_gives_the_scale():
-    table = pd.concat(
-        [rows("r", "s", 0, [0.1, 0.2, 0.3]), rows("g", "s", 0, [0.2, 0.7, 0.1], "genetic")]
-    )
-    assert sweep_table.scales_of_trials(table) == {"s": Scale(0.7, 0.2, "the best of this sweep")}
-
-
-def test_rounding_is_no_scale():
-    table = pd.concat([rows("r", "s", 0, [0.3, 0.3]), rows("g", "s", 0, [0.3 + 1e-15], "genetic")])
-    assert sweep_table.scales_of_trials(table) == {}

@@ -1,12 +1,9 @@
-import numpy as np
+import pandas as pd
 import pytest
 
 from cim_sim.config import UsageError, load
-from cim_sim.hardware import FixedHardware
-from cim_sim.scenario import Limits
 from cim_sim.space import HardwareChoices, Space
 from cim_sim.variation import effective_sigma
-from search import landscape
 from search.study.family import (
     BENCH_SIGMAS,
     PAPER,
@@ -16,12 +13,10 @@ from search.study.family import (
     scenarios,
     sigmas,
 )
-from search.study.normalisers import round_up, scales
 
 SPACES = {
     name: load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "lcda", "codesign")
 }
-PAPER_HARDWARE = FixedHardware(subarray=128, cell_bits=2, adc_levels=32, mapping="novel")
 
 
 def platform(scenario):
@@ -101,49 +96,6 @@ def test_a_space_that_frees_the_adc_gets_scenarios_that_leave_it_open():
     assert scenarios("train", 1, space)[0].hardware.adc_levels is None
 
 
-@pytest.mark.parametrize(
-    ("name", "normaliser_pj", "normaliser_fps", "median_term"),
-    [
-        ("embedded", 2.0e8, 3600, 0.31),
-        ("lcda", 2.5e9, 1600, 0.23),
-        ("codesign", 1.5e8, 3200, 0.28),
-    ],
-)
-def test_normalisers_keep_every_design_above_infeasible_and_the_two_terms_of_one_size(
-    name, normaliser_pj, normaliser_fps, median_term
-):
-    space = SPACES[name]
-    fixed = dict.fromkeys(space.freed)
-    hardware = PAPER_HARDWARE.model_copy(update=fixed)
-    known = scales(space, hardware)
-    assert (known.normaliser_pj, known.normaliser_fps) == (normaliser_pj, normaliser_fps)
-    population = landscape.draw(space, 20_000, np.random.default_rng(1))
-    sizes = np.array([len(parameter.choices) for parameter in space.parameters])
-    population[0] = sizes - 1
-    scenario = scenarios("test", 1, space)[0]
-    scenario = scenario.model_copy(update={"hardware": hardware, "limits": Limits()})
-    price = landscape.prices(scenario, space, population)
-    energy_term = np.sqrt(price.energy_pj[price.allowed] / known.normaliser_pj)
-    latency_term = 1e9 / price.latency_ns[price.allowed] / known.normaliser_fps
-    assert energy_term.max() < 1
-    assert np.median(energy_term) == pytest.approx(median_term, abs=0.02)
-    assert np.median(latency_term) == pytest.approx(median_term, abs=0.02)
-
-
-def test_an_area_limit_leaves_about_the_share_it_is_for():
-    space = SPACES["embedded"]
-    known = scales(space, PAPER_HARDWARE)
-    share = (known.area_um2 <= known.area_limit(0.2)).mean()
-    assert share == pytest.approx(0.2, abs=0.03)
-
-
-@pytest.mark.parametrize(
-    ("value", "digits", "rounded"), [(1234.0, 2, 1300.0), (2e8, 2, 2e8), (0.0312, 1, 0.04)]
-)
-def test_rounding_up(value, digits, rounded):
-    assert round_up(value, digits) == rounded
-
-
 def test_free_cell_bits_take_no_scenario_into_another_parts_band():
     space = SPACES["codesign"]
     assert "cell_bits" in space.freed
@@ -153,3 +105,14 @@ def test_free_cell_bits_take_no_scenario_into_another_parts_band():
             cell = scenario.variation.cell_sigma
             found = {round(1000 * effective_sigma(cell, bits)) for bits in (1, 2, 4)}
             assert not any(k in band for k in found for band in others)
+
+
+def test_the_benchmark_table_was_trained_on_training_ground_but_for_its_first_active_rounds():
+    columns = ["origin", "training_sigma"]
+    rows = pd.read_parquet("datasets/accuracy-bench/trainings.parquet", columns=columns)
+    round_number = rows["origin"].str.extract(r"^found (\d+)$")[0].astype(float)
+    listed = rows[round_number.isna()]["training_sigma"]
+    assert set(listed) == {0.0, *BENCH_SIGMAS}
+    held_out = {k / 1000 for bands in SIGMA_BANDS.values() for band in bands for k in band}
+    crossed = rows["training_sigma"].round(3).isin(held_out)
+    assert set(round_number[crossed]) == {1, 2, 3, 4}

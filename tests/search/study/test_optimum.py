@@ -3,13 +3,11 @@ import json
 import numpy as np
 import pytest
 
-from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import UsageError, dump
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import landscape
-from search.commands.sweep import optimum as verb
-from search.evaluators import build
+from search.commands.optimum import optimum as verb
 from search.study import optimum
 
 SMALL = Space(name="small", channels=(16, 64, 128), kernels=(1, 3), layers=6, width_divisor=4)
@@ -62,42 +60,10 @@ def test_nothing_feasible_is_said_so(scenario, space):
     assert found.feasible_share == 0
 
 
-def test_whole_populations_get_the_rewards_of_the_evaluator(config):
-    wanted = config(evaluator="surrogate")
-    population = landscape.draw(wanted.space, 40, np.random.default_rng(0))
-    answers = landscape.predicted(wanted.scenario, wanted.space, surrogate.load())
-    land = optimum.Landscape(wanted.scenario, wanted.space, answers)
-    designs = [wanted.space.decode(row.tolist()) for row in population]
-    singles = build(wanted).evaluate(designs)
-    expected = [np.nan if one.reward is None else one.reward for one in singles]
-    fitness = land.fitness(population)
-    np.testing.assert_allclose(
-        np.where(fitness > optimum.INFEASIBLE, fitness, np.nan), expected, rtol=1e-9
-    )
-    assert np.isnan(expected).any()
-    assert not np.isnan(expected).all()
-
-
-def test_free_hardware_acts_on_price_and_accuracy_in_populations_too(config):
-    hardware = {"adc_levels": 32}
-    data = config().scenario.model_dump(exclude_none=True)
-    free = {**data, "hardware": hardware, "variation": {"cell_sigma": 0.05}}
-    wanted = config(scenario=free, space="configs/spaces/codesign.yaml", evaluator="surrogate")
-    population = landscape.draw(wanted.space, 30, np.random.default_rng(0))
-    answers = landscape.predicted(wanted.scenario, wanted.space, surrogate.load())
-    singles = build(wanted).evaluate([wanted.space.decode(row.tolist()) for row in population])
-    price = landscape.prices(wanted.scenario, wanted.space, population)
-    for row, one in enumerate(singles):
-        assert price.allowed[row] == (one.infeasible is None)
-        if one.cost and one.accuracy:
-            assert price.energy_pj[row] == pytest.approx(one.cost.energy_pj, rel=1e-9)
-            assert answers(population[row : row + 1])[0] == pytest.approx(one.accuracy.mean)
-
-
-def test_a_scenario_that_the_surrogate_does_not_know_is_refused(scenario, space):
+def test_a_scenario_that_the_surrogate_does_not_know_is_refused(scenario, space, tmp_path):
     digits = scenario(workload={"dataset": "digits"})
     with pytest.raises(UsageError, match="dataset digits"):
-        landscape.predicted(digits, space, surrogate.load())
+        optimum.known(digits, space, tmp_path)
 
 
 def test_a_known_optimum_is_read_back_and_the_verb_prints_it(

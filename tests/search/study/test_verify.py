@@ -4,16 +4,18 @@ import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Accuracy
+from cim_sim.space import from_wire
 from search.study import verify
 from search.study.sweep_page import verified_page
 from search.study.verify import Winner, retrain, winners
 
-DESIGNS = [json.dumps([[width, 3]] * 6) for width in (16, 32, 64)]
+DESIGNS = [from_wire([[width, 3]] * 6) for width in (16, 32, 64)]
 
 
 def trial(arm, design, reward, scenario="test", screen=0):
     return {
-        "scenario": scenario, "arm": arm, "screen": screen, "design": design, "reward": reward,
+        "scenario": scenario, "arm": arm, "screen": screen, "reward": reward,
+        "design": json.dumps(design.wire()),
         "accuracy": 0.5, "energy_pj": 2e7, "latency_ns": 1e6,
     }  # fmt: skip
 
@@ -37,26 +39,23 @@ def test_the_winner_of_an_arm_is_its_best_without_screening(config):
     ]
 
 
-def test_winners_are_judged_by_the_mean_of_their_trainings(config, space, monkeypatch, tmp_path):
-    from cim_sim.accuracy import trained
-
+def test_winners_are_judged_by_the_mean_of_their_trainings(config, space):
     asked = []
 
-    def measure_many(queries, cache, workers):
+    def accuracy(queries):
         asked.extend(queries)
         means = [0.2 + query.layers[0].channels / 100 + query.seed / 100 for query in queries]
         return [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in means]
 
-    monkeypatch.setattr(trained, "measure_many", measure_many)
     scenario = config().scenario
     limited = scenario.model_copy(
         update={"limits": scenario.limits.model_copy(update={"accuracy": 0.255})}
     )
-    found = [
+    best = [
         Winner(limited, "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6),
         Winner(limited, "b", DESIGNS[1], 0.3, 0.5, 2e7, 1e6),
     ]
-    result = retrain(found, space, (1, 2), tmp_path / "cache", 1)
+    result = retrain(best, space, (1, 2), accuracy)
     assert [(query.layers[0].channels, query.seed) for query in asked] == [
         (4, 1), (4, 2), (8, 1), (8, 2),
     ]  # fmt: skip
@@ -77,12 +76,12 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space, monkey
 def test_what_misses_the_least_accuracy_counts_as_infeasible(config):
     scenario = config().scenario
     limits = scenario.limits.model_copy(update={"accuracy": 0.4})
-    one = Winner(
+    winner = Winner(
         scenario.model_copy(update={"limits": limits}), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6
     )
     answers = [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in (0.41, 0.37)]
-    found = verify._verified(one, answers)
-    assert (found.reward, found.holds) == (-1.0, 0.5)
+    again = verify.judged(winner, answers)
+    assert (again.reward, again.holds) == (-1.0, 0.5)
 
 
 def test_arms_are_averaged_where_all_of_them_found_something():
@@ -93,12 +92,12 @@ def test_arms_are_averaged_where_all_of_them_found_something():
         )  # fmt: skip
 
     every = [verified("easy", "a", 0.5), verified("easy", "b", 0.4), verified("hard", "b", 0.1)]
-    assert verify._shared(every) == {"easy"}
+    assert verify.shared(every) == {"easy"}
 
 
-def test_a_single_winner_has_no_order(config, space, tmp_path):
+def test_a_single_winner_has_no_order():
     one = verify.Verified(
         scenario="s", arm="a", design="[]", predicted_accuracy=0.5, accuracies=(0.4,),
         predicted_reward=0.1, reward=0.0, holds=None,
     )  # fmt: skip
-    assert verify._tau([one]) is None
+    assert verify.kendall_tau([one]) is None
