@@ -15,7 +15,7 @@ from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
 from cim_sim.types import Floats, Indices
 from finetune.traces import Problem, Trace
-from search.landscape import Effort, Floats, Indices, Landscape, evolve, predicted, sigmas
+from search.landscape import Effort, Landscape, evolve, predicted, sigmas
 
 if TYPE_CHECKING:
     from cim_sim.accuracy.surrogate.model import Surrogate

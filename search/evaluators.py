@@ -4,11 +4,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from cim_sim.identity import simulator_digest
-
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import digest
 from cim_sim.evaluate import AccuracySource, Evaluator
+from cim_sim.identity import simulator_digest
 from cim_sim.paths import ACCURACY_CACHE
 from search.record.manifest import Digests, RunConfig
 

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim.hardware import FixedHardware
+from cim_sim.hardware import FixedHardware, cell_bits_of
 from cim_sim.scenario import OBJECTIVES, Objective, Scenario
 from cim_sim.space import Design, Space
 from cim_sim.types import Floats, Indices
 from cim_sim.workload import Stack, Workload
-from search.landscape import Floats, Indices, draw, mutated, networks
+from search.landscape import draw, mutated, networks
 from search.llm.history import Entry
 from search.llm.prompt import Style
 

@@ -7,8 +7,9 @@ import numpy as np
 
 from cim_sim.config import load
 from cim_sim.space import Design, Space
+from cim_sim.types import Indices
 from finetune.tiny.beliefs import World, mutate, propose, random_world, typical
-from search.landscape import Indices, draw
+from search.landscape import draw
 from search.llm.prompt import Message, Style, answer, render, retry_message
 from search.llm.reply import ReplyError, parse_reply
 

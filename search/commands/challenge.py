@@ -6,8 +6,9 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
-from cim_sim.commands.accuracy import BENCH, training_progress
+from cim_sim.commands.bench_accuracy import progress
 from cim_sim.config import load
+from cim_sim.paths import BENCH_TABLE
 
 SPACES = tuple(Path("configs/spaces") / f"{name}.yaml" for name in ("embedded", "codesign", "lcda"))
 
@@ -17,7 +18,7 @@ def challenge(
     number: Annotated[cli.Count, tyro.conf.arg(name="round", metavar="R")],
     designs: cli.Count = 60,
     spaces: tuple[Path, ...] = SPACES,
-    table: Path = BENCH,
+    table: Path = BENCH_TABLE,
     out: Path = Path("runs/accuracy-bench"),
     workers: cli.Count = 2,
 ) -> int:
@@ -43,6 +44,6 @@ def challenge(
     surrogate = load_surrogate(table=table, examined=True)
     held = bench.published(table)
     jobs = [job for job in round_jobs(surrogate, number, designs, choices) if job.key not in held]
-    trained = bench.run(jobs, out, workers, training_progress)
+    trained = bench.run(jobs, out, workers, progress)
     cli.emit(trainings=len(jobs), trained_now=trained, out=str(out / bench.LINES))
     return 0

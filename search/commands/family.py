@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import dump, load
+from cim_sim.paths import EMBEDDED_SPACE
 from search.study.family import Split
 
 
@@ -12,7 +13,7 @@ def family(
     split: Split,
     count: cli.Count,
     out: Path,
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     first: cli.Natural = 0,
     bench_sigmas: bool = False,
 ) -> int:

@@ -4,11 +4,10 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import load
+from cim_sim.paths import EMBEDDED_SPACE
 
 
-def optimum(
-    *, scenario: Path, space: Path = Path("configs/spaces/embedded.yaml"), out: Path | None = None
-) -> int:
+def optimum(*, scenario: Path, space: Path = EMBEDDED_SPACE, out: Path | None = None) -> int:
     """Find the best known design of a scenario under the accuracy surrogate.
 
     Args:

@@ -7,6 +7,7 @@ import tyro
 
 from cim_sim import cli
 from cim_sim.config import load
+from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.workers import Executor
 
 if TYPE_CHECKING:

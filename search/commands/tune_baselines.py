@@ -4,15 +4,16 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import dump, load
+from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
 
 
 def tune_baselines(
     *,
     out: Path = Path("runs/tune"),
     into: Path = Path("configs/search"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     workers: cli.Count = 2,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
 

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import tyro
 
-from cim_sim import cli, parquet
+from cim_sim import cli
 from cim_sim.config import UsageError, load
+from cim_sim.files import read_table
+from cim_sim.paths import ACCURACY_CACHE
 
 
 def verify(
@@ -15,7 +17,7 @@ def verify(
     scenarios: cli.Count = 4,
     seeds: cli.Count = 3,
     workers: cli.Count = 2,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Re-train the best design of every arm of a finished sweep and see whether the order holds.
 
@@ -37,7 +39,7 @@ def verify(
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
-    trials = parquet.read(sweep / "trials.parquet")
+    trials = read_table(sweep / "trials.parquet")
     best = winners(trials, config.problems()[:scenarios])
     if not best:
         raise UsageError(f"{sweep}: no run without screening found anything feasible there")

@@ -16,7 +16,15 @@ import numpy as np
 
 from cim_sim.accuracy.bench.jobs import LEVELS
 from cim_sim.config import UsageError
-from cim_sim.hardware import AdcLevels, CellBits, Device, FixedHardware, Mapping, Subarray
+from cim_sim.hardware import (
+    AdcLevels,
+    CellBits,
+    Device,
+    FixedHardware,
+    Mapping,
+    Subarray,
+    cell_bits_of,
+)
 from cim_sim.scenario import OBJECTIVES, Objective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import effective_sigma

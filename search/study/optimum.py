@@ -16,11 +16,10 @@ from cim_sim.config import Config, digest, parse
 from cim_sim.files import write_whole
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
-from cim_sim.types import Floats, Indices
+from cim_sim.types import Indices
 from search.evaluators import digests
 from search.landscape import (
     INFEASIBLE,
-    Indices,
     Landscape,
     PopulationAccuracy,
     Ranked,

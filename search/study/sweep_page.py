@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from cim_sim import parquet
-from cim_sim.files import write_whole
+from cim_sim.files import write_table, write_whole
 from search.study.sweep import Job, SweepConfig
 from search.study.sweep_table import CHECKPOINTS, ArmSummary, Regret, scales_of, summarise, table
 from search.study.verify import Verification
@@ -29,7 +28,7 @@ def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
         OSError: one of them cannot be written.
     """
     trials = table(tasks)
-    parquet.write(trials, out / "trials.parquet")
+    write_table(out / "trials.parquet", trials)
     scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"

@@ -110,7 +110,7 @@ def test_a_new_table_of_nothing_is_not_made(tmp_path, capsys):
 
 def test_surrogate_without_a_task_names_the_tasks():
     with pytest.raises(UsageError, match="give --check, --fit or --fresh N"):
-        verbs.surrogate()
+        surrogate()
 
 
 def test_an_empty_bench_ends_with_its_json(tmp_path, capsys):
