@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from cim_sim.config import UsageError
+from cim_sim.config import Stopped, UsageError
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -53,9 +53,9 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
         code = tyro.extras.subcommand_cli_from_dict(
             dict(verbs), prog=program, description=description, sort_subcommands=False
         )
-    except UsageError as error:
+    except (UsageError, Stopped) as error:
         print(error, file=sys.stderr)
-        return EXIT_USAGE
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED

@@ -18,6 +18,13 @@ class UsageError(Exception):
     """
 
 
+class Stopped(Exception):
+    """Work ends early for a reason outside it; what is done stays.
+
+    Every program of this project prints the message alone and exits with code 1.
+    """
+
+
 class Config(BaseModel):
     """Base of all configuration and record types: immutable, no unknown keys, finite numbers."""
 
