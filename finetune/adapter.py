@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError
 
 from cim_sim.config import Config, UsageError, digest
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

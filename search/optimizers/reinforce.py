@@ -56,7 +56,9 @@ class Reinforce:
 
             choices = [len(parameter.choices) for parameter in self.problem.space.parameters]
             self._controller = Controller(
-                choices, self.settings, self.problem.generator("controller", 0)
+                choices,
+                self.problem.generator("controller", 0),
+                **self.settings.model_dump(exclude={"rollouts", "baseline_period"}),
             )
         return self._controller
 

@@ -12,8 +12,8 @@ from finetune.dataset import read_manifest as read_data
 from finetune.merge import MERGED, WORST_MEAN, load_tuned, merge_adapter
 from finetune.preflight import MASKED, describe, inspect
 from finetune.train import fit, last_checkpoint, prepare, resolve_base, train
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 
 @pytest.fixture(scope="module")
