@@ -14,11 +14,12 @@ import numpy as np
 
 from cim_sim import cli
 from cim_sim.config import Config, load
-from cim_sim.evaluate import Evaluator
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
 from finetune.traces import Problem
+from search.evaluators import build
 from search.llm.prompt import answer, render
+from search.record.manifest import Judge
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -110,11 +111,9 @@ def ask(
 
 def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]:
     """Yield the clear ones of the pairs drawn in one problem."""
-    from cim_sim.accuracy.surrogate import model as surrogate
-
     pairs = [_pair(problem.space, rng) for _ in range(PAIRS)]
     designs = [design for pair in pairs for design in pair]
-    evaluator = Evaluator(problem.scenario, problem.space, surrogate.load().answer)
+    evaluator = build(problem.scenario, problem.space, Judge(evaluator="surrogate"))
     scores = [evaluation.score for evaluation in evaluator.evaluate(designs)]
     for (smaller, larger), low, high in zip(pairs, scores[::2], scores[1::2], strict=True):
         if abs(high - low) >= CLEAR:

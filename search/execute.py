@@ -38,7 +38,7 @@ def execute(
 
     Args:
         config: what to do.
-        evaluator: that of `config`; `evaluators.build` makes it.
+        evaluator: evaluates its designs; `evaluators.build` makes it.
         out: the run directory.
         resume: go on with the run that is there, or begin it if it was never begun.
         report: told of each new trial when it is on the disk.
@@ -50,7 +50,7 @@ def execute(
         OSError: the directory cannot be written.
     """
     config = resolved(config)
-    with open_run(out, config, digests(config), resume) as run:
+    with open_run(out, config, digests(config.scenario, config.space, config), resume) as run:
         if not run.complete:
             _advance(run, evaluator, report)
         elif run.manifest.status != "done":
@@ -67,7 +67,7 @@ def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
     problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
     try:
-        with opened(config, problem, run.exchanges.records, run.path) as ready:
+        with opened(run, problem) as ready:
             run.identify(ready.model, ready.lineage)
             Search(run, ready.optimizer, evaluator).to_the_end(report)
     except KeyboardInterrupt:

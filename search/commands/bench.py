@@ -56,7 +56,7 @@ def bench(
         evaluator="surrogate",
         episodes=episodes,
     )
-    judge = Clocked(**vars(build(config)))
+    judge = Clocked(**vars(build(config.scenario, config.space, config)))
     with tempfile.TemporaryDirectory() as folder:
         execute(config, judge, Path(folder) / "warm")
         judge.seconds.clear()

@@ -1,6 +1,5 @@
 """The verb `run`: one search, in one directory."""
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,7 +59,6 @@ def run(
     from search.evaluators import build
     from search.execute import execute
     from search.progress import shown
-    from search.proposal import SearchStopped
     from search.record.summary import summarise
     from search.study.sweep_page import top_page
     from search.study.verify import retrain_top
@@ -73,13 +71,9 @@ def run(
     model_options = {"model": str(model) if model else None, "style": style}
     wanted = _wanted(out, resume, config, _given(options), _given(model_options))
     before = read_run(out).trials if resume and _begun(out) else []
-    try:
-        with shown(wanted, before) as report:
-            judge = build(wanted, cache, workers)
-            trials = execute(wanted, judge, out, resume=resume, report=report)
-    except SearchStopped as stop:
-        print(stop, file=sys.stderr)
-        return cli.EXIT_FAILED
+    with shown(wanted, before) as report:
+        judge = build(wanted.scenario, wanted.space, wanted, cache, workers)
+        trials = execute(wanted, judge, out, resume=resume, report=report)
     summary = summarise(trials).model_dump()
     if verify_top:
         result = retrain_top(trials, wanted, verify_top, cache, workers)

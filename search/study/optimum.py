@@ -27,7 +27,7 @@ from search.landscape import (
     predicted,
     prices,
 )
-from search.record.manifest import Digests, RunConfig
+from search.record.manifest import Digests, Judge
 
 FOLDER = Path("runs/optima")
 """Where optima are kept, by the digests of all they depend on."""
@@ -106,12 +106,12 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
         UsageError: the surrogate knows nothing about this scenario or space.
         OSError: the folder cannot be written.
     """
-    config = RunConfig(optimizer="random", scenario=scenario, space=space, evaluator="surrogate")
-    file = folder / f"{digest(digests(config))}.json"
+    identity = digests(scenario, space, Judge(evaluator="surrogate"))
+    file = folder / f"{digest(identity)}.json"
     if file.exists():
         return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
     found = find(scenario, space, predicted(scenario, space, surrogate.load()))
-    found = found.model_copy(update={"digests": digests(config)})
+    found = found.model_copy(update={"digests": identity})
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, found.model_dump_json() + "\n")
     return found
