@@ -37,7 +37,7 @@ def compare(
     """
     from cim_sim.files import write_whole
     from search.comparison.compare import compare as compared
-    from search.comparison.compare import scale_of
+    from search.comparison.compare import regret_ends
     from search.comparison.equality import NotComparable, arms_of, require_comparable
     from search.comparison.figure import draw
     from search.comparison.page import page
@@ -50,7 +50,7 @@ def compare(
     try:
         require_comparable(records, factor)
         arms = arms_of(records)
-        comparison = compared(arms, scale_of(arms, best, median))
+        comparison = compared(arms, regret_ends(arms, best, median))
     except NotComparable as refusal:
         print(refusal, file=sys.stderr)
         return EXIT_REFUSED

@@ -51,7 +51,7 @@ def settings_of_file(path: str, optimizer: str | None) -> dict[str, Any]:
     return tuned.settings
 
 
-class Arm(Config):
+class ArmSpec(Config):
     """One optimiser of a sweep."""
 
     optimizer: str
@@ -88,7 +88,7 @@ class SweepConfig(Judge):
         | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
         Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
     ]
-    arms: dict[str, Arm] = Field(min_length=1)
+    arms: dict[str, ArmSpec] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
     evaluator: Literal["trained", "surrogate"] = "surrogate"
@@ -225,7 +225,7 @@ def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
 
 
 def _run_config(
-    config: SweepConfig, scenario: Scenario, arm: Arm, screen: int, seed: int
+    config: SweepConfig, scenario: Scenario, arm: ArmSpec, screen: int, seed: int
 ) -> RunConfig:
     return RunConfig(
         optimizer=arm.optimizer,

@@ -15,7 +15,7 @@ from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
 from cim_sim.space import Space
 from search.optimizers import settings_of
-from search.study.sweep import Arm, FamilyPart, SweepConfig, Tuned, begin, jobs, run_all
+from search.study.sweep import ArmSpec, FamilyPart, SweepConfig, Tuned, begin, jobs, run_all
 from search.study.sweep_table import ArmSummary, scales_of, summarise, table
 
 CANDIDATES = 16
@@ -105,7 +105,7 @@ def _sweep(
 ) -> SweepConfig:
     episodes = EPISODES[optimizer]
     arms = {
-        f"candidate{number}": Arm(optimizer=optimizer, episodes=episodes, settings=one)
+        f"candidate{number}": ArmSpec(optimizer=optimizer, episodes=episodes, settings=one)
         for number, one in enumerate(settings)
     }
     return SweepConfig(space=space, scenarios=part, arms=arms, seeds=1)

@@ -5,7 +5,7 @@ from cim_sim.config import UsageError, load
 from search.commands.sweep import tune_baselines
 from search.optimizers import settings_of
 from search.study import tune as tuning
-from search.study.sweep import Arm, FamilyPart, Tuned
+from search.study.sweep import ArmSpec, FamilyPart, Tuned
 
 
 @pytest.mark.parametrize("optimizer", tuning.CHOICES)
@@ -42,9 +42,9 @@ def test_the_best_of_the_second_round_is_written_and_read_by_a_sweep(tmp_path, m
     tuned = load(file, Tuned)
     assert tuned.settings.keys() >= {"population_size", "crossover_prob"}
     arm = {"optimizer": "genetic", "episodes": 5, "settings": str(file)}
-    assert Arm.model_validate(arm).settings == tuned.settings
+    assert ArmSpec.model_validate(arm).settings == tuned.settings
     with pytest.raises(ValueError, match="is for optimizer genetic"):
-        Arm.model_validate({**arm, "optimizer": "tpe"})
+        ArmSpec.model_validate({**arm, "optimizer": "tpe"})
     assert len(list((tmp_path / "tune").glob("genetic/first/runs/*/*/seed0"))) == 3
     assert len(list((tmp_path / "tune").glob("genetic/second/runs/*/*/seed0"))) == 2
     assert tune_baselines(**options) == 0
