@@ -22,8 +22,8 @@ def export(
         out: the new SQLite file.
     """
     from cim_sim.config import UsageError
-    from search.record.export import to_optuna
     from search.record.runs import read_run
+    from search.study.export import to_optuna
 
     files = [one.parent for run in runs for one in sorted(run.rglob("trials.jsonl"))]
     found = list({one.resolve(): one for one in files}.values())

@@ -16,7 +16,7 @@ from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config
 from cim_sim.evaluate import INFEASIBLE_REWARD
 from cim_sim.scenario import Scenario
-from cim_sim.space import Space, parse_design
+from cim_sim.space import Design, Space, parse_design
 from search.record.manifest import RunConfig
 from search.record.trace import Trial
 
@@ -32,7 +32,7 @@ class Winner(NamedTuple):
 
     scenario: Scenario
     arm: str
-    design: str
+    design: Design
     reward: float
     accuracy: float
     energy_pj: float
@@ -81,24 +81,37 @@ class Verification(Config):
 def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winner]:
     """Return the best design of every arm in each scenario; an arm that found none has none."""
     open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
-    found = []
+    best_of_arms = []
     for scenario in scenarios:
         here = open_only[open_only["scenario"] == scenario.name]
         for arm, group in here.groupby("arm", sort=False):
             best = group.sort_values("reward", kind="stable").iloc[-1]
             amounts = best[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
-            found.append(Winner(scenario, str(arm), str(best["design"]), *amounts.tolist()))
-    return found
+            design = parse_design(best["design"], "winner")
+            best_of_arms.append(Winner(scenario, str(arm), design, *amounts.tolist()))
+    return best_of_arms
 
 
 def retrain_top(
     trials: Sequence[Trial], config: RunConfig, count: int, cache: Path, workers: int
 ) -> Verification:
     """Train the `count` best different designs of a run again; the rank stands in for the arm."""
-    first = [one for one in trials if one.feasible and one.duplicate_of is None]
-    best = sorted(first, key=lambda one: -one.score)[:count]
-    found = [_winner(one, config, rank) for rank, one in enumerate(best, start=1)]
-    return retrain(found, config.space, other_seeds(config.accuracy_seed, SEEDS), cache, workers)
+    first = [trial for trial in trials if trial.feasible and trial.duplicate_of is None]
+    best = sorted(first, key=lambda trial: -trial.score)[:count]
+    top = [
+        Winner(
+            config.scenario,
+            str(rank),
+            found.design,
+            found.score,
+            found.accuracy.mean,
+            found.cost.energy_pj,
+            found.cost.latency_ns,
+        )
+        for rank, found in enumerate((trial.evaluation for trial in best), start=1)
+        if found and found.accuracy and found.cost
+    ]
+    return retrain(top, config.space, other_seeds(config.accuracy_seed, SEEDS), cache, workers)
 
 
 def other_seeds(seed: int, count: int) -> range:
@@ -106,31 +119,19 @@ def other_seeds(seed: int, count: int) -> range:
     return range(seed + 1, seed + 1 + count)
 
 
-def _winner(trial: Trial, config: RunConfig, rank: int) -> Winner:
-    found = trial.evaluation
-    assert found is not None
-    price = found.cost
-    assert price is not None
-    assert found.accuracy is not None
-    amounts = found.score, found.accuracy.mean, price.energy_pj, price.latency_ns
-    return Winner(config.scenario, str(rank), json.dumps(found.design.wire()), *amounts)
-
-
 def retrain(
-    found: Sequence[Winner], space: Space, seeds: Sequence[int], cache: Path, workers: int
+    best: Sequence[Winner], space: Space, seeds: Sequence[int], cache: Path, workers: int
 ) -> Verification:
     """Train every winner with each of `seeds` and judge it again."""
     from cim_sim.accuracy.trained import measure_many
 
     queries = [
-        one.scenario.query(parse_design(one.design, "winner"), space, seed)
-        for one in found
-        for seed in seeds
+        winner.scenario.query(winner.design, space, seed) for winner in best for seed in seeds
     ]
     answers = measure_many(queries, cache, workers)
     verified = [
-        _verified(one, answers[place * len(seeds) : (place + 1) * len(seeds)])
-        for place, one in enumerate(found)
+        _verified(winner, answers[place * len(seeds) : (place + 1) * len(seeds)])
+        for place, winner in enumerate(best)
     ]
     shared = _shared(verified)
     return Verification(
@@ -141,19 +142,19 @@ def retrain(
     )
 
 
-def _verified(one: Winner, answers: Sequence[Accuracy]) -> Verified:
+def _verified(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
     accuracies = [answer.mean for answer in answers]
-    least, mean = one.scenario.limits.accuracy, float(np.mean(accuracies))
-    reward = one.scenario.objective.reward(mean, one.energy_pj, one.latency_ns)
+    least, mean = winner.scenario.limits.accuracy, float(np.mean(accuracies))
+    reward = winner.scenario.objective.reward(mean, winner.energy_pj, winner.latency_ns)
     return Verified(
-        scenario=one.scenario.name,
-        arm=one.arm,
-        design=one.design,
-        predicted_accuracy=one.accuracy,
+        scenario=winner.scenario.name,
+        arm=winner.arm,
+        design=json.dumps(winner.design.wire()),
+        predicted_accuracy=winner.accuracy,
         accuracies=tuple(accuracies),
-        predicted_reward=one.reward,
+        predicted_reward=winner.reward,
         reward=INFEASIBLE_REWARD if least is not None and mean < least else reward,
-        holds=None if least is None else float(np.mean([one >= least for one in accuracies])),
+        holds=None if least is None else float(np.mean(np.array(accuracies) >= least)),
     )
 
 

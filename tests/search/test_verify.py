@@ -4,16 +4,18 @@ import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Accuracy
+from cim_sim.space import from_wire
 from search.study import verify
 from search.study.sweep_page import verified_page
 from search.study.verify import Winner, retrain, winners
 
-DESIGNS = [json.dumps([[width, 3]] * 6) for width in (16, 32, 64)]
+DESIGNS = [from_wire([[width, 3]] * 6) for width in (16, 32, 64)]
 
 
 def trial(arm, design, reward, scenario="test", screen=0):
     return {
-        "scenario": scenario, "arm": arm, "screen": screen, "design": design, "reward": reward,
+        "scenario": scenario, "arm": arm, "screen": screen,
+        "design": json.dumps(design.wire()), "reward": reward,
         "accuracy": 0.5, "energy_pj": 2e7, "latency_ns": 1e6,
     }  # fmt: skip
 
