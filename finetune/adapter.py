@@ -101,8 +101,8 @@ def versions() -> dict[str, str]:
 
 
 def _card(manifest: AdapterManifest) -> str:
-    from jinja2 import Environment
+    from jinja2 import Environment, StrictUndefined
 
     template = Path(__file__).with_name("adapter_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
+    environment = Environment(keep_trailing_newline=True, undefined=StrictUndefined)
     return environment.from_string(template).render(manifest=manifest)

@@ -231,10 +231,10 @@ def _digest(folder: Path) -> str:
 
 
 def _card(manifest: DatasetManifest, examples: Sequence[Example]) -> str:
-    from jinja2 import Environment
+    from jinja2 import Environment, StrictUndefined
 
     template = Path(__file__).with_name("dataset_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
+    environment = Environment(keep_trailing_newline=True, undefined=StrictUndefined)
     spaces = [example.space for example in examples]
     return environment.from_string(template).render(
         manifest=manifest,

@@ -15,16 +15,21 @@ search of `episodes` designs. The reward is the paper's, -1 for an infeasible de
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim.config import load
 from cim_sim.evaluate import Evaluation
+from cim_sim.extras import missing
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import evaluators
 from search.record.manifest import Judge
+
+try:
+    import gymnasium
+except ModuleNotFoundError as error:
+    raise missing(error) from None
 
 Observation = NDArray[np.float32]
 

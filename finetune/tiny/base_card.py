@@ -121,10 +121,10 @@ def _pairs(design: Design) -> list[tuple[Any, Any]]:
 
 
 def _card(manifest: BaseManifest, parameters: int) -> str:
-    from jinja2 import Environment
+    from jinja2 import Environment, StrictUndefined
 
     template = Path(__file__).with_name("base_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
+    environment = Environment(keep_trailing_newline=True, undefined=StrictUndefined)
     return environment.from_string(template).render(
         manifest=manifest, parameters=parameters, asked=ASKED, temperature=TEMPERATURE
     )

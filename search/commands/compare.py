@@ -29,8 +29,8 @@ def compare(
     best_so_far.png. Exit 3: the runs cannot be compared, and why.
 
     Args:
-        runs: run directories.
-        out: where the page goes.
+        runs: directories of the runs.
+        out: directory for the page, its data and the figure.
         optimum: best known reward, or the JSON file of `search optimum`; without it the best of
             these runs.
         factor: what language-model arms may differ in, because it is what is compared.
@@ -85,7 +85,7 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
         return best, None
     try:
         data = json.loads(Path(optimum).read_text(encoding="utf-8"))
-        found = data["reward"], data.get("median_feasible")
+        known = data["reward"], data.get("median_feasible")
     except OSError as error:
         raise UsageError(f"--optimum {optimum}: neither a number nor a file: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -95,4 +95,4 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
     other = [name for name, value in own.items() if theirs.get(name) not in (None, value)]
     if other:
         raise UsageError(f"--optimum {optimum}: is of another {' and '.join(other)} than the runs")
-    return found
+    return known

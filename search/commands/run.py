@@ -36,24 +36,26 @@ def run(
     seed 0, trained evaluator, accuracy seed 0, batch 1, no screening.
 
     Args:
-        out: the run directory; must be new or empty unless --resume is given.
-        optimizer: a name; an unknown one lists them all.
+        out: directory of the run; must be new or empty unless --resume is given.
+        optimizer: name of the optimiser; an unknown name lists them all.
         scenario: YAML file of what is fixed.
         space: YAML file of what is free.
         episodes: designs proposed in all; a resumed run may be given more.
-        seed: root of the optimiser's randomness.
+        seed: seed of the optimiser's randomness.
         model: YAML file of the language model (optimizer llm).
-        style: of the prompt (optimizer llm).
+        style: style of the prompt: codesign, paper or naive (optimizer llm).
         evaluator: accuracy by real training, or predicted.
-        accuracy_seed: of the accuracy experiment; the arms of a comparison share it.
-        batch: designs proposed before the first of them is evaluated.
-        screen: take the first of so many proposals that is feasible for free and new.
-        verify_top: re-train so many of the best designs, three other seeds each (verified.json).
+        accuracy_seed: seed of the accuracy experiment; the arms of a comparison share it.
+        batch: number of designs proposed before the first of them is evaluated.
+        screen: how many proposals may be made for one slot: the first that is new, and feasible
+            as far as the free cost model sees, is evaluated; 0: no screening.
+        verify_top: number of the best designs to train again with three other seeds each; the
+            result is written to verified.json.
         config: YAML file with any of these, and `settings` of the optimiser or the path of a
             file that holds them; options win.
         resume: go on with the run in --out, or begin it if it was never begun.
-        cache: where trained accuracies are kept.
-        workers: processes that train.
+        cache: file in which trained accuracies are kept.
+        workers: number of processes that train.
     """
     from cim_sim.files import write_whole
     from search.evaluators import build
@@ -79,7 +81,7 @@ def run(
         result = retrain_top(trials, wanted, verify_top, cache, workers)
         write_whole(out / "verified.json", result.model_dump_json(indent=2) + "\n")
         print(top_page(result))
-        summary["verified_rewards"] = [round(one.reward, 6) for one in result.winners]
+        summary["verified_rewards"] = [round(winner.reward, 6) for winner in result.winners]
     cli.emit(run=str(out), optimizer=wanted.optimizer, **summary)
     return 0
 
@@ -98,20 +100,23 @@ def _wanted(
         layers.append(data)
     layers.append({**options, "settings": model})
     merged = {key: value for layer in layers for key, value in layer.items()}
-    same = [one for one in layers if one.get("optimizer") in (None, merged.get("optimizer"))]
-    settings = [_settings(layer, merged.get("optimizer"), file) for layer in same]
-    merged["settings"] = {key: value for one in settings for key, value in one.items()}
+    optimizer = merged.get("optimizer")
+    same = [layer for layer in layers if layer.get("optimizer") in (None, optimizer)]
+    settings = [_settings(layer, optimizer, file) for layer in same]
+    merged["settings"] = {key: value for part in settings for key, value in part.items()}
     return resolved(parse(merged, RunConfig, str(file or "options")))
 
 
 def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -> dict[str, Any]:
     """Settings of one layer; a file may name another file for them, as a sweep's may."""
-    found = layer.get("settings") or {}
-    if isinstance(found, str):
-        return settings_of_file(found, optimizer)
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: settings: expected keys or the path of a file, found {found!r}")
-    return found
+    settings = layer.get("settings") or {}
+    if isinstance(settings, str):
+        return settings_of_file(settings, optimizer)
+    if not isinstance(settings, dict):
+        raise UsageError(
+            f"{file}: settings: expected keys or the path of a file, found {settings!r}"
+        )
+    return settings
 
 
 def _begun(out: Path) -> bool:

@@ -19,9 +19,7 @@ def page(comparison: Comparison) -> str:
     from jinja2 import Environment, StrictUndefined
 
     text = Path(__file__).with_name("comparison.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(
-        trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined, autoescape=False
-    )
+    environment = Environment(trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     environment.filters |= {
         "number": number, "estimate": estimate, "each": each,
         "best_design": best_design, "whole": whole,

@@ -25,7 +25,7 @@ def connected(
     """Yield a client of the model; a local model is served for as long as the context lasts.
 
     Args:
-        model: which one.
+        model: whose client is made.
         directory: the server's log `server.log` goes there.
         recorded: exchanges that are answered from the record.
 

@@ -43,7 +43,9 @@ def render(
         user = _codesign(scenario, space, history)
     else:
         system = "You are an expert in the field of neural architecture search."
-        results = [f"{answer(one.design)} gives a performance of {_score(one)}" for one in history]
+        results = [
+            f"{answer(entry.design)} gives a performance of {_score(entry)}" for entry in history
+        ]
         example = answer(_example(space))
         user = paper.text(scenario, space, results, example, co_design=style == "paper")
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]

@@ -5,17 +5,18 @@ all of them black boxes: what feasibility costs to find out is what `greybox` sa
 rival that Shi et al. (Learned Hardware/Software Co-Design of Neural Accelerators) start from.
 """
 
+from importlib.metadata import version
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from search.optimizers.optuna_study import OptunaSearch
 from search.proposal import Problem
 
 
 class Settings(Config):
-    """Of `optuna.samplers.GPSampler`, whose time grows fast with the number of trials."""
+    """Settings of `optuna.samplers.GPSampler`, whose time grows fast with the number of trials."""
 
     n_startup_trials: Annotated[int, Field(ge=1)] = 10
     local_searches: Annotated[int, Field(ge=2)] = 4
@@ -31,14 +32,18 @@ def bayesian(problem: Problem, settings: Settings) -> OptunaSearch:
     def sampler(seed: int) -> Any:
         from optuna.samplers import GPSampler
 
-        found = GPSampler(
+        made = GPSampler(
             seed=seed,
             warn_independent_sampling=False,
             n_startup_trials=settings.n_startup_trials,
         )
         # No public argument: ten local searches, the default, take 2.4 times as long.
-        assert found._n_local_search == 10
-        found._n_local_search = settings.local_searches
-        return found
+        if not hasattr(made, "_n_local_search"):
+            raise UsageError(
+                f"optimizer bayesian sets a private field of Optuna 5, and Optuna "
+                f"{version('optuna')} has none such; type: pip install 'optuna>=5,<6'"
+            )
+        made._n_local_search = settings.local_searches
+        return made
 
     return OptunaSearch(problem, sampler, settings.memory)

@@ -28,7 +28,7 @@ POOLS = 20
 
 
 class Settings(Config):
-    """Of the Gaussian process and of the search for the best acquisition."""
+    """How the Gaussian process learns, and how the best acquisition is searched for."""
 
     n_startup_trials: Count = 10
     """Random designs that are feasible for free."""
@@ -95,8 +95,8 @@ class Greybox:
             pool = draw(self.problem.space, self.settings.pool, rng)
             free = self._untried(pool) & prices(*self._where, pool).allowed
             if free.any():
-                found: Indices = pool[free]
-                return found
+                allowed: Indices = pool[free]
+                return allowed
         return pool
 
     def _climb(self, candidates: Indices) -> tuple[Indices, float]:

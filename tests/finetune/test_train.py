@@ -134,7 +134,7 @@ def test_the_recipe_of_hub_models_trains_a_model_of_another_template(data, tmp_p
     small = ("max_steps=1", "per_device_train_batch_size=2", "bf16=false", "use_cpu=true")
     code = train(
         config=Path("configs/finetune/qwen3.yaml"), data=data, out=out,
-        set=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
+        overrides=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
     )  # fmt: skip
     assert code == 0
     assert "generation" in (out / "chat_template.jinja").read_text()

@@ -1,6 +1,7 @@
 import pytest
 
 from cim_sim.accuracy import Accuracy
+from cim_sim.config import UsageError
 from cim_sim.evaluate import Cost, Evaluation, Infeasible
 from cim_sim.scenario import Limits
 from cim_sim.space import Design
@@ -131,3 +132,13 @@ def test_what_is_forgotten_are_the_oldest_chips_that_failed(config, judge):
     kept = [trial for trial in optimizer.study.trials if trial.state.name == "COMPLETE"]
     assert [trial.constraints["chip"] for trial in kept] == [-1.0, 1.0, -1.0, -1.0, 1.0]
     assert [trial.value for trial in kept if trial.constraints["chip"] < 0] == [0.1, 0.2, 0.3]
+
+
+def test_another_optuna_is_named(config, judge, monkeypatch):
+    import optuna
+
+    wanted = config()
+    problem = Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0)
+    monkeypatch.setattr(optuna.samplers, "GPSampler", lambda **arguments: object())
+    with pytest.raises(UsageError, match=r"Optuna 5\.\d.* pip install 'optuna>=5,<6'"):
+        bayesian.bayesian(problem, bayesian.Settings())
