@@ -103,9 +103,10 @@ def ask(
         np.random.default_rng(0),
         resamples=1000,
     )
+    rounded = {key: value and round(value, 4) for key, value in balanced}
     return Beliefs(
         questions=len(asked),
-        balanced=balanced.rounded(4),
+        balanced=Interval.model_validate(rounded),
         right_where_larger_wins=round(float(right[larger].mean()), 4),
         right_where_smaller_wins=round(float(right[~larger].mean()), 4),
     )

@@ -1,11 +1,12 @@
 """The evaluator of a problem: the exact cost model, with accuracy trained or predicted."""
 
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import digest
-from cim_sim.evaluate import AccuracySource, Evaluator, simulator_digest
+from cim_sim.evaluate import Evaluator, simulator_digest
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.record.manifest import Digests, Judge
@@ -30,7 +31,11 @@ def build(
         UsageError: scenario and space do not fit, or the surrogate is not there.
     """
     scenario.require_fits(space)
-    source = _predicted() if judge.evaluator == "surrogate" else _trained(cache, workers)
+    if judge.evaluator == "surrogate":
+        return Evaluator(scenario, space, surrogate.load().answer, judge.accuracy_seed)
+    from cim_sim.accuracy.trained import measure_many
+
+    source = partial(measure_many, cache=cache, workers=workers)
     return Evaluator(scenario, space, source, judge.accuracy_seed)
 
 
@@ -45,13 +50,3 @@ def digests(scenario: Scenario, space: Space, judge: Judge) -> Digests:
         evaluator=digest(identity),
         simulator=simulator_digest(),
     )
-
-
-def _trained(cache: Path, workers: int) -> AccuracySource:
-    from cim_sim.accuracy.trained import measure_many
-
-    return lambda queries: measure_many(queries, cache, workers=workers)
-
-
-def _predicted() -> AccuracySource:
-    return surrogate.load().answer

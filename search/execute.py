@@ -9,7 +9,7 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.loop import Report, Search
-from search.optimizers import opened, settings_of
+from search.optimizers import OPTIMIZERS, settings_of
 from search.proposal import Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
@@ -58,16 +58,12 @@ def execute(
         return run.trials.records
 
 
-def resume_command(out: Path) -> str:
-    """Return what to type to go on with a run."""
-    return f"python -m search run --resume --out {shlex.quote(str(out))}"
-
-
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
     problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
+    settings = settings_of(config.optimizer, config.settings)
     try:
-        with opened(run, problem) as ready:
+        with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:
             run.identify(ready.model, ready.lineage)
             Search(run, ready.optimizer, evaluator).to_the_end(report)
     except KeyboardInterrupt:
@@ -100,4 +96,5 @@ def _reason(error: SearchStopped | OSError) -> str:
 
 def _go_on(run: Run, reason: str) -> str:
     done = f"{len(run.trials.records)} of {run.config.episodes} episodes are recorded"
-    return f"{reason}\n{done}; go on with: {resume_command(run.path)}"
+    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}"
+    return f"{reason}\n{done}; go on with: {command}"

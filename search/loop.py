@@ -82,7 +82,10 @@ class Search:
         if kept:
             self.since = time.perf_counter()
         for slot in fresh:
-            self._record(self._trial(slot, results, started_at, seconds), report)
+            trial = self._trial(slot, results, started_at, seconds)
+            self.run.trials.append(trial)
+            self._add(trial)
+            report(trial)
         if fresh:
             self._require_progress()
         if len(self.trials) < self.run.config.episodes:
@@ -194,11 +197,6 @@ class Search:
         first = self.tried[design.design_id]
         result = {"evaluation": first.evaluation, "failure": first.failure}
         return {**result, "duplicate_of": first.step}
-
-    def _record(self, trial: Trial, report: Report) -> None:
-        self.run.trials.append(trial)
-        self._add(trial)
-        report(trial)
 
     def _add(self, trial: Trial) -> None:
         self.trials.append(trial)

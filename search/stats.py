@@ -36,11 +36,6 @@ class Interval(Config):
         """Whether the sign of the mean is open; None without bounds."""
         return None if self.low is None or self.high is None else self.low <= 0 <= self.high
 
-    def rounded(self, digits: int) -> "Interval":
-        """Return it with so many decimals."""
-        numbers = {name: value if value is None else round(value, digits) for name, value in self}
-        return Interval.model_validate(numbers)
-
 
 class RegretEnds(NamedTuple):
     """The two ends of normalised regret, and where the better one comes from."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
 from search.record.manifest import RunConfig
-from search.record.runs import read_run, stored_config
+from search.record.runs import RunRecord, read_run
 from search.study.sweep import settings_of_file
 
 
@@ -68,11 +68,11 @@ def run(
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,
         "seed": seed, "evaluator": evaluator, "accuracy_seed": accuracy_seed, "batch": batch,
-        "screen": screen,
+        "screen": screen, "settings": _given(model=model and str(model), style=style),
     }  # fmt: skip
-    model_options = {"model": str(model) if model else None, "style": style}
-    wanted = _wanted(out, resume, config, _given(options), _given(model_options))
-    before = read_run(out).trials if resume and _begun(out) else []
+    begun = read_run(out) if resume and (out / "manifest.json").exists() else None
+    wanted = _wanted(begun, config, _given(**options))
+    before = begun.trials if begun else []
     with shown(wanted, before) as report:
         judge = build(wanted.scenario, wanted.space, wanted, cache, workers)
         trials = execute(wanted, judge, out, resume=resume, report=report)
@@ -86,19 +86,17 @@ def run(
     return 0
 
 
-def _wanted(
-    out: Path, resume: bool, file: Path | None, options: dict[str, Any], model: dict[str, Any]
-) -> RunConfig:
+def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any]) -> RunConfig:
     """Lay options over the configuration file, and both over the run that is resumed."""
     from search.execute import resolved
 
-    layers = [stored_config(out).model_dump(mode="json")] if resume and _begun(out) else []
+    layers = [begun.config.model_dump(mode="json")] if begun else []
     if file is not None:
         data = read_yaml(file)
         if not isinstance(data, dict):
             raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
         layers.append(data)
-    layers.append({**options, "settings": model})
+    layers.append(options)
     merged = {key: value for layer in layers for key, value in layer.items()}
     optimizer = merged.get("optimizer")
     same = [layer for layer in layers if layer.get("optimizer") in (None, optimizer)]
@@ -119,9 +117,5 @@ def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -
     return settings
 
 
-def _begun(out: Path) -> bool:
-    return (out / "manifest.json").exists()
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}

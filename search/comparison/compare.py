@@ -29,8 +29,6 @@ class Difference(Config):
     arm: str
     against: str
     difference: Interval
-    contains_zero: bool | None
-    """None: a single seed allows no interval."""
 
 
 class RunResult(Config):
@@ -111,14 +109,13 @@ def regret_ends(
             better.
         median_random: median reward of feasible random designs.
     """
-    trials = [trial for arm in arms for run in arm.runs for trial in run.trials]
-    best = max((trial.score for trial in trials if trial.feasible), default=None)
+    runs = [run for arm in arms for run in arm.runs]
+    feasible = [(run, trial) for run in runs for trial in run.trials if trial.feasible]
+    best = max((trial.score for _, trial in feasible), default=None)
     random = [
         trial.score
-        for arm in arms
-        for run in arm.runs
-        for trial in run.trials
-        if run.config.optimizer == "random" and trial.feasible and trial.duplicate_of is None
+        for run, trial in feasible
+        if run.config.optimizer == "random" and trial.duplicate_of is None
     ]
     if median_random is None and random:
         median_random = float(np.median(random))
@@ -184,9 +181,4 @@ def _difference(arm: Arm, rival: Arm, budget: int, generator: np.random.Generato
     if not seeds:
         raise NotComparable([f"{arm.name} and {rival.name}: no seed in common"])
     difference = bootstrap([ours[seed] - theirs[seed] for seed in seeds], generator)
-    return Difference(
-        arm=arm.name,
-        against=rival.name,
-        difference=difference,
-        contains_zero=difference.contains_zero,
-    )
+    return Difference(arm=arm.name, against=rival.name, difference=difference)

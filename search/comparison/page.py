@@ -49,7 +49,11 @@ def notes(comparison: Comparison) -> list[str]:
             f"Few seeds: {', '.join(few)}. "
             f"Bootstrap intervals over fewer than {FEW} are too narrow."
         )
-    notes += [_verdict(pair) for pair in comparison.differences if pair.contains_zero is not None]
+    notes += [
+        _verdict(pair)
+        for pair in comparison.differences
+        if pair.difference.contains_zero is not None
+    ]
     notes += [
         f"{run.path} is {run.status}: it has {run.episodes} episodes and was not finished."
         for arm in arms
@@ -95,7 +99,7 @@ def whole(arm: ArmResult) -> str:
 
 def _verdict(pair: Difference) -> str:
     difference = f"{pair.arm} minus {pair.against}: {estimate(pair.difference)}"
-    if pair.contains_zero:
+    if pair.difference.contains_zero:
         return f"{difference}; the interval contains zero: no difference is shown."
     return f"{difference}; the interval does not contain zero."
 

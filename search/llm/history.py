@@ -1,13 +1,11 @@
 """What a prompt may say about earlier designs."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from cim_sim.evaluate import Evaluation
 from cim_sim.space import Design
-
-if TYPE_CHECKING:
-    from cim_sim.evaluate import Evaluation
-    from search.record.trace import Trial
+from search.record.trace import Trial
 
 BEST, RECENT = 10, 10
 """Lines of a `codesign` history: so many of the best, and so many of the latest."""
@@ -22,7 +20,7 @@ class Entry(NamedTuple):
     """`infeasible: area 45.1 mm2`, `failed: timeout`; None beside a reward."""
 
 
-def entries(trials: Sequence["Trial"]) -> Iterator[Entry]:
+def entries(trials: Sequence[Trial]) -> Iterator[Entry]:
     """Yield what the trials say about designs, in their order; slots without one say nothing."""
     for trial in trials:
         if trial.evaluation:
@@ -31,7 +29,7 @@ def entries(trials: Sequence["Trial"]) -> Iterator[Entry]:
             yield Entry(trial.design, None, f"failed: {trial.failure.kind}")
 
 
-def entry(evaluation: "Evaluation") -> Entry:
+def entry(evaluation: Evaluation) -> Entry:
     """Return what an evaluation says about its design."""
     if evaluation.infeasible is None:
         return Entry(evaluation.design, evaluation.reward)
@@ -56,7 +54,7 @@ def _rank(entry: Entry) -> tuple[bool, float]:
     return (True, entry.score) if entry.score is not None else (False, 0.0)
 
 
-def _shortage(evaluation: "Evaluation", kind: str) -> str:
+def _shortage(evaluation: Evaluation, kind: str) -> str:
     if kind == "area" and evaluation.cost is not None:
         return f"area {evaluation.cost.area_um2 / 1e6:.1f} mm2"
     if kind == "accuracy" and evaluation.accuracy is not None:

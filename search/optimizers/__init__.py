@@ -1,7 +1,7 @@
 """Optimisers by name: one file each, one entry here, one contract test for all."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -19,7 +19,6 @@ from search.optimizers import (
 )
 from search.proposal import Opened, Opening, Optimizer, Problem
 from search.record.manifest import RunConfig
-from search.record.runs import Run
 
 
 class Kind(NamedTuple):
@@ -63,16 +62,3 @@ def model_of(config: RunConfig) -> ModelConfig | None:
     """Return the language model of a run; None where the optimiser has none."""
     settings = settings_of(config.optimizer, config.settings)
     return settings.model if isinstance(settings, llm.Settings) else None
-
-
-def opened(run: Run, problem: Problem) -> AbstractContextManager[Opened]:
-    """Make the optimiser of a run, with the model server it needs, and stop that afterwards.
-
-    Recorded exchanges of a language model are replayed, not asked again.
-
-    Raises:
-        UsageError: the settings or the model do not fit.
-        SearchStopped: the model server does not start.
-    """
-    settings = settings_of(run.config.optimizer, run.config.settings)
-    return OPTIMIZERS[run.config.optimizer].open(problem, settings, run)

@@ -157,7 +157,7 @@ def test_the_budget_is_the_shortest_run_and_regret_ends_at_the_best(make, make_m
     (difference,) = result.differences
     assert (difference.arm, difference.against) == ("base", "random")
     assert difference.difference.mean == pytest.approx(base.best_reward.mean - firsts[0])
-    assert difference.contains_zero is None
+    assert difference.difference.contains_zero is None
 
 
 def test_a_known_optimum_ends_the_scale_unless_a_run_beats_it(make):

@@ -223,9 +223,8 @@ def test_replay_that_differs_is_refused(search):
 def test_a_refused_replay_leaves_the_manifest_as_it_was(run_of, tmp_path):
     run_of(tmp_path / "run", episodes=3)
     trials, manifest = tmp_path / "run" / "trials.jsonl", tmp_path / "run" / "manifest.json"
-    edited = trials.read_text().replace(
-        '"layers":[[', '"layers":[[16,1],[', 2
-    )  # and its evaluation's
+    # Its first two designs: that of the trial and that of its evaluation.
+    edited = trials.read_text().replace('"layers":[[', '"layers":[[16,1],[', 2)
     trials.write_text(edited)
     before = manifest.read_bytes()
     with pytest.raises(UsageError, match="step 0 cannot be replayed"):
