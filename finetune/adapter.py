@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError
 from cim_sim.cards import render
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.files import write_whole
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -18,8 +18,9 @@ from cim_sim import cards
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
 from finetune.traces import Problem, Trace
-from search.llm.history import Entry
-from search.llm.prompt import Message, Style, answer, render, renderer_digest
+from search.llm.examples import renderer_digest
+from search.llm.history import entry
+from search.llm.prompt import Message, Style, answer, render
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -157,7 +158,7 @@ def _examples(
     problem: Problem, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Example]:
     feasible = sorted((row for row in rows if row.evaluation.reward is not None), key=_reward)
-    barred = [row for row in rows if row.evaluation.infeasible is not None]
+    infeasible = [row for row in rows if row.evaluation.infeasible is not None]
     if not feasible:
         return
     targets = feasible[-recipe.targets :][::-1]
@@ -165,22 +166,25 @@ def _examples(
     for _ in range(recipe.examples):
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
         worse = [row for row in feasible if _reward(row) < _reward(target)]
-        shown = _history(worse, barred, recipe, rng)
+        shown = _history(worse, infeasible, recipe, rng)
         yield _example(problem, shown, target, recipe.style)
 
 
 def _history(
-    worse: Sequence[Trace], barred: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+    worse: Sequence[Trace],
+    infeasible: Sequence[Trace],
+    recipe: DatasetRecipe,
+    rng: np.random.Generator,
 ) -> list[Trace]:
     """Draw what a search may have seen before it finds the target."""
     # More short histories than long ones: they cost less, and a search begins with them.
     kind, length = rng.random(), 1 + int(recipe.longest_history * rng.random() ** 2)
     if kind < recipe.empty:
         return []
-    if kind < recipe.empty + recipe.infeasible and barred:
-        pool: list[Trace] = list(barred)
+    if kind < recipe.empty + recipe.infeasible and infeasible:
+        pool: list[Trace] = list(infeasible)
     else:
-        pool = [*worse, *barred]
+        pool = [*worse, *infeasible]
         # Half of the time the history has already come close, as late in a search.
         if rng.random() < 0.5:
             pool = sorted(pool, key=_reward)[-3 * length :]
@@ -189,7 +193,7 @@ def _history(
 
 
 def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
-    history = [_entry(row) for row in shown]
+    history = [entry(row.evaluation) for row in shown]
     reply = {"role": "assistant", "content": answer(target.evaluation.design)}
     return Example(
         prompt=render(problem.scenario, problem.space, history, style),
@@ -199,18 +203,8 @@ def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Sty
         source=target.source,
         evidence=target.evidence,
         history=len(history),
-        infeasible=bool(history) and all(entry.score is None for entry in history),
+        infeasible=bool(history) and all(line.score is None for line in history),
     )
-
-
-def _entry(row: Trace) -> Entry:
-    from search.llm.history import entries
-    from search.record.trace import Trial
-
-    trial = Trial(
-        step=0, design=row.evaluation.design, evaluation=row.evaluation, started_at="", seconds=0.0
-    )
-    return entries([trial])[0]
 
 
 def _reward(row: Trace) -> float:

@@ -98,15 +98,12 @@ def _theirs(
 
 def _analogue_layer(weight: "Tensor", sigma: float, scale: Literal["layer", "channel"]) -> Any:
     import torch
+    from aihwkit_lightning.nn import AnalogLinear
+    from aihwkit_lightning.simulator.configs import (
+        TorchInferenceRPUConfig,
+        WeightNoiseInjectionType,
+    )
 
-    try:
-        from aihwkit_lightning.nn import AnalogLinear
-        from aihwkit_lightning.simulator.configs import (
-            TorchInferenceRPUConfig,
-            WeightNoiseInjectionType,
-        )
-    except ImportError as error:
-        raise UsageError(f"compare-noise: {error}; pip install aihwkit-lightning") from None
     kinds = {
         "layer": WeightNoiseInjectionType.ADD_NORMAL,
         "channel": WeightNoiseInjectionType.ADD_NORMAL_PER_CHANNEL,

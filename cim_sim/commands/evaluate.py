@@ -1,7 +1,9 @@
 """The verb `evaluate`: one design in one scenario, with real training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from cim_sim import cli
 from cim_sim.config import load
@@ -18,7 +20,7 @@ def evaluate(
     space: Path = EMBEDDED_SPACE,
     seed: cli.Natural = 0,
     cache: Path = ACCURACY_CACHE,
-    json: bool = False,
+    only_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Cost, accuracy and reward of one design.
 
@@ -28,7 +30,7 @@ def evaluate(
         space: YAML file of what is free; says how wide the trained proxy network is.
         seed: seed of the accuracy experiment.
         cache: SQLite file in which trained accuracies are kept.
-        json: print only the evaluation, as one line of JSON.
+        only_json: print nothing but the evaluation, as one line of JSON.
     """
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.evaluate import Evaluator
@@ -42,7 +44,7 @@ def evaluate(
         seed=seed,
     )
     (evaluation,) = evaluator.evaluate([parse_design(design, "--design")])
-    if not json:
+    if not only_json:
         print(_describe(evaluation))
     record: dict[str, object] = evaluation.model_dump(mode="json", exclude={"design"})
     cli.emit(design=evaluation.design.wire(), score=evaluation.score, **record)

@@ -13,7 +13,7 @@ from cim_sim.files import write_whole
 from cim_sim.space import Design, Space
 from finetune.inference import sample
 from finetune.tiny.corpus import SPACES, conversations
-from search.llm.prompt import renderer_digest
+from search.llm.examples import renderer_digest
 from search.llm.reply import ReplyError, parse_reply
 
 if TYPE_CHECKING:

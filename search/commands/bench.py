@@ -40,7 +40,7 @@ def bench(
     Args:
         scenario: YAML file of what is fixed.
         space: YAML file of what is free.
-        episodes: of the search.
+        episodes: number of designs that the search tries.
     """
     from cim_sim.files import Journal
     from cim_sim.scenario import Scenario
@@ -57,7 +57,7 @@ def bench(
         evaluator="surrogate",
         episodes=episodes,
     )
-    judge = Clocked(**vars(build(config)))
+    judge = Clocked(**vars(build(config.scenario, config.space, config)))
     with tempfile.TemporaryDirectory() as folder:
         execute(config, judge, Path(folder) / "warm")
         judge.seconds.clear()
@@ -66,8 +66,8 @@ def bench(
         whole = (time.perf_counter() - start) / episodes * 1e3
         journal = Journal(Path(folder) / "trials.jsonl", Trial)
         start = time.perf_counter()
-        for one in trials:
-            journal.append(one)
+        for trial in trials:
+            journal.append(trial)
         disk = (time.perf_counter() - start) / episodes * 1e3
         journal.close()
     alone = sum(judge.seconds) / episodes * 1e3

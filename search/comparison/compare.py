@@ -2,35 +2,25 @@
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 
 from cim_sim.config import Config
 from cim_sim.evaluate import INFEASIBLE_REWARD
 from search.comparison.equality import Arm, NotComparable
+from search.optimizers import model_of
 from search.record.runs import RunRecord
 from search.record.summary import Summary, summarise
-from search.stats import Interval, best_so_far, bootstrap, normalised_regret
+from search.stats import (
+    Interval,
+    RegretEnds,
+    best_so_far,
+    bootstrap,
+    normalised_regret,
+    rewards_of,
+)
 
 BOOTSTRAP_SEED = 0
-
-
-class Scale(NamedTuple):
-    """The two ends of normalised regret, and where the better one comes from."""
-
-    optimum: float
-    median_random: float
-    source: str
-
-
-class Estimate(Config):
-    """A mean over seeds; without an interval when there is a single seed."""
-
-    mean: float
-    low: float | None = None
-    high: float | None = None
-    seeds: int
 
 
 class Difference(Config):
@@ -38,9 +28,7 @@ class Difference(Config):
 
     arm: str
     against: str
-    difference: Estimate
-    contains_zero: bool | None
-    """None: a single seed allows no interval."""
+    difference: Interval
 
 
 class RunResult(Config):
@@ -60,9 +48,9 @@ class ArmResult(Config):
 
     name: str
     optimizer: str
-    best_reward: Estimate
+    best_reward: Interval
     """At the common budget; a run that found nothing feasible counts with the paper's -1."""
-    regret: Estimate | None
+    regret: Interval | None
     """Normalised, at the common budget."""
     stand_in: bool
     adapter: str | None
@@ -88,7 +76,7 @@ class Comparison(Config):
     differences: list[Difference]
 
 
-def compare(arms: Sequence[Arm], scale: Scale | None) -> Comparison:
+def compare(arms: Sequence[Arm], ends: RegretEnds | None) -> Comparison:
     """Measure arms at the largest budget that all their runs have."""
     first = arms[0].runs[0]
     budget = min(len(run.trials) for arm in arms for run in arm.runs)
@@ -102,18 +90,18 @@ def compare(arms: Sequence[Arm], scale: Scale | None) -> Comparison:
         simulator=first.manifest.digests.simulator,
         screen=config.screen,
         budget=budget,
-        optimum=scale.optimum if scale else None,
-        optimum_source=scale.source if scale else None,
-        median_random=scale.median_random if scale else None,
-        arms=[_result(arm, budget, scale, generator) for arm in arms],
+        optimum=ends.optimum if ends else None,
+        optimum_source=ends.source if ends else None,
+        median_random=ends.median_random if ends else None,
+        arms=[_result(arm, budget, ends, generator) for arm in arms],
         differences=[_difference(*pair, budget, generator) for pair in _pairs(arms)],
     )
 
 
-def scale_of(
+def regret_ends(
     arms: Sequence[Arm], optimum: float | None = None, median_random: float | None = None
-) -> Scale | None:
-    """Return the ends of regret's scale; None when there is no better and no worse end.
+) -> RegretEnds | None:
+    """Return the two ends of regret; None when one is unknown or they are the same.
 
     Args:
         arms: the random arm gives the median, if none is known.
@@ -121,50 +109,45 @@ def scale_of(
             better.
         median_random: median reward of feasible random designs.
     """
-    trials = [trial for arm in arms for run in arm.runs for trial in run.trials]
-    found = max((trial.score for trial in trials if trial.feasible), default=None)
+    runs = [run for arm in arms for run in arm.runs]
+    feasible = [(run, trial) for run in runs for trial in run.trials if trial.feasible]
+    best = max((trial.score for _, trial in feasible), default=None)
     random = [
         trial.score
-        for arm in arms
-        for run in arm.runs
-        for trial in run.trials
-        if run.config.optimizer == "random" and trial.feasible and trial.duplicate_of is None
+        for run, trial in feasible
+        if run.config.optimizer == "random" and trial.duplicate_of is None
     ]
     if median_random is None and random:
         median_random = float(np.median(random))
-    if optimum is None or (found is not None and found > optimum):
-        optimum, source = found, "the best of these runs"
+    if optimum is None or (best is not None and best > optimum):
+        optimum, source = best, "the best of these runs"
     else:
         source = "given"
     if optimum is None or median_random is None or optimum <= median_random:
         return None
-    return Scale(optimum, median_random, source)
+    return RegretEnds(optimum, median_random, source)
 
 
 def _pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
     """Each arm against random, and the language models against each other."""
     random = [arm for arm in arms if arm.runs[0].config.optimizer == "random"]
-    models = [arm for arm in arms if "model" in arm.runs[0].config.settings]
+    models = [arm for arm in arms if model_of(arm.runs[0].config)]
     against_random = [(arm, rival) for rival in random for arm in arms if arm is not rival]
     return against_random + [(later, earlier) for earlier, later in combinations(models, 2)]
 
 
 def _result(
-    arm: Arm, budget: int, scale: Scale | None, generator: np.random.Generator
+    arm: Arm, budget: int, ends: RegretEnds | None, generator: np.random.Generator
 ) -> ArmResult:
-    first = arm.runs[0]
-    best = _best(arm, budget)
-    regret = None
-    if scale:
-        values = [best[seed] for seed in arm.seeds]
-        regrets = normalised_regret(values, scale.optimum, scale.median_random)
-        regret = _estimate(regrets.tolist(), generator)
+    first, best_by_seed = arm.runs[0], _best(arm, budget)
+    best = [best_by_seed[seed] for seed in arm.seeds]
+    regret = bootstrap(normalised_regret(best, ends), generator) if ends else None
     lineage = first.manifest.lineage
     adapter = lineage.adapter if lineage else None
     return ArmResult(
         name=arm.name,
         optimizer=first.config.optimizer,
-        best_reward=_estimate([best[seed] for seed in arm.seeds], generator),
+        best_reward=bootstrap(best, generator),
         regret=regret,
         stand_in=bool(lineage and lineage.stand_in),
         adapter=adapter.path if adapter else None,
@@ -188,7 +171,7 @@ def _run_result(run: RunRecord, budget: int) -> RunResult:
 
 def _best(arm: Arm, budget: int) -> dict[int, float]:
     """Best reward at the budget, by seed; the paper's -1 where nothing was feasible."""
-    ends = {run.config.seed: best_so_far(run.trials, budget)[-1] for run in arm.runs}
+    ends = {run.config.seed: best_so_far(rewards_of(run.trials[:budget]))[-1] for run in arm.runs}
     return {seed: float(np.nan_to_num(end, nan=INFEASIBLE_REWARD)) for seed, end in ends.items()}
 
 
@@ -197,15 +180,5 @@ def _difference(arm: Arm, rival: Arm, budget: int, generator: np.random.Generato
     seeds = sorted(ours.keys() & theirs.keys())
     if not seeds:
         raise NotComparable([f"{arm.name} and {rival.name}: no seed in common"])
-    found = _estimate([ours[seed] - theirs[seed] for seed in seeds], generator)
-    zero = None
-    if found.low is not None and found.high is not None:
-        zero = Interval(found.mean, found.low, found.high).contains_zero
-    return Difference(arm=arm.name, against=rival.name, difference=found, contains_zero=zero)
-
-
-def _estimate(values: Sequence[float], generator: np.random.Generator) -> Estimate:
-    interval = bootstrap(values, generator)
-    if interval is None:
-        return Estimate(mean=values[0], seeds=1)
-    return Estimate(**interval._asdict(), seeds=len(values))
+    difference = bootstrap([ours[seed] - theirs[seed] for seed in seeds], generator)
+    return Difference(arm=arm.name, against=rival.name, difference=difference)

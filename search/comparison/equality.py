@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 from cim_sim.config import canonical_json
+from search.llm.model import ModelConfig
+from search.optimizers import model_of
 from search.record.manifest import differences
 from search.record.runs import RunRecord
 
@@ -40,10 +42,11 @@ def require_comparable(runs: Sequence[RunRecord], factors: Collection[Factor] = 
     Raises:
         NotComparable: names each difference, and each adapter without a passed round trip.
     """
-    models = [run for run in runs if "model" in run.config.settings]
     faults = _unequal([(run, _problem(run)) for run in runs])
-    shared = [{k: v for k, v in _asking(run).items() if k not in factors} for run in models]
-    faults += _unequal(list(zip(models, shared, strict=True)))
+    questions = [(run, _asking(run, model)) for run in runs if (model := model_of(run.config))]
+    faults += _unequal(
+        [(run, {k: v for k, v in asked.items() if k not in factors}) for run, asked in questions]
+    )
     for run in runs:
         if not run.trials:
             faults.append(f"{run.path}: holds no trial yet")
@@ -65,25 +68,23 @@ def arms_of(runs: Sequence[RunRecord]) -> list[Arm]:
         config = run.config
         who = [config.optimizer, config.settings, config.batch, run.manifest.model]
         groups.setdefault(canonical_json(who), []).append(run)
-    found = [sorted(group, key=lambda run: run.config.seed) for group in groups.values()]
-    names = [_name(group[0]) for group in found]
+    ordered = [sorted(group, key=lambda run: run.config.seed) for group in groups.values()]
+    names = [_name(group[0]) for group in ordered]
     return [
         Arm(name if names.count(name) == 1 else f"{name} ({group[0].path.name})", group)
-        for name, group in zip(names, found, strict=True)
+        for name, group in zip(names, ordered, strict=True)
     ]
 
 
 def _unproven(run: RunRecord) -> list[str]:
     """Say why nobody knows that the server used what was trained; empty if it is proven."""
     adapter = run.manifest.lineage.adapter if run.manifest.lineage else None
-    if adapter is None:
+    model = model_of(run.config)
+    if adapter is None or model is None:
         return []
     result, identity = adapter.round_trip or {}, run.manifest.model or {}
     proven = (result.get("served"), result.get("concurrency"))
-    used = (
-        identity.get("adapter") or identity.get("weights"),
-        run.config.settings["model"]["concurrency"],
-    )
+    used = (identity.get("adapter") or identity.get("weights"), model.concurrency)
     if not adapter.round_trip:
         fault = "was never made"
     elif not adapter.passed:
@@ -108,40 +109,36 @@ def _problem(run: RunRecord) -> dict[str, Any]:
     return {"scenario": scenario, **config, "evaluator": evaluator, "simulator": digests.simulator}
 
 
-def _asking(run: RunRecord) -> dict[str, Any]:
+def _asking(run: RunRecord, model: ModelConfig) -> dict[str, Any]:
     """Return what language-model arms must share."""
     settings, identity = run.config.settings, run.manifest.model or {}
-    model = settings["model"]
-    server = {
-        key: value for key, value in model["server"].items() if key not in ("port", "ready_s")
-    }
     return {
         "prompt": {
             **{key: value for key, value in settings.items() if key != "model"},
             "renderer": identity.get("renderer"),
         },
         "sampling": {
-            **model["sampling"],
-            "extra_body": model["extra_body"],
-            "max_model_len": model["max_model_len"],
+            **model.sampling.model_dump(),
+            "extra_body": model.extra_body,
+            "max_model_len": model.max_model_len,
         },
         "server": {
-            **server,
+            **model.server.model_dump(exclude={"port", "ready_s"}),
             "version": identity.get("server"),
             "base_url": identity.get("base_url"),
-            "concurrency": model["concurrency"],
+            "concurrency": model.concurrency,
         },
     }
 
 
 def _unequal(facts: Sequence[tuple[RunRecord, dict[str, Any]]]) -> list[str]:
     return [
-        f"{facts[0][0].path} and {run.path}: {found}"
+        f"{facts[0][0].path} and {run.path}: {difference}"
         for run, fact in facts[1:]
-        for found in differences(facts[0][1], fact)
+        for difference in differences(facts[0][1], fact)
     ]
 
 
 def _name(run: RunRecord) -> str:
-    model = run.config.settings.get("model")
-    return str(model["name"]) if isinstance(model, dict) else run.config.optimizer
+    model = model_of(run.config)
+    return model.name if model else run.config.optimizer

@@ -7,7 +7,7 @@ import numpy as np
 
 from search.comparison.compare import Comparison
 from search.comparison.equality import Arm
-from search.stats import best_so_far
+from search.stats import best_so_far, rewards_of
 
 
 def draw(arms: Sequence[Arm], comparison: Comparison, path: Path) -> None:
@@ -19,7 +19,7 @@ def draw(arms: Sequence[Arm], comparison: Comparison, path: Path) -> None:
     axes = figure.subplots()
     for index, arm in enumerate(arms):
         length = min(len(run.trials) for run in arm.runs)
-        curves = np.array([best_so_far(run.trials, length) for run in arm.runs])
+        curves = np.array([best_so_far(rewards_of(run.trials[:length])) for run in arm.runs])
         episodes, colour = np.arange(1, length + 1), f"C{index}"
         if len(curves) > 1:
             axes.step(episodes, curves.T, where="post", color=colour, linewidth=0.6, alpha=0.5)

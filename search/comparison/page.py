@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 from cim_sim.cards import render
-from search.comparison.compare import ArmResult, Comparison, Difference, Estimate
+from search.comparison.compare import ArmResult, Comparison, Difference
+from search.stats import Interval
 
 FEW = 5
 """Seeds below which a bootstrap interval is known to be too narrow."""
@@ -31,8 +32,8 @@ def page(comparison: Comparison) -> str:
 def notes(comparison: Comparison) -> list[str]:
     """Say what a reader must know before believing the table."""
     arms = comparison.arms
-    found = [f"{arm.name} {STAND_IN}" for arm in arms if arm.stand_in]
-    found += [
+    notes = [f"{arm.name} {STAND_IN}" for arm in arms if arm.stand_in]
+    notes += [
         f"{arm.name} was trained on data of this very scenario: its result shows memory, "
         "not what it learnt for new ones."
         for arm in arms
@@ -40,27 +41,31 @@ def notes(comparison: Comparison) -> list[str]:
     ]
     single = [arm.name for arm in arms if len(arm.runs) == 1]
     if single:
-        found.append(
+        notes.append(
             f"One seed only for {', '.join(single)}: it allows no interval, and a difference "
             "from one seed may be chance."
         )
     few = [f"{arm.name} ({len(arm.runs)})" for arm in arms if 1 < len(arm.runs) < FEW]
     if few:
-        found.append(
+        notes.append(
             f"Few seeds: {', '.join(few)}. "
             f"Bootstrap intervals over fewer than {FEW} are too narrow."
         )
-    found += [_said(one) for one in comparison.differences if one.contains_zero is not None]
-    found += [
+    notes += [
+        _verdict(pair)
+        for pair in comparison.differences
+        if pair.difference.contains_zero is not None
+    ]
+    notes += [
         f"{run.path} is {run.status}: it has {run.episodes} episodes and was not finished."
         for arm in arms
         for run in arm.runs
         if run.status != "done"
     ]
-    found += _nothing_feasible(arms)
+    notes += _nothing_feasible(arms)
     if not any(arm.optimizer == "random" for arm in arms):
-        found.append("There is no random arm, so nothing shows that any search is needed at all.")
-    return found
+        notes.append("There is no random arm, so nothing shows that any search is needed at all.")
+    return notes
 
 
 def number(value: float | None) -> str:
@@ -68,13 +73,9 @@ def number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def estimate(value: Estimate | None) -> str:
+def estimate(value: Interval | None) -> str:
     """A mean with its interval, where there is one."""
-    if value is None:
-        return "-"
-    if value.low is None:
-        return number(value.mean)
-    return f"{number(value.mean)} [{number(value.low)}, {number(value.high)}]"
+    return "-" if value is None else f"{value:.4f}"
 
 
 def each(arm: ArmResult, field: str) -> str:
@@ -98,11 +99,11 @@ def whole(arm: ArmResult) -> str:
     return ", ".join(f"{number(run.best_of_all)} ({run.episodes})" for run in arm.runs)
 
 
-def _said(one: Difference) -> str:
-    pair = f"{one.arm} minus {one.against}: {estimate(one.difference)}"
-    if one.contains_zero:
-        return f"{pair}; the interval contains zero: no difference is shown."
-    return f"{pair}; the interval does not contain zero."
+def _verdict(pair: Difference) -> str:
+    difference = f"{pair.arm} minus {pair.against}: {estimate(pair.difference)}"
+    if pair.difference.contains_zero:
+        return f"{difference}; the interval contains zero: no difference is shown."
+    return f"{difference}; the interval does not contain zero."
 
 
 def _nothing_feasible(arms: list[ArmResult]) -> list[str]:

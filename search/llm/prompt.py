@@ -7,10 +7,9 @@ tokens and a model finds each value at its place.
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Literal
 
-from cim_sim.config import UsageError, digest
+from cim_sim.config import UsageError
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space, from_wire
 from search.llm import paper
@@ -44,7 +43,9 @@ def render(
         user = _codesign(scenario, space, history)
     else:
         system = "You are an expert in the field of neural architecture search."
-        results = [f"{answer(one.design)} gives a performance of {_score(one)}" for one in history]
+        results = [
+            f"{answer(entry.design)} gives a performance of {_score(entry)}" for entry in history
+        ]
         example = answer(_example(space))
         user = paper.text(scenario, space, results, example, co_design=style == "paper")
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
@@ -68,18 +69,6 @@ def retry_message(error: str) -> Message:
     """Return the turn that follows an unusable reply; `error` is the parser's message."""
     text = f"Your answer cannot be used: {error}. Answer again with one design and nothing else."
     return {"role": "user", "content": text}
-
-
-@cache
-def renderer_digest() -> str:
-    """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
-
-    Rewriting the code without changing a prompt leaves it as it is.
-    """
-    from search.llm.examples import CASES, DESIGN
-
-    prompts = [render(*case) for case in CASES]
-    return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])
 
 
 def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str:

@@ -9,6 +9,7 @@ infeasible for free, or to one tried before.
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ POOLS = 20
 
 
 class Settings(Config):
-    """Of the Gaussian process and of the search for the best acquisition."""
+    """How the Gaussian process learns, and how the best acquisition is searched for."""
 
     n_startup_trials: Count = 10
     """Random designs that are feasible for free."""
@@ -46,6 +47,7 @@ class Greybox:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem, self.settings = problem, settings
+        self._prices = partial(prices, problem.scenario, problem.space)
         self._tried: set[bytes] = set()
         self._rows: list[Indices] = []
         """Designs whose accuracy is known."""
@@ -92,10 +94,10 @@ class Greybox:
         """Draw designs that are new and feasible for free; where there are hardly any, any."""
         for _ in range(POOLS):
             pool = draw(self.problem.space, self.settings.pool, rng)
-            free = self._untried(pool) & prices(*self._where, pool).allowed
+            free = self._untried(pool) & self._prices(pool).allowed
             if free.any():
-                found: Indices = pool[free]
-                return found
+                allowed: Indices = pool[free]
+                return allowed
         return pool
 
     def _climb(self, candidates: Indices) -> tuple[Indices, float]:
@@ -118,7 +120,7 @@ class Greybox:
         """
         from scipy.stats import norm
 
-        price = prices(*self._where, population)
+        price = self._prices(population)
         mean, std = self._model.predict(population)
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
         rest = objective.reward(np.zeros(len(population)), price)
@@ -131,10 +133,6 @@ class Greybox:
             value = np.where(z > UNDERFLOW, np.log(np.maximum(gain, 1e-300)), -(z**2) / 2)
         return np.where(price.allowed & self._untried(population), value, -np.inf)
 
-    @property
-    def _where(self) -> tuple[Any, Any]:
-        return self.problem.scenario, self.problem.space
-
     def _untried(self, population: Indices) -> Any:
         return np.array([row.tobytes() not in self._tried for row in population])
 
@@ -146,7 +144,7 @@ class Greybox:
 
     def _rewards(self) -> Floats:
         """Reward of each design with a known accuracy, the limit on accuracy aside."""
-        price = prices(*self._where, np.array(self._rows))
+        price = self._prices(np.array(self._rows))
         accuracies = np.array(self._accuracies)
         return self.problem.scenario.objective.reward(accuracies, price)
 

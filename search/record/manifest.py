@@ -17,31 +17,38 @@ def _or_file(kind: type[Config]) -> BeforeValidator:
 
 
 ScenarioOrFile = Annotated[Scenario, _or_file(Scenario)]
-"""Whole, or the path of a YAML file."""
+"""A whole scenario, or the path of its YAML file."""
 SpaceOrFile = Annotated[Space, _or_file(Space)]
-"""Whole, or the path of a YAML file."""
+"""A whole space, or the path of its YAML file."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
 
 
-class RunConfig(Config):
+class Judge(Config):
+    """Who says how accurate a network is."""
+
+    evaluator: Literal["trained", "surrogate"] = "trained"
+    """Really trained, or predicted."""
+    accuracy_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the accuracy experiment: the arms of a comparison share it."""
+
+
+class RunConfig(Judge):
     """Everything that decides what a run does: equal configurations give equal trials."""
 
     optimizer: str
     settings: dict[str, Any] = Field(default_factory=dict)
-    """Of this optimiser; its own `Settings` says which there are."""
+    """Settings of the optimiser; the class `Settings` in its file says which there are."""
     scenario: ScenarioOrFile
     space: SpaceOrFile
-    evaluator: Literal["trained", "surrogate"] = "trained"
-    accuracy_seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the accuracy experiment: the arms of a comparison share it."""
     episodes: Annotated[int, Field(ge=1)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
     """Root of the optimiser's randomness."""
     batch: Annotated[int, Field(ge=1)] = 1
     """Designs proposed before the first of them is evaluated."""
     screen: Annotated[int, Field(ge=0)] = 0
-    """Proposals for one slot of which the first feasible and new one is taken; 0: no screening."""
+    """So many proposals may be made for one slot: the first that is new, and feasible as far as
+    the free cost model sees, takes it. 0: no screening."""
 
 
 class Digests(Config):
@@ -75,8 +82,8 @@ def differences(old: Any, new: Any, key: str = "") -> list[str]:
         names = [*old, *(name for name in new if name not in old)]
         places = ((name, f"{key}.{name}" if key else str(name)) for name in names)
         return [
-            found
+            difference
             for name, place in places
-            for found in differences(old.get(name), new.get(name), place)
+            for difference in differences(old.get(name), new.get(name), place)
         ]
     return [] if old == new else [f"{key}: {old!r:.200} is not {new!r:.200}"]

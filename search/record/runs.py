@@ -37,7 +37,7 @@ class Run:
         self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
         _require_sequence(self.trials.path, self.trials.records)
         self._records_before = len(self.trials.records) + len(self.exchanges.records)
-        self._known = {(one.step, one.attempt) for one in self.exchanges.records}
+        self._known = {(exchange.step, exchange.attempt) for exchange in self.exchanges.records}
 
     @property
     def complete(self) -> bool:

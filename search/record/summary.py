@@ -26,29 +26,29 @@ class Summary(Config):
     evaluated: int
     """Designs evaluated: neither failures nor duplicates."""
     trained: int
-    """Those of them whose accuracy was measured: each network is trained once, then cached."""
+    """Evaluated designs whose accuracy was measured: each network is trained once, then cached."""
     seconds: float
-    """Of all trials together, over all sessions of the run."""
+    """Time of all trials together, over all sessions of the run."""
 
 
 def summarise(trials: Sequence[Trial]) -> Summary:
     """Count trials and find the best."""
     feasible = [trial for trial in trials if trial.feasible]
     best = max(feasible, key=lambda trial: trial.score, default=None)
-    evaluated = [one for one in trials if one.evaluation and one.duplicate_of is None]
+    evaluated = [trial for trial in trials if trial.evaluation and trial.duplicate_of is None]
     return Summary(
         best_reward=best.score if best else None,
         best_design=best.design.wire() if best and best.design else None,
         best_step=best.step if best else None,
         first_feasible=feasible[0].step + 1 if feasible else None,
         episodes=len(trials),
-        infeasible=sum(one.evaluation is not None and not one.feasible for one in trials),
-        failures=sum(one.failure is not None for one in trials),
-        duplicates=sum(one.duplicate_of is not None for one in trials),
-        screened=sum(one.screened for one in trials),
+        infeasible=sum(trial.evaluation is not None and not trial.feasible for trial in trials),
+        failures=sum(trial.failure is not None for trial in trials),
+        duplicates=sum(trial.duplicate_of is not None for trial in trials),
+        screened=sum(trial.screened for trial in trials),
         evaluated=len(evaluated),
-        trained=sum(_measured(one) for one in evaluated),
-        seconds=round(sum(one.seconds for one in trials), 3),
+        trained=sum(_measured(trial) for trial in evaluated),
+        seconds=round(sum(trial.seconds for trial in trials), 3),
     )
 
 

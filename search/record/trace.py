@@ -1,8 +1,8 @@
 """What a run records: trials and exchanges, one line of JSON each."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cim_sim.config import Config
 from cim_sim.evaluate import INFEASIBLE_REWARD, Evaluation
@@ -36,7 +36,7 @@ class Exchange(Config):
 
 
 class Trial(Config):
-    """One slot of the budget: a proposed design and what became of it."""
+    """One slot of the budget: a proposed design and what became of it, evaluation or failure."""
 
     step: int
     design: Design | None = None
@@ -48,6 +48,14 @@ class Trial(Config):
     """Proposals that the free screening passed over before this one (`--screen`)."""
     started_at: str
     seconds: float
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> Self:
+        if (self.evaluation is None) == (self.failure is None):
+            raise ValueError(f"a trial has either an evaluation or a failure: {self!r}")
+        if self.evaluation and self.evaluation.design != self.design:
+            raise ValueError(f"the evaluation is of another design: {self!r}")
+        return self
 
     @property
     def score(self) -> float:

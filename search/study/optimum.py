@@ -29,7 +29,7 @@ from search.landscape import (
     predicted,
     require_known,
 )
-from search.record.manifest import Digests, RunConfig
+from search.record.manifest import Digests, Judge
 
 FOLDER = Path("runs/optima")
 """Where optima are kept, by the digests of all they depend on."""
@@ -108,13 +108,13 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
         UsageError: the surrogate knows nothing about this scenario or space.
         OSError: the folder cannot be written.
     """
-    config = RunConfig(optimizer="random", scenario=scenario, space=space, evaluator="surrogate")
-    file = folder / f"{digest(digests(config))}.json"
+    identity = digests(scenario, space, Judge(evaluator="surrogate"))
+    file = folder / f"{digest(identity)}.json"
     if file.exists():
         return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
     require_known(scenario, space)
     best = find(scenario, space, predicted(scenario, space, surrogate.load()))
-    best = best.model_copy(update={"digests": digests(config)})
+    best = best.model_copy(update={"digests": identity})
     folder.mkdir(parents=True, exist_ok=True)
     write_whole(file, best.model_dump_json() + "\n")
     return best

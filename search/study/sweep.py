@@ -20,7 +20,7 @@ from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
-from search.record.manifest import RunConfig, ScenarioOrFile, SpaceOrFile, differences
+from search.record.manifest import Judge, RunConfig, ScenarioOrFile, SpaceOrFile, differences
 from search.study.family import Split, scenarios
 
 
@@ -71,7 +71,7 @@ class FamilyPart(Config):
     first: Annotated[int, Field(ge=0)] = 0
 
 
-class SweepConfig(Config):
+class SweepConfig(Judge):
     """Which searches; all of them share evaluator, batch and space."""
 
     space: SpaceOrFile
@@ -83,8 +83,7 @@ class SweepConfig(Config):
     arms: dict[str, ArmSpec] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
-    evaluator: Literal["surrogate", "trained"] = "surrogate"
-    accuracy_seed: Annotated[int, Field(ge=0)] = 0
+    evaluator: Literal["trained", "surrogate"] = "surrogate"
     batch: Count = 1
     screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """Values of `screen`; every arm runs with each of them."""
@@ -172,7 +171,8 @@ def run_all(
 def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
     """Do one run, or the rest of it; returns why it failed."""
     try:
-        execute(config, evaluators.build(config, cache), out, resume=True)
+        judge = evaluators.build(config.scenario, config.space, config, cache)
+        execute(config, judge, out, resume=True)
     except (SearchStopped, UsageError, OSError) as error:
         return str(error)
     return None

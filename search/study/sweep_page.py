@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cim_sim.files import write_table, write_whole
 from search.study.sweep import Job, SweepConfig
-from search.study.sweep_table import CHECKPOINTS, ArmSummary, Regret, scales_of, summarise, table
+from search.study.sweep_table import CHECKPOINTS, ArmSummary, scales_of, summarise, table
 from search.study.verify import Verification
 
 
@@ -110,18 +110,10 @@ def _share(value: float | None) -> str:
 
 def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
     first = "none" if arm.first_feasible is None else f"{arm.first_feasible:g}"
-    regrets = [_regret(arm.regret.get(episode)) for episode in shown]
+    regrets = [f"{arm.regret[at]:.3f}" if at in arm.regret else "" for at in shown]
     shares = [f"{share:.0%}" for share in (arm.infeasible, arm.duplicates)]
     ends = [first, f"{arm.never_feasible:.0%}", f"{arm.ms_per_episode:.1f}"]
     return [arm.arm, str(arm.screen or "-"), *regrets, *shares, *ends]
-
-
-def _regret(value: Regret | None) -> str:
-    if value is None:
-        return ""
-    if value.low is None or value.high is None:
-        return f"{value.mean:.3f}"
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
 
 
 def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cim_sim.config import Config
-from cim_sim.types import Floats
-from search.comparison.compare import Scale
 from search.record.runs import RunRecord, read_run
 from search.record.trace import Trial
-from search.stats import bootstrap, normalised_regret
+from search.stats import Interval, RegretEnds, best_so_far, bootstrap, normalised_regret
 from search.study.optimum import TOLERANCE, known
 from search.study.sweep import Job, SweepConfig
 
@@ -23,22 +21,13 @@ CHECKPOINTS = (1, 5, 10, 20, 50, 100, 200, 500)
 BOOTSTRAP_SEED = 0
 
 
-class Regret(Config):
-    """Mean normalised regret over scenarios and seeds, with its bootstrap interval."""
-
-    mean: float
-    low: float | None = None
-    """None: a single run allows no interval."""
-    high: float | None = None
-
-
 class ArmSummary(Config):
     """One optimiser of a sweep, with or without screening, over all scenarios and seeds."""
 
     arm: str
     screen: int
     runs: int
-    regret: dict[int, Regret]
+    regret: dict[int, Interval]
     """By episode."""
     infeasible: float
     """Share of the episodes."""
@@ -65,7 +54,7 @@ def table(tasks: Sequence[Job]) -> "pd.DataFrame":
     return pd.DataFrame([row for task in tasks for row in _rows(read_run(task.out), task.arm)])
 
 
-def summarise(trials: "pd.DataFrame", scales: Mapping[str, Scale]) -> list[ArmSummary]:
+def summarise(trials: "pd.DataFrame", scales: Mapping[str, RegretEnds]) -> list[ArmSummary]:
     """Sum up each arm; `scales` has the two ends of regret by scenario, as far as there are any."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     arms = [group for _, group in trials.groupby(["arm", "screen"], sort=False)]
@@ -85,7 +74,7 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, Scale]) -> list[ArmSu
     ]
 
 
-def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, Scale]:
+def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, RegretEnds]:
     """Return the two ends of regret for each scenario, where there are two.
 
     Under the surrogate they are searched for; a sweep that found better moves the upper end.
@@ -101,18 +90,18 @@ def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, Scale]:
         reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
         if reward > top.median_feasible + TOLERANCE:
             source = "best known (`search optimum`)"
-            scales[scenario.name] = Scale(reward, top.median_feasible, source)
+            scales[scenario.name] = RegretEnds(reward, top.median_feasible, source)
     return scales
 
 
-def scales_of_trials(trials: "pd.DataFrame") -> dict[str, Scale]:
+def scales_of_trials(trials: "pd.DataFrame") -> dict[str, RegretEnds]:
     """Take the ends of regret from the sweep itself: its best, and its random arm's median."""
     scales = {}
     for scenario, group in trials.groupby("scenario", sort=False):
         random = group[(group["optimizer"] == "random") & (group["screen"] == 0)]
         best, median = group["reward"].max(), random["reward"].median()
         if best > median + TOLERANCE:
-            scales[str(scenario)] = Scale(float(best), float(median), "the best of this sweep")
+            scales[str(scenario)] = RegretEnds(float(best), float(median), "the best of this sweep")
     return scales
 
 
@@ -151,11 +140,13 @@ def _columns(trial: Trial) -> dict[str, Any]:
 
 
 def _regret(
-    group: "pd.DataFrame", scales: Mapping[str, Scale], generator: np.random.Generator
-) -> dict[int, Regret]:
+    group: "pd.DataFrame", scales: Mapping[str, RegretEnds], generator: np.random.Generator
+) -> dict[int, Interval]:
     """Regret at each checkpoint that all runs reached, over scenarios with a scale."""
     curves = {
-        str(name): [_best_so_far(run) for _, run in of_scenario.groupby("seed")]
+        str(name): [
+            best_so_far(run.sort_values("step")["reward"]) for _, run in of_scenario.groupby("seed")
+        ]
         for name, of_scenario in group.groupby("scenario", sort=False)
         if str(name) in scales
     }
@@ -164,24 +155,11 @@ def _regret(
     for episode in CHECKPOINTS:
         if lengths and episode <= min(lengths):
             values = [
-                normalised_regret(
-                    [curve[episode - 1] for curve in of_scenario],
-                    scales[name].optimum,
-                    scales[name].median_random,
-                )
+                normalised_regret([curve[episode - 1] for curve in of_scenario], scales[name])
                 for name, of_scenario in curves.items()
             ]
-            interval = bootstrap(np.array(values), generator)
-            regrets[episode] = (
-                Regret(**interval._asdict()) if interval else Regret(mean=float(values[0][0]))
-            )
+            regrets[episode] = bootstrap(values, generator)
     return regrets
-
-
-def _best_so_far(run: "pd.DataFrame") -> Floats:
-    rewards: Floats = run.sort_values("step")["reward"].to_numpy(dtype=np.float64)
-    best: Floats = np.fmax.accumulate(rewards)
-    return best
 
 
 def _first_feasible(group: "pd.DataFrame") -> float | None:

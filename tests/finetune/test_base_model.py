@@ -8,7 +8,7 @@ from cim_sim.space import Space
 from finetune.tiny.base_card import measure, read_base_manifest, weights_digest
 from finetune.tiny.base_model import MODEL, Pretraining, batches, pretrain, tokenise
 from finetune.tiny.corpus import SPACES, conversations
-from search.llm.prompt import renderer_digest
+from search.llm.examples import renderer_digest
 
 
 @pytest.fixture(scope="module")

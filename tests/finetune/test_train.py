@@ -12,8 +12,8 @@ from finetune.dataset import read_manifest as read_data
 from finetune.merge import MERGED, WORST_MEAN, load_tuned, merge_adapter
 from finetune.preflight import MASKED, describe, inspect
 from finetune.train import fit, last_checkpoint, prepare, resolve_base, train
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,7 @@ def test_the_recipe_of_hub_models_trains_a_model_of_another_template(data, tmp_p
     small = ("max_steps=1", "per_device_train_batch_size=2", "bf16=false", "use_cpu=true")
     code = train(
         config=Path("configs/finetune/qwen3.yaml"), data=data, out=out,
-        set=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
+        overrides=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
     )  # fmt: skip
     assert code == 0
     assert "generation" in (out / "chat_template.jinja").read_text()

@@ -21,6 +21,10 @@ RECORDED = ("gpt4-replay",)
 """Optimisers that always propose the same."""
 
 
+def digests_of(config):
+    return digests(config.scenario, config.space, config)
+
+
 @pytest.fixture(params=OPTIMIZERS)
 def task(tmp_path, request):
     """What a run of an optimiser is given here, beside its name."""
@@ -103,7 +107,7 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
     whole = resolved(config(**task))
     fields = OPTIMIZERS[whole.optimizer].settings.model_fields
     assert whole.settings.keys() == fields.keys()
-    with open_run(tmp_path / "run", whole, digests(whole), resume=False):
+    with open_run(tmp_path / "run", whole, digests_of(whole), resume=False):
         pass
-    with open_run(tmp_path / "run", resolved(whole), digests(whole), resume=True) as run:
+    with open_run(tmp_path / "run", resolved(whole), digests_of(whole), resume=True) as run:
         assert run.config == whole
