@@ -3,7 +3,18 @@
 import sys
 
 from cim_sim import cli
-from cim_sim.commands import accuracy, cost, evaluate, peers
+from cim_sim.commands import (
+    accuracy,
+    bench,
+    bench_accuracy,
+    compare_noise,
+    cost,
+    evaluate,
+    explain,
+    kernels,
+    surrogate,
+    validate,
+)
 
 
 def main() -> int:
@@ -11,14 +22,14 @@ def main() -> int:
     verbs: dict[str, cli.Verb] = {
         "evaluate": evaluate.evaluate,
         "cost": cost.cost,
-        "explain": cost.explain,
-        "sweep": cost.sweep,
-        "validate": cost.validate,
-        "bench": cost.bench,
+        "explain": explain.explain,
+        "kernels": kernels.kernels,
+        "validate": validate.validate,
+        "bench": bench.bench,
         "accuracy": accuracy.accuracy,
-        "bench-accuracy": accuracy.bench_accuracy,
-        "surrogate": accuracy.surrogate,
-        "compare-noise": peers.compare_noise,
+        "bench-accuracy": bench_accuracy.bench_accuracy,
+        "surrogate": surrogate.surrogate,
+        "compare-noise": compare_noise.compare_noise,
     }
     return cli.run("python -m cim_sim", "Evaluate a CNN on a compute-in-memory accelerator.", verbs)
 

@@ -9,7 +9,8 @@ from typing import Annotated, Any
 
 from tyro.constructors import PrimitiveConstructorSpec
 
-from cim_sim.config import UsageError
+from cim_sim.config import Stopped, UsageError
+from cim_sim.extras import missing
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -47,15 +48,11 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
     0 done, 1 failed, 2 bad usage or configuration, 3 comparison refused (the verb's own
     return), 130 interrupted.
     """
-    import tyro
-
     try:
-        code = tyro.extras.subcommand_cli_from_dict(
-            dict(verbs), prog=program, description=description, sort_subcommands=False
-        )
-    except UsageError as error:
+        code = _call(program, description, verbs)
+    except (UsageError, Stopped) as error:
         print(error, file=sys.stderr)
-        return EXIT_USAGE
+        return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except KeyboardInterrupt as interrupt:
         print(str(interrupt) or "interrupted", file=sys.stderr)
         return EXIT_INTERRUPTED
@@ -70,6 +67,18 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
         print(f"{place}{error.strerror or error}", file=sys.stderr)
         return EXIT_FAILED
     return int(code or 0)
+
+
+def _call(program: str, description: str, verbs: Mapping[str, Verb]) -> int | None:
+    """Run the verb; a package that it needs and that is absent is a fault of usage."""
+    import tyro
+
+    try:
+        return tyro.extras.subcommand_cli_from_dict(
+            dict(verbs), prog=program, description=description, sort_subcommands=False
+        )
+    except ModuleNotFoundError as error:
+        raise missing(error) from error
 
 
 def emit(**values: Any) -> None:

@@ -18,6 +18,13 @@ class UsageError(Exception):
     """
 
 
+class Stopped(Exception):
+    """The work ended before its end and cannot go on by itself: says why, and how to go on.
+
+    Every program of this project prints the message alone and exits with code 1.
+    """
+
+
 class Config(BaseModel):
     """Base of all configuration and record types: immutable, no unknown keys, finite numbers."""
 
@@ -83,7 +90,11 @@ def canonical_json(value: Any) -> str:
 
 
 def digest(value: Any) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 of the canonical JSON."""
+    """Return the first 16 hexadecimal digits of the SHA-256 of the canonical JSON.
+
+    Of a configuration, fields that are None are left out: a field that is added later defaults to
+    None, and everything that was identified before keeps its digest.
+    """
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
-from hashlib import sha256
-from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from pydantic import Field
 
 from cim_sim import cost
@@ -105,46 +101,25 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
     if not designs:
         return []
     settings = [scenario.complete(design) for design in designs]
-    evaluations: list[Evaluation | None] = [None] * len(designs)
-    for hardware in dict.fromkeys(settings):
-        rows = np.array([index for index, other in enumerate(settings) if other == hardware])
-        stack = scenario.workload.stack([designs[index] for index in rows])
-        batch = cost.evaluate(stack, hardware)
-        faults: list[str | None] = [None] * len(rows)
-        if not batch.feasible.all():
-            faults = cost.floorplan_fault(stack, hardware)
-        for place, index in enumerate(rows):
-            evaluations[index] = _screened(designs[index], scenario, batch, place, faults[place])
-    return [one for one in evaluations if one is not None]
+    stack = scenario.workload.stack(designs)
+    batch = cost.evaluate_mixed(stack, settings)
+    faults: list[str | None] = [None] * len(designs)
+    if not batch.feasible.all():
+        faults = cost.floorplan_fault_mixed(stack, settings)
+    return [
+        _screened(design, scenario, batch, row, faults[row]) for row, design in enumerate(designs)
+    ]
 
 
 def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:
     """Complete a screened evaluation with its accuracy: the accuracy limit, then the reward."""
     assert evaluation.cost is not None
-    least = scenario.limits.accuracy
-    if least is not None and accuracy.mean < least:
-        reason = f"accuracy {accuracy.mean:.3f} is below the limit {least:.3f}"
+    if scenario.limits.accuracy_shortfall(accuracy.mean) > 0:
+        reason = f"accuracy {accuracy.mean:.3f} is below the limit {scenario.limits.accuracy:.3f}"
         fault = Infeasible(kind="accuracy", reason=reason)
         return evaluation.model_copy(update={"accuracy": accuracy, "infeasible": fault})
-    reward = scenario.reward(accuracy, evaluation.cost.energy_pj, evaluation.cost.latency_ns)
+    reward = scenario.objective.reward(accuracy.mean, evaluation.cost)
     return evaluation.model_copy(update={"accuracy": accuracy, "reward": reward})
-
-
-@cache
-def simulator_digest() -> str:
-    """Digest of the simulator's sources and constants: runs are comparable when it is equal.
-
-    The command line is left out: it moves no number.
-    """
-    root = Path(__file__).parent
-    files = [file for kind in ("*.py", "*.csv.gz") for file in root.rglob(kind)]
-    names = {file.relative_to(root).as_posix(): file for file in files}
-    parts = [
-        name.encode() + file.read_bytes()
-        for name, file in sorted(names.items())
-        if not name.startswith(("commands/", "cli", "__main__"))
-    ]
-    return sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
 def _screened(
@@ -160,9 +135,10 @@ def _screened(
         area_um2=float(batch.area_um2[place]),
         utilisation=float(batch.utilisation[place]),
     )
-    most = scenario.limits.area_um2
-    if most is not None and price.area_um2 > most:
-        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most / 1e6:.2f} mm2"
+    limits = scenario.limits
+    if limits.area_um2 is not None and limits.area_excess(price.area_um2) > 0:
+        most = f"{limits.area_um2 / 1e6:.2f} mm2"
+        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most}"
         return blank.model_copy(
             update={"cost": price, "infeasible": Infeasible(kind="area", reason=reason)}
         )

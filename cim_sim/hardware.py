@@ -13,6 +13,12 @@ Subarray = Literal[64, 128, 256]
 CellBits = Literal[1, 2, 4]
 AdcLevels = Literal[16, 32, 64, 128]
 
+
+def cell_bits_of(device: Device) -> tuple[CellBits, ...]:
+    """Return the numbers of bits that a cell of a device may store: an sram cell holds one."""
+    return (1,) if device == "sram" else (1, 2, 4)
+
+
 FREEABLE = ("subarray", "cell_bits", "adc_levels", "mapping")
 """The hardware fields that a space may hand to the optimiser, in the order of the wire format."""
 
@@ -50,7 +56,7 @@ class Hardware(Config):
 
     @model_validator(mode="after")
     def _sram_cell_holds_one_bit(self) -> Self:
-        if self.device == "sram" and self.cell_bits != 1:
+        if self.cell_bits not in cell_bits_of(self.device):
             raise ValueError(f"an sram cell holds 1 bit, found cell_bits {self.cell_bits}")
         return self
 

@@ -1,12 +1,13 @@
 """What is fixed during a search: workload, variation, hardware, objective, limits."""
 
-from typing import Annotated, Literal, TypeVar
+from collections.abc import Callable
+from typing import Annotated, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from cim_sim.accuracy.query import Accuracy, Adc, Images, Query, Recipe, Sigma
+from cim_sim.accuracy.query import Adc, Images, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
 from cim_sim.space import ConvChoice, Design, Space
@@ -15,8 +16,22 @@ from cim_sim.workload import Workload
 
 Positive = Annotated[float, Field(gt=0)]
 
-Number = TypeVar("Number", float, NDArray[np.float64])
+Floats = NDArray[np.float64]
+Number = TypeVar("Number", float, Floats)
 """Of one design or of many at once."""
+Number_co = TypeVar("Number_co", float, Floats, covariant=True)
+
+
+class Priced(Protocol[Number_co]):
+    """What a reward may depend on beside accuracy; NaN where there is no floorplan."""
+
+    @property
+    def energy_pj(self) -> Number_co:
+        """Dynamic and leakage energy of one inference."""
+
+    @property
+    def latency_ns(self) -> Number_co:
+        """Time of one inference."""
 
 
 class EnergyObjective(Config):
@@ -25,10 +40,25 @@ class EnergyObjective(Config):
     metric: Literal["energy"]
     normaliser_pj: Positive = 8e7
 
-    def reward(self, accuracy: Number, energy_pj: Number, latency_ns: Number) -> Number:
-        """Higher is better."""
-        price: Number = (energy_pj / self.normaliser_pj) ** 0.5
-        return accuracy - price
+    needs_accuracy_limit: ClassVar[bool] = False
+    """Whether without a least accuracy the cheapest network wins, at chance accuracy."""
+
+    def reward(self, accuracy: Number, cost: Priced[Number]) -> Number:
+        """Return the reward, without unit and higher for better, of one design or of each."""
+        term: Number = (cost.energy_pj / self.normaliser_pj) ** 0.5
+        return accuracy - term
+
+    def words(self) -> str:
+        """Return the formula as a prompt tells it."""
+        return f"accuracy - sqrt(energy / {self.normaliser_pj / 1e6:.4g} uJ)"
+
+    @classmethod
+    def with_median_term(
+        cls, cost: Priced[Floats], term: float, rounded: Callable[[float], float]
+    ) -> Self:
+        """Return the objective whose cost term has the median `term` over designs of `cost`."""
+        root_pj = float(np.nanmedian(np.sqrt(cost.energy_pj)))
+        return cls(metric="energy", normaliser_pj=rounded((root_pj / term) ** 2))
 
 
 class LatencyObjective(Config):
@@ -37,9 +67,27 @@ class LatencyObjective(Config):
     metric: Literal["latency"]
     normaliser_fps: Positive = 1600.0
 
-    def reward(self, accuracy: Number, energy_pj: Number, latency_ns: Number) -> Number:
-        """Higher is better."""
-        return accuracy + 1e9 / latency_ns / self.normaliser_fps
+    needs_accuracy_limit: ClassVar[bool] = True
+
+    def reward(self, accuracy: Number, cost: Priced[Number]) -> Number:
+        """As `EnergyObjective.reward`."""
+        return accuracy + 1e9 / cost.latency_ns / self.normaliser_fps
+
+    def words(self) -> str:
+        """As `EnergyObjective.words`."""
+        return f"accuracy + (frames per second) / {self.normaliser_fps:.4g}"
+
+    @classmethod
+    def with_median_term(
+        cls, cost: Priced[Floats], term: float, rounded: Callable[[float], float]
+    ) -> Self:
+        """As `EnergyObjective.with_median_term`."""
+        frames_per_second = 1e9 / float(np.nanmedian(cost.latency_ns))
+        return cls(metric="latency", normaliser_fps=rounded(frames_per_second / term))
+
+
+Objective = EnergyObjective | LatencyObjective
+OBJECTIVES: tuple[type[Objective], ...] = (EnergyObjective, LatencyObjective)
 
 
 class Limits(Config):
@@ -48,6 +96,14 @@ class Limits(Config):
     area_um2: Positive | None = None
     accuracy: Annotated[float, Field(gt=0, lt=1)] | None = None
     """Smallest accuracy under variation, decided on the evaluator's mean."""
+
+    def area_excess(self, area_um2: Number) -> Number:
+        """Return by which share of the limit an area exceeds it; 0 or less: kept. NaN stays."""
+        return area_um2 / (self.area_um2 or np.inf) - 1
+
+    def accuracy_shortfall(self, accuracy: Number) -> Number:
+        """Return how much accuracy is missing; 0 or less: the limit is kept."""
+        return (self.accuracy or 0.0) - accuracy
 
 
 class Scenario(Config):
@@ -60,7 +116,7 @@ class Scenario(Config):
     recipe: Recipe = Recipe()
     training_sigma: Literal["matched"] | Sigma = "matched"
     """`matched`: train at the sigma that is tested, the paper's pipeline."""
-    objective: EnergyObjective | LatencyObjective = Field(discriminator="metric")
+    objective: Objective = Field(discriminator="metric")
     limits: Limits = Limits()
 
     @property
@@ -106,7 +162,3 @@ class Scenario(Config):
             images=images,
             seed=seed,
         )
-
-    def reward(self, accuracy: Accuracy, energy_pj: float, latency_ns: float) -> float:
-        """Reward of a feasible design."""
-        return self.objective.reward(accuracy.mean, energy_pj, latency_ns)

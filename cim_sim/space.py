@@ -9,8 +9,8 @@ from pydantic import Field, ValidationError, model_validator
 
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, AdcLevels, CellBits, FreeHardware, Mapping, Subarray
+from cim_sim.types import Count
 
-Count = Annotated[int, Field(strict=True, ge=1)]
 OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 
 

@@ -4,14 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import model_validator
 
 from cim_sim.config import Config
 from cim_sim.image_sets import ImageSet, image_set
-from cim_sim.space import Count, Design
-
-Ints = NDArray[np.int64]
+from cim_sim.space import Design
+from cim_sim.types import Count, Ints
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,12 @@ from cim_sim import cli
 
 def main() -> int:
     """Run the verb named on the command line."""
-    from finetune.base_model import base_model
     from finetune.data import dataset, traces
     from finetune.local import local
     from finetune.merge import merge
     from finetune.probes import probes
     from finetune.roundtrip import roundtrip
+    from finetune.tiny.base_model import base_model
     from finetune.train import train
 
     verbs: dict[str, cli.Verb] = {

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError
 
+from cim_sim.cards import render
 from cim_sim.config import Config, UsageError, digest
+from cim_sim.files import write_whole
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -86,8 +88,9 @@ def read_manifest(adapter: Path) -> AdapterManifest:
 
 def write_manifest(adapter: Path, manifest: AdapterManifest) -> None:
     """Write card and manifest, the manifest last."""
-    (adapter / "README.md").write_text(_card(manifest), encoding="utf-8")
-    (adapter / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    card = render(Path(__file__).with_name("adapter_card.md.jinja"), manifest=manifest)
+    write_whole(adapter / "README.md", card)
+    write_whole(adapter / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
 def template_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -98,11 +101,3 @@ def template_digest(tokenizer: "PreTrainedTokenizerBase") -> str:
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a training gives."""
     return {name: version(name) for name in PACKAGES}
-
-
-def _card(manifest: AdapterManifest) -> str:
-    from jinja2 import Environment
-
-    template = Path(__file__).with_name("adapter_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(manifest=manifest)

@@ -1,10 +1,8 @@
 """The verbs `traces` and `dataset`: what a fine-tuning learns from."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -12,6 +10,8 @@ from pydantic import Field
 from cim_sim import cli
 from cim_sim.config import Config, load
 from cim_sim.space import Space
+from cim_sim.types import Count, Natural
+from cim_sim.workers import Done, each
 from finetune.dataset import DatasetManifest, DatasetRecipe, build, write
 from finetune.traces import (
     BENCH,
@@ -24,7 +24,6 @@ from finetune.traces import (
     write_traces,
 )
 
-Count = Annotated[int, Field(ge=0)]
 CHUNK = 10
 """Scenarios of one task of the process pool."""
 
@@ -34,12 +33,12 @@ class DataRecipe(Config):
 
     bench: Path = BENCH
     """Accuracy bench: the trained networks."""
-    bench_scenarios: dict[str, Count] = Field(default_factory=dict)
+    bench_scenarios: dict[str, Natural] = Field(default_factory=dict)
     """Training scenarios of each space in configs/spaces/ at the noise levels of the bench."""
-    surrogate_scenarios: dict[str, Count] = Field(default_factory=dict)
+    surrogate_scenarios: dict[str, Natural] = Field(default_factory=dict)
     """Training scenarios of each space, searched under the surrogate of the bench."""
     dataset: DatasetRecipe = DatasetRecipe()
-    workers: Annotated[int, Field(ge=1)] = 2
+    workers: Count = 2
 
 
 class Task(NamedTuple):
@@ -87,21 +86,23 @@ def make_traces(
     """Evaluate, write, and return problems and traces."""
     tasks = list(_tasks(recipe))
     total = sum(task.number for task in tasks)
-    problems: list[Problem] = []
-    found: list[Trace] = []
-    with ProcessPoolExecutor(recipe.workers, mp_context=get_context("spawn")) as pool:
-        for number, (some, traced) in enumerate(pool.map(evaluate_task, tasks), start=1):
-            problems += some
-            found += traced
-            if number % 10 == 0 or number == len(tasks):
-                report(f"{len(problems)} of {total} scenarios, {len(found)} evaluations")
+    parts: list[Done[tuple[list[Problem], list[Trace]]]] = []
+    for part in each(evaluate_task, [(task,) for task in tasks], recipe.workers):
+        parts.append(part)
+        if len(parts) % 10 == 0 or len(parts) == len(tasks):
+            scenarios = sum(len(done.result[0]) for done in parts)
+            evaluations = sum(len(done.result[1]) for done in parts)
+            report(f"{scenarios} of {total} scenarios, {evaluations} evaluations")
+    parts.sort(key=lambda done: done.number)  # as listed, not as they ended
+    problems = [problem for done in parts for problem in done.result[0]]
+    found = [trace for done in parts for trace in done.result[1]]
     write_traces(out, problems, found)
     return problems, found
 
 
 def evaluate_task(task: Task) -> tuple[list[Problem], list[Trace]]:
     """Evaluate the scenarios of one task; runs in a process of the pool."""
-    from search.family import scenarios
+    from search.study.family import scenarios
 
     space = load(Path("configs/spaces") / f"{task.space}.yaml", Space)
     bench = task.source == "bench"
@@ -116,7 +117,7 @@ def evaluate_task(task: Task) -> tuple[list[Problem], list[Trace]]:
 
 
 def _searched(problems: list[Problem], first: int) -> Iterator[Trace]:
-    from cim_sim.accuracy import surrogate
+    from cim_sim.accuracy.surrogate import model as surrogate
     from finetune.targets import surrogate_traces
 
     for number, problem in enumerate(problems, start=first):

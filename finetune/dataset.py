@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from cim_sim import cards
 from cim_sim.config import Config, UsageError
+from cim_sim.files import write_whole
 from finetune.traces import Problem, Trace
-from search.llm.history import Entry
-from search.llm.prompt import Message, Style, answer, render, renderer_digest
+from search.llm.examples import renderer_digest
+from search.llm.history import entry
+from search.llm.prompt import Message, Style, answer, render
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -116,8 +119,8 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
         sources={source: sources.count(source) for source in sorted(set(sources))},
         recipe=recipe,
     )
-    (folder / "README.md").write_text(_card(manifest, every), encoding="utf-8")
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(folder / "README.md", _card(manifest, every))
+    write_whole(folder / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
     return manifest
 
 
@@ -155,7 +158,7 @@ def _examples(
     problem: Problem, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Example]:
     feasible = sorted((row for row in rows if row.evaluation.reward is not None), key=_reward)
-    barred = [row for row in rows if row.evaluation.infeasible is not None]
+    infeasible = [row for row in rows if row.evaluation.infeasible is not None]
     if not feasible:
         return
     targets = feasible[-recipe.targets :][::-1]
@@ -163,22 +166,25 @@ def _examples(
     for _ in range(recipe.examples):
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
         worse = [row for row in feasible if _reward(row) < _reward(target)]
-        shown = _history(worse, barred, recipe, rng)
+        shown = _history(worse, infeasible, recipe, rng)
         yield _example(problem, shown, target, recipe.style)
 
 
 def _history(
-    worse: Sequence[Trace], barred: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+    worse: Sequence[Trace],
+    infeasible: Sequence[Trace],
+    recipe: DatasetRecipe,
+    rng: np.random.Generator,
 ) -> list[Trace]:
     """Draw what a search may have seen before it finds the target."""
     # More short histories than long ones: they cost less, and a search begins with them.
     kind, length = rng.random(), 1 + int(recipe.longest_history * rng.random() ** 2)
     if kind < recipe.empty:
         return []
-    if kind < recipe.empty + recipe.infeasible and barred:
-        pool: list[Trace] = list(barred)
+    if kind < recipe.empty + recipe.infeasible and infeasible:
+        pool: list[Trace] = list(infeasible)
     else:
-        pool = [*worse, *barred]
+        pool = [*worse, *infeasible]
         # Half of the time the history has already come close, as late in a search.
         if rng.random() < 0.5:
             pool = sorted(pool, key=_reward)[-3 * length :]
@@ -187,7 +193,7 @@ def _history(
 
 
 def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
-    history = [_entry(row) for row in shown]
+    history = [entry(row.evaluation) for row in shown]
     reply = {"role": "assistant", "content": answer(target.evaluation.design)}
     return Example(
         prompt=render(problem.scenario, problem.space, history, style),
@@ -197,18 +203,8 @@ def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Sty
         source=target.source,
         evidence=target.evidence,
         history=len(history),
-        infeasible=bool(history) and all(entry.score is None for entry in history),
+        infeasible=bool(history) and all(line.score is None for line in history),
     )
-
-
-def _entry(row: Trace) -> Entry:
-    from search.llm.history import entries
-    from search.trace import Trial
-
-    trial = Trial(
-        step=0, design=row.evaluation.design, evaluation=row.evaluation, started_at="", seconds=0.0
-    )
-    return entries([trial])[0]
 
 
 def _reward(row: Trace) -> float:
@@ -237,12 +233,9 @@ def _digest(folder: Path) -> str:
 
 
 def _card(manifest: DatasetManifest, examples: Sequence[Example]) -> str:
-    from jinja2 import Environment
-
-    template = Path(__file__).with_name("dataset_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
     spaces = [example.space for example in examples]
-    return environment.from_string(template).render(
+    return cards.render(
+        Path(__file__).with_name("dataset_card.md.jinja"),
         manifest=manifest,
         spaces={space: spaces.count(space) for space in sorted(set(spaces))},
         empty=sum(example.history == 0 for example in examples),

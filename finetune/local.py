@@ -4,6 +4,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
+
+import tyro
 
 from cim_sim import cli
 from cim_sim.config import UsageError, load
@@ -16,7 +19,7 @@ def local(
     out: Path = Path("runs/finetune/local"),
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
-    set: tuple[str, ...] = (),
+    overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
     resume: bool = False,
     overwrite: bool = False,
 ) -> int:
@@ -28,7 +31,7 @@ def local(
         out: directory of the adapter; data/, merged/ and roundtrip.json go there too.
         model: how the tuned model is served in a search.
         base: how its base is.
-        set: single settings that win over the recipe, as in max_steps=100.
+        overrides: single settings that win over the recipe, as in max_steps=100.
         resume: keep data that is there and go on from the last checkpoint.
         overwrite: write into `out` although it is not empty.
     """
@@ -40,14 +43,14 @@ def local(
 
     served, served_base = load(model, ModelConfig), load(base, ModelConfig)
     checkpoint = last_checkpoint(out, resume, overwrite)
-    load_recipe(config, set, out)  # its faults are told before the data are made
+    load_recipe(config, overrides, out)  # its faults are told before the data are made
     data = out / "data"
     seconds: dict[str, float] = {}
     if not (resume and (data / "manifest.json").is_file()):
         with _stage("data", seconds):
             _make_data(data_config, data)
     with _stage("train", seconds):
-        trainer, recipe, counts = prepare(config, set, data, out)
+        trainer, recipe, counts = prepare(config, overrides, data, out)
         print(f"{counts.examples} conversations, {counts.supervised_mean} answer tokens each")
         summary = fit(trainer, recipe, data, checkpoint)
     with _stage("merge", seconds):

@@ -14,11 +14,15 @@ import numpy as np
 
 from cim_sim import cli
 from cim_sim.config import Config, load
-from cim_sim.evaluate import Evaluator
+from cim_sim.paths import EMBEDDED_SPACE
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
 from finetune.traces import Problem
+from search.evaluators import build
+from search.landscape import draw
 from search.llm.prompt import answer, render
+from search.record.manifest import Judge
+from search.stats import Interval, bootstrap_groups
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -42,17 +46,15 @@ class Beliefs(Config):
     """Shares of right answers; `balanced` is the mean of the two, .5 for any fixed rule."""
 
     questions: int
-    scenarios: int
-    balanced: float
-    interval: tuple[float, float]
-    """95 % bootstrap interval of `balanced`, over scenarios."""
+    balanced: Interval
+    """With its bootstrap interval over scenarios, `n` of them."""
     right_where_larger_wins: float
     right_where_smaller_wins: float
 
 
 def probes(
-    model: Path = Path("finetune/embedded"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    model: Path = Path("finetune/tiny/model"),
+    space: Path = EMBEDDED_SPACE,
     split: Literal["train", "validation", "test"] = "test",
     scenarios: int = 40,
     questions: int = 200,
@@ -66,7 +68,7 @@ def probes(
         scenarios: how many of its scenarios.
         questions: how many questions, half of them won by the larger kernel.
     """
-    from search.family import scenarios as family
+    from search.study.family import scenarios as family
 
     where = load(space, Space)
     problems = [Problem(space=where, scenario=one) for one in family(split, scenarios, where)]
@@ -97,12 +99,16 @@ def ask(
     """Compare the log-likelihood of both answers to each question."""
     right = np.array([_prefers_larger(model, tokenizer, q) == q.larger_wins for q in asked])
     larger = np.array([question.larger_wins for question in asked])
-    places = np.unique([q.problem.scenario.digest for q in asked], return_inverse=True)[1]
+    balanced = bootstrap_groups(
+        lambda rows: _balanced(right[rows], larger[rows]),
+        [question.problem.scenario.digest for question in asked],
+        np.random.default_rng(0),
+        resamples=1000,
+    )
+    rounded = {key: value and round(value, 4) for key, value in balanced}
     return Beliefs(
         questions=len(asked),
-        scenarios=int(places.max()) + 1,
-        balanced=round(_balanced(right, larger), 4),
-        interval=_interval(right, larger, places),
+        balanced=Interval.model_validate(rounded),
         right_where_larger_wins=round(float(right[larger].mean()), 4),
         right_where_smaller_wins=round(float(right[~larger].mean()), 4),
     )
@@ -110,11 +116,9 @@ def ask(
 
 def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]:
     """Yield the clear ones of the pairs drawn in one problem."""
-    from cim_sim.accuracy import surrogate
-
     pairs = [_pair(problem.space, rng) for _ in range(PAIRS)]
     designs = [design for pair in pairs for design in pair]
-    evaluator = Evaluator(problem.scenario, problem.space, surrogate.load().answer)
+    evaluator = build(problem.scenario, problem.space, Judge(evaluator="surrogate"))
     scores = [evaluation.score for evaluation in evaluator.evaluate(designs)]
     for (smaller, larger), low, high in zip(pairs, scores[::2], scores[1::2], strict=True):
         if abs(high - low) >= CLEAR:
@@ -123,8 +127,7 @@ def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]
 
 def _pair(space: Space, rng: np.random.Generator) -> tuple[Design, Design]:
     """Draw a design, and give one layer of it a smaller and a larger kernel."""
-    choices = [len(parameter.choices) for parameter in space.parameters]
-    indices = rng.integers(0, choices)
+    (indices,) = draw(space, 1, rng)
     place = 2 * int(rng.integers(space.layers)) + 1
     small, large = sorted(rng.choice(len(space.kernels), 2, replace=False))
     one, other = indices.copy(), indices.copy()
@@ -144,20 +147,10 @@ def _prefers_larger(
 
 
 def _balanced(right: np.ndarray, larger: np.ndarray) -> float:
+    """Mean of both shares of right answers; NaN where one kind of question is absent."""
+    if larger.all() or not larger.any():
+        return float("nan")
     return float((right[larger].mean() + right[~larger].mean()) / 2)
-
-
-def _interval(right: np.ndarray, larger: np.ndarray, places: np.ndarray) -> tuple[float, float]:
-    """Draw scenarios with replacement; both kinds of question must remain."""
-    rng, count = np.random.default_rng(0), int(places.max()) + 1
-    members = [np.flatnonzero(places == place) for place in range(count)]
-    draws = []
-    for _ in range(1000):
-        rows = np.concatenate([members[place] for place in rng.integers(0, count, count)])
-        if larger[rows].any() and not larger[rows].all():
-            draws.append(_balanced(right[rows], larger[rows]))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return round(float(low), 4), round(float(high), 4)
 
 
 def _loaded(path: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:

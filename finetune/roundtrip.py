@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim import cli
 from cim_sim.config import Config, UsageError, load
+from cim_sim.files import write_whole
 from finetune.adapter import MERGED, require_base
 from finetune.inference import encode, fixed_prompts, greedy, token_logprobs
 from finetune.merge import Tuned, load_tuned
@@ -120,7 +121,7 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
         base=directory_digest(tuned.base),
         **figures,
     )
-    (adapter / RESULT).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    write_whole(adapter / RESULT, result.model_dump_json(indent=1) + "\n")
     return result
 
 

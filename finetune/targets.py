@@ -7,23 +7,22 @@ its own standard deviation.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cim_sim.accuracy.surrogate import LARGEST_SIGMA
+from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
+from cim_sim.types import Floats, Indices
 from finetune.traces import Problem, Trace
-from search.landscape import Floats, Indices, draw, predict, sigmas
-from search.optimum import Landscape
+from search.landscape import Effort, Landscape, evolve, predicted, sigmas
 
 if TYPE_CHECKING:
-    from cim_sim.accuracy.surrogate import Surrogate
+    from cim_sim.accuracy.surrogate.model import Surrogate
 
 CAUTION = 1.0
 """Predictive standard deviations that a design's accuracy is lowered by while searching."""
-START, ROUNDS, CHILDREN, PARENTS = 400, 10, 120, 24
+EFFORT = Effort(start=400, rounds=10, children=120, parents=24)
 BEST, ON_THE_WAY, RANDOM = 4, 12, 16
 """Designs kept of each kind: the best, intermediate ones, and uniformly drawn ones."""
 
@@ -32,42 +31,13 @@ def surrogate_traces(
     problem: Problem, surrogate: "Surrogate", rng: np.random.Generator
 ) -> Iterator[Trace]:
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
-    accuracy = partial(_careful, problem, surrogate)
-    population, fitness = _evolve(Landscape(problem.scenario, problem.space, accuracy), rng)
+    accuracy = predicted(problem.scenario, problem.space, surrogate, caution=CAUTION)
+    land = Landscape(problem.scenario, problem.space, accuracy)
+    population, fitness = evolve(land.fitness, problem.space, rng, EFFORT)
     known = sigmas(problem.scenario, problem.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], fitness[known], rng)
     for evaluation in _evaluations(problem, surrogate, kept):
         yield Trace(problem.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
-
-
-def _careful(problem: Problem, surrogate: "Surrogate", population: Indices) -> Floats:
-    """Return the predicted accuracy less its uncertainty; 0 where the surrogate knows nothing."""
-    sigma = sigmas(problem.scenario, problem.space, population)
-    mean, std = predict(problem.scenario, problem.space, surrogate, population)
-    return np.asarray(np.where(sigma <= LARGEST_SIGMA, mean - CAUTION * std, 0.0))
-
-
-def _evolve(land: Landscape, rng: np.random.Generator) -> tuple[Indices, Floats]:
-    """Cross and mutate the best designs; return all that were seen, in the order of fitness."""
-    population = np.unique(draw(land.space, START, rng), axis=0)
-    fitness = land.fitness(population)
-    for _ in range(ROUNDS):
-        parents = population[np.argsort(-fitness, kind="stable")[:PARENTS]]
-        children = _children(land, parents, rng)
-        population = np.vstack([population, children])
-        fitness = np.concatenate([fitness, land.fitness(children)])
-    population, first = np.unique(population, axis=0, return_index=True)
-    order = np.argsort(-fitness[first], kind="stable")
-    return population[order], fitness[first][order]
-
-
-def _children(land: Landscape, parents: Indices, rng: np.random.Generator) -> Indices:
-    """Mix pairs parameter by parameter, and draw about one parameter of each child anew."""
-    one, other = rng.integers(len(parents), size=(2, CHILDREN))
-    shape = (CHILDREN, parents.shape[1])
-    mixed = np.where(rng.random(shape) < 0.5, parents[one], parents[other])
-    fresh = draw(land.space, CHILDREN, rng)
-    return np.asarray(np.where(rng.random(shape) < 1 / shape[1], fresh, mixed), dtype=np.int64)
 
 
 def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Indices:

@@ -11,16 +11,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from cim_sim import parquet
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
+from cim_sim.files import read_table, write_table
 from cim_sim.hardware import FreeHardware
+from cim_sim.paths import BENCH_TABLE
 from cim_sim.scenario import Scenario
 from cim_sim.space import ConvChoice, Design, Space
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
-BENCH = Path("datasets/accuracy-bench")
+BENCH = BENCH_TABLE.parent
 
 SAME = 1e-4
 """Sigmas this close are one: a cell's, rounded, converts to a weight's."""
@@ -101,7 +102,7 @@ def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Tra
         }
         for trace in traces
     ]
-    parquet.write(pd.DataFrame(rows), folder / TRACES)
+    write_table(folder / TRACES, pd.DataFrame(rows))
     lines = [problem.model_dump_json() + "\n" for problem in problems]
     (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
 
@@ -116,7 +117,7 @@ def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
     lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
     found: dict[tuple[str, str], list[Trace]] = {}
-    rows: list[Any] = parquet.read(folder / TRACES).to_dict("records")
+    rows: list[Any] = read_table(folder / TRACES).to_dict("records")
     for row in rows:
         evaluation = Evaluation.model_validate_json(row["evaluation"])
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
@@ -128,7 +129,7 @@ def _rows(folder: Path) -> Iterator[Mapping[str, Any]]:
     tables, lines = sorted(folder.glob("*.parquet")), folder / "trainings.jsonl"
     if tables:
         for table in tables:
-            frame = parquet.read(table).astype(object)
+            frame = read_table(table).astype(object)
             rows: list[Any] = frame.where(frame.notna(), None).to_dict("records")
             yield from rows
     elif lines.is_file():

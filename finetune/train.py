@@ -9,7 +9,9 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
 
 from cim_sim import cli
 from cim_sim.config import UsageError
@@ -26,7 +28,7 @@ def train(
     data: Path,
     out: Path,
     config: Path = Path("configs/finetune/embedded.yaml"),
-    set: tuple[str, ...] = (),
+    overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
     resume: bool = False,
     overwrite: bool = False,
     dry_run: bool = False,
@@ -37,12 +39,12 @@ def train(
         data: directory written by `python -m finetune dataset`.
         out: directory of the adapter.
         config: recipe in TRL's key names.
-        set: single settings that win over the recipe, as in learning_rate=1e-3.
+        overrides: single settings that win over the recipe, as in learning_rate=1e-3.
         resume: go on from the last checkpoint in `out`.
         overwrite: write into `out` although it is not empty.
         dry_run: show the resolved recipe, the counts, one example and the memory needed, and stop.
     """
-    trainer, recipe, check = prepare(config, set, data, out)
+    trainer, recipe, check = prepare(config, overrides, data, out)
     if dry_run:
         from finetune.preflight import describe
 

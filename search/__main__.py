@@ -4,11 +4,16 @@ import sys
 
 from cim_sim import cli
 from search.commands.bench import bench
+from search.commands.challenge import challenge
 from search.commands.compare import compare
 from search.commands.export import export
+from search.commands.family import family
+from search.commands.optimum import optimum
 from search.commands.run import run
 from search.commands.serve import serve
-from search.commands.sweep import family, optimum, sweep, tune_baselines, verify
+from search.commands.sweep import sweep
+from search.commands.tune_baselines import tune_baselines
+from search.commands.verify import verify
 
 
 def main() -> int:
@@ -25,6 +30,7 @@ def main() -> int:
             "family": family,
             "tune-baselines": tune_baselines,
             "verify": verify,
+            "challenge": challenge,
             "export": export,
             "bench": bench,
         },

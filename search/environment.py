@@ -15,16 +15,22 @@ search of `episodes` designs. The reward is the paper's, -1 for an infeasible de
 from pathlib import Path
 from typing import Any, Literal
 
-import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim.config import load
 from cim_sim.evaluate import Evaluation
+from cim_sim.extras import missing
+from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import evaluators
-from search.manifest import RunConfig
+from search.record.manifest import Judge
+
+try:
+    import gymnasium
+except ModuleNotFoundError as error:
+    raise missing(error) from None
 
 Observation = NDArray[np.float32]
 
@@ -45,7 +51,7 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
         *,
         evaluator: Literal["surrogate", "trained"] = "surrogate",
         episodes: int = 20,
-        cache: Path = evaluators.CACHE,
+        cache: Path = ACCURACY_CACHE,
     ) -> None:
         """Open a problem.
 
@@ -61,11 +67,9 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
         """
         self.scenario, self.space = load(scenario, Scenario), load(space, Space)
         self.episodes = episodes
-        config = RunConfig(
-            optimizer="random", scenario=self.scenario, space=self.space, evaluator=evaluator
-        )
-        self.evaluator = evaluators.build(config, cache)
-        choices = np.array([len(one.choices) for one in self.space.parameters])
+        judge = Judge(evaluator=evaluator)
+        self.evaluator = evaluators.build(self.scenario, self.space, judge, cache)
+        choices = np.array([len(parameter.choices) for parameter in self.space.parameters])
         self.action_space = gymnasium.spaces.MultiDiscrete(choices)
         self.observation_space = gymnasium.spaces.Box(0, 1, (len(choices) + 2,), np.float32)
         self.tried = 0
@@ -93,13 +97,13 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
 
 
 def _info(result: Evaluation) -> dict[str, Any]:
-    found: dict[str, Any] = {"design": result.design.wire()}
+    info: dict[str, Any] = {"design": result.design.wire()}
     if result.cost:
-        found |= {"energy_pj": result.cost.energy_pj, "latency_ns": result.cost.latency_ns}
-        found |= {"area_um2": result.cost.area_um2}
+        info |= {"energy_pj": result.cost.energy_pj, "latency_ns": result.cost.latency_ns}
+        info |= {"area_um2": result.cost.area_um2}
     if result.infeasible:
-        found["infeasible"] = result.infeasible.reason
-    return found
+        info["infeasible"] = result.infeasible.reason
+    return info
 
 
 gymnasium.register("CimCodesign-v0", "search.environment:CimCodesign")

@@ -9,11 +9,11 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.loop import Report, Search
-from search.manifest import RunConfig, Status
-from search.optimizers import opened, settings_of
+from search.optimizers import OPTIMIZERS, settings_of
 from search.proposal import Problem, SearchStopped
-from search.runs import Run, open_run
-from search.trace import Trial
+from search.record.manifest import RunConfig, Status
+from search.record.runs import Run, open_run
+from search.record.trace import Trial
 
 
 def resolved(config: RunConfig) -> RunConfig:
@@ -38,7 +38,7 @@ def execute(
 
     Args:
         config: what to do.
-        evaluator: that of `config`; `evaluators.build` makes it.
+        evaluator: evaluates its designs; `evaluators.build` makes it.
         out: the run directory.
         resume: go on with the run that is there, or begin it if it was never begun.
         report: told of each new trial when it is on the disk.
@@ -50,7 +50,7 @@ def execute(
         OSError: the directory cannot be written.
     """
     config = resolved(config)
-    with open_run(out, config, digests(config), resume) as run:
+    with open_run(out, config, digests(config.scenario, config.space, config), resume) as run:
         if not run.complete:
             _advance(run, evaluator, report)
         elif run.manifest.status != "done":
@@ -58,16 +58,12 @@ def execute(
         return run.trials.records
 
 
-def resume_command(out: Path) -> str:
-    """Return what to type to go on with a run."""
-    return f"python -m search run --resume --out {shlex.quote(str(out))}"
-
-
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
     problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
+    settings = settings_of(config.optimizer, config.settings)
     try:
-        with opened(config, problem, run.exchanges.records, run.path) as ready:
+        with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:
             run.identify(ready.model, ready.lineage)
             Search(run, ready.optimizer, evaluator).to_the_end(report)
     except KeyboardInterrupt:
@@ -100,4 +96,5 @@ def _reason(error: SearchStopped | OSError) -> str:
 
 def _go_on(run: Run, reason: str) -> str:
     done = f"{len(run.trials.records)} of {run.config.episodes} episodes are recorded"
-    return f"{reason}\n{done}; go on with: {resume_command(run.path)}"
+    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}"
+    return f"{reason}\n{done}; go on with: {command}"

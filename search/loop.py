@@ -20,9 +20,9 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, Evaluator
 from cim_sim.space import Design
 from search.proposal import Optimizer, Proposal, SearchStopped
-from search.provenance import now
-from search.runs import Run
-from search.trace import Failure, Trial
+from search.record.provenance import now
+from search.record.runs import Run
+from search.record.trace import Failure, Trial
 
 PATIENCE = 10
 """Failures in a row that end a run."""
@@ -38,9 +38,9 @@ class Slot:
     proposal: Proposal
     step: int
     screened: int
-    free: Evaluation | None
-    """What the screening said; None without screening."""
-    passed_over: bool
+    passed_over: Evaluation | None
+    """What the screening says of a design that it passes over; None: the proposal takes the slot.
+    """
 
 
 class Search:
@@ -71,7 +71,7 @@ class Search:
     def _round(self, report: Report) -> None:
         started_at = now()
         slots = self._slots(self._proposals())
-        kept = [slot for slot in slots if not slot.passed_over]
+        kept = [slot for slot in slots if slot.passed_over is None]
         kept = [slot for slot in kept if slot.step < self.run.config.episodes]
         fresh = [slot for slot in kept if slot.step >= len(self.recorded)]
         results = self._results(kept) if fresh else {}
@@ -82,7 +82,10 @@ class Search:
         if kept:
             self.since = time.perf_counter()
         for slot in fresh:
-            self._record(self._trial(slot, results, started_at, seconds), report)
+            trial = self._trial(slot, results, started_at, seconds)
+            self.run.trials.append(trial)
+            self._add(trial)
+            report(trial)
         if fresh:
             self._require_progress()
         if len(self.trials) < self.run.config.episodes:
@@ -117,9 +120,9 @@ class Search:
             name = proposal.design.design_id if proposal.design else ""
             known = name in taken or (proposal.design is not None and self._known(proposal.design))
             unwanted = free is not None and (known or free.infeasible is not None)
-            passed = unwanted and self.passed_over < most
-            step = len(self.trials) + sum(not slot.passed_over for slot in slots)
-            slots.append(Slot(proposal, step, self.passed_over, free, passed))
+            passed = free if unwanted and self.passed_over < most else None
+            step = len(self.trials) + sum(slot.passed_over is None for slot in slots)
+            slots.append(Slot(proposal, step, self.passed_over, passed))
             self.passed_over = self.passed_over + 1 if passed else 0
             if not passed and name:
                 taken.add(name)
@@ -130,9 +133,9 @@ class Search:
         if self.run.config.screen == 0:
             return [None] * len(proposals)
         designs = [proposal.design for proposal in proposals if proposal.design]
-        said = iter(_guarded(self.evaluator.screen, designs))
-        found = [next(said) if proposal.design else None for proposal in proposals]
-        return [None if isinstance(one, Failure) else one for one in found]
+        results = iter(_guarded(self.evaluator.screen, designs))
+        screened = [next(results) if proposal.design else None for proposal in proposals]
+        return [None if isinstance(result, Failure) else result for result in screened]
 
     def _results(self, slots: Sequence[Slot]) -> dict[str, Evaluation | Failure]:
         """Evaluate each design that earlier rounds have not evaluated, once; by design id.
@@ -156,29 +159,35 @@ class Search:
         started_at: str,
         seconds: float,
     ) -> Trial:
-        blank = Trial(
-            step=slot.step, screened=slot.screened, started_at=started_at, seconds=seconds
+        return Trial(
+            step=slot.step,
+            design=slot.proposal.design,
+            screened=slot.screened,
+            started_at=started_at,
+            seconds=seconds,
+            **self._outcome(slot.proposal, results),
         )
-        design = slot.proposal.design
-        if design is None:
-            return blank.model_copy(update={"failure": slot.proposal.failure})
-        if self._known(design):
-            return blank.model_copy(update={"design": design, **self._repeat(design)})
-        result = results[design.design_id]
-        kind = "failure" if isinstance(result, Failure) else "evaluation"
-        return blank.model_copy(update={"design": design, kind: result})
+
+    def _outcome(
+        self, proposal: Proposal, results: dict[str, Evaluation | Failure]
+    ) -> dict[str, Any]:
+        """Return what became of a proposal, as fields of its trial."""
+        if proposal.design is None:
+            return {"failure": proposal.failure}
+        if self._known(proposal.design):
+            return self._repeat(proposal.design)
+        result = results[proposal.design.design_id]
+        return {"failure" if isinstance(result, Failure) else "evaluation": result}
 
     def _returned(self, slot: Slot, started_at: str) -> Trial:
         """Return what the optimiser is told of a proposal; only trials are recorded."""
-        if not slot.passed_over:
+        if slot.passed_over is None:
             return self.trials[slot.step]
-        design = slot.proposal.design
-        assert design is not None
-        told: dict[str, Any] = {"evaluation": slot.free}
+        design = slot.passed_over.design
+        outcome: dict[str, Any] = {"evaluation": slot.passed_over}
         if design.design_id in self.tried:
-            told = self._repeat(design)
-        blank = Trial(step=slot.step, design=design, started_at=started_at, seconds=0)
-        return blank.model_copy(update=told)
+            outcome = self._repeat(design)
+        return Trial(step=slot.step, design=design, started_at=started_at, seconds=0, **outcome)
 
     def _known(self, design: Design) -> bool:
         trial = self.tried.get(design.design_id)
@@ -189,23 +198,17 @@ class Search:
         result = {"evaluation": first.evaluation, "failure": first.failure}
         return {**result, "duplicate_of": first.step}
 
-    def _record(self, trial: Trial, report: Report) -> None:
-        self.run.trials.append(trial)
-        self._add(trial)
-        report(trial)
-
     def _add(self, trial: Trial) -> None:
         self.trials.append(trial)
         if trial.design and not self._known(trial.design):
             self.tried[trial.design.design_id] = trial
 
     def _require_progress(self) -> None:
-        last = self.trials[-PATIENCE:]
-        if len(last) == PATIENCE and all(trial.failure for trial in last):
-            failure = last[-1].failure
-            assert failure is not None
+        failures = [trial.failure for trial in self.trials[-PATIENCE:] if trial.failure]
+        if len(failures) == PATIENCE:
+            last = failures[-1]
             raise SearchStopped(
-                f"{PATIENCE} failures in a row; the last: {failure.kind}: {failure.message}"
+                f"{PATIENCE} failures in a row; the last: {last.kind}: {last.message}"
             )
 
 
@@ -239,14 +242,15 @@ def _replayed(slot: Slot, recorded: Trial) -> Trial:
     """
     if (slot.proposal.design, slot.screened) == (recorded.design, recorded.screened):
         return recorded
-    now_proposed = _said(slot.proposal.design, slot.screened)
+    now_proposed = _described(slot.proposal.design, slot.screened)
+    then_proposed = _described(recorded.design, recorded.screened)
     raise UsageError(
         f"step {slot.step} cannot be replayed: the optimiser now proposes {now_proposed}, "
-        f"but {_said(recorded.design, recorded.screened)} is recorded; the code, a package or the "
-        "model has changed since (manifest.json names those of then): start a new run"
+        f"but {then_proposed} is recorded; the code, a package or the model has "
+        " changed since (manifest.json names those of then): start a new run"
     )
 
 
-def _said(design: Design | None, screened: int) -> str:
+def _described(design: Design | None, screened: int) -> str:
     what = str(design.wire()) if design else "no design"
     return f"{what} after {screened} passed over" if screened else what

@@ -1,11 +1,11 @@
-"""What a person sees of a running search: a live bar on a terminal, plain lines in a pipe."""
+"""What a person sees of a running search or sweep: a live bar on a terminal, lines in a pipe."""
 
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from search.manifest import RunConfig
-from search.trace import Trial
+from search.record.manifest import RunConfig
+from search.record.trace import Trial
 
 
 @contextmanager
@@ -89,3 +89,26 @@ def _bar(config: RunConfig, done: int, best: _Best) -> Iterator[Callable[[Trial]
             progress.update(task, advance=1, best=str(best), last=outcome(trial))
 
         yield advance
+
+
+@contextmanager
+def counted(total: int) -> Iterator[Callable[[str], None]]:
+    """Yield what to call as each run ends: a live bar on a terminal, some fifty lines in a pipe."""
+    if sys.stdout.isatty():
+        from rich.markup import escape
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+        columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, "[progress.description]{task.description}") as bar:
+            task = bar.add_task("", total=total)
+            yield lambda text: bar.update(task, advance=1, description=escape(text))
+        return
+    done = 0
+
+    def step(text: str) -> None:
+        nonlocal done
+        done += 1
+        if done * 50 // total != (done - 1) * 50 // total:
+            print(f"{done:{len(str(total))}}/{total} runs, last {text}", flush=True)
+
+    yield step

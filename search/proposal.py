@@ -1,15 +1,19 @@
 """The contract between the loop and an optimiser."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from cim_sim.config import Stopped
 from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
-from search.trace import Exchange, Failure, Trial
+from search.record.adapter import Lineage
+from search.record.runs import Run
+from search.record.trace import Exchange, Failure, Trial
 
 
 @dataclass(frozen=True)
@@ -34,13 +38,17 @@ class Proposal:
 
     design: Design | None = None
     failure: Failure | None = None
-    exchanges: tuple[Exchange, ...] = field(default=())
+    exchanges: tuple[Exchange, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.design is None) == (self.failure is None):
+            raise ValueError(f"a proposal has either a design or a failure: {self!r}")
 
 
-class SearchStopped(Exception):
+class SearchStopped(Stopped):
     """The search cannot go on for a reason outside it: a dead model server, failures in a row.
 
-    What is recorded stays, and the run can be resumed; the command line turns it into exit 1.
+    What is recorded stays, and the run can be resumed.
     """
 
     def __init__(self, reason: str, exchanges: tuple[Exchange, ...] = ()) -> None:
@@ -71,3 +79,17 @@ class Optimizer(Protocol):
 
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn from the trials of the last `suggest`, in its order."""
+
+
+class Opened(NamedTuple):
+    """An optimiser that is ready to propose, and who its model is, if it has one."""
+
+    optimizer: Optimizer
+    model: dict[str, Any] | None = None
+    """Identity of the language model."""
+    lineage: Lineage | None = None
+
+
+Opening = Callable[[Problem, Any, Run], AbstractContextManager[Opened]]
+"""Makes the optimiser of a run from the problem and an object of its `Settings`, with the model
+server that it needs, and stops that afterwards; imports what is heavy when called."""

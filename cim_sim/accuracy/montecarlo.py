@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cim_sim.accuracy import noise, quantise
-from cim_sim.accuracy.data import Examples, Split
+from cim_sim.accuracy.images import Examples, Split
 from cim_sim.accuracy.network import Network, product
 from cim_sim.accuracy.query import Accuracy, Adc, Query
 from cim_sim.accuracy.training import stream

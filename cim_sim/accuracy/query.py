@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cim_sim.config import Config, digest
 from cim_sim.space import ConvChoice
+from cim_sim.variation import StateDependence
 
 Sigma = Annotated[float, Field(ge=0, le=1)]
 
@@ -62,7 +63,7 @@ class Query(Config):
     """Noise injected while training, relative to max|w|."""
     sigma: Sigma
     """Effective variation of a weight when tested, relative to max|w|."""
-    state_dependence: Literal["uniform", "evaxb-fefet2", "evaxb-rram4", "evaxb-fefet6"] = "uniform"
+    state_dependence: StateDependence = "uniform"
     """How the variation depends on the programmed conductance; see `cim_sim.variation`."""
     adc: Adc | None = None
     """None: ideal conversion."""

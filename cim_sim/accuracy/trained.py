@@ -1,21 +1,17 @@
 """The reference evaluator: trains the network, writes it on random chips, tests each."""
 
-import os
-import threading
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import lru_cache
-from multiprocessing import connection, get_context, parent_process
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cim_sim import cluster
 from cim_sim.accuracy import cache as store
 from cim_sim.accuracy.query import Accuracy, Query
+from cim_sim.workers import Done, Executor, each
 
 if TYPE_CHECKING:
-    from cim_sim.accuracy.data import Split
+    from cim_sim.accuracy.images import Split
     from cim_sim.accuracy.network import Network
 
 
@@ -65,23 +61,12 @@ def measure_groups(
     groups: Sequence[Sequence[Query]],
     cache: Path | None,
     workers: int,
-    executor: cluster.Executor = "processes",
-) -> Iterator[tuple[int, list[Accuracy]]]:
-    """Yield (index of the group, its answers) as the groups finish."""
-    if executor == "ray":
-        yield from cluster.each(measure_group, [(group, cache) for group in groups], workers)
-        return
-    if workers <= 1 or len(groups) <= 1:
-        yield from ((index, measure_group(group, cache)) for index, group in enumerate(groups))
-        return
-    # Fresh interpreters: a forked one would inherit PyTorch's thread state.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_follow_parent)
-    try:
-        tasks = {pool.submit(measure_group, group, cache): i for i, group in enumerate(groups)}
-        for task in as_completed(tasks):
-            yield tasks[task], task.result()
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    executor: Executor = "processes",
+) -> Iterator[Done[list[Accuracy]]]:
+    """Yield the answers of each group as the groups finish; one worker is this very process."""
+    if executor == "processes" and min(workers, len(groups)) <= 1:
+        return (Done(index, measure_group(group, cache)) for index, group in enumerate(groups))
+    return each(measure_group, [(group, cache) for group in groups], workers, executor)
 
 
 def _tested(network: "Network", query: Query, cache: Path | None) -> Accuracy:
@@ -115,7 +100,8 @@ def _data(name: str) -> "Split":
     """The data set on the device, images in the channels-last layout that convolutions prefer."""
     import torch
 
-    from cim_sim.accuracy import data, training
+    from cim_sim.accuracy import images as data
+    from cim_sim.accuracy import training
 
     split, where = data.load(name), training.device()
 
@@ -139,16 +125,3 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def _follow_parent() -> None:
-    """End this worker when its parent dies, even by `kill -9`."""
-    parent = parent_process()
-    if parent is None:
-        return
-
-    def wait() -> None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=wait, daemon=True).start()

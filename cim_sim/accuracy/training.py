@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from cim_sim.accuracy import noise
-from cim_sim.accuracy.data import Split
+from cim_sim.accuracy.images import Split
 from cim_sim.accuracy.network import Network
 from cim_sim.accuracy.query import Query, Recipe
 from cim_sim.config import UsageError

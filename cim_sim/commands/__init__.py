@@ -1,1 +1,1 @@
-"""Verbs of `python -m cim_sim`: typed functions, one module for each half of the evaluator."""
+"""Verbs of `python -m cim_sim`: typed functions, one module each."""

@@ -1,32 +1,26 @@
-"""The verbs `accuracy`, `bench-accuracy` and `surrogate`."""
+"""The verb `accuracy`: train one design's network and test it."""
 
-import sys
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from cim_sim import cli
-from cim_sim.cluster import Executor
-from cim_sim.config import UsageError, load
-
-BENCH = Path("datasets/accuracy-bench/trainings.parquet")
+from cim_sim.config import load
+from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
 
 
 def accuracy(
     design: str,
     scenario: Path,
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     seed: cli.Natural = 0,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
 ) -> int:
     """Train a design's proxy network and test it under the scenario's device variation.
 
     Args:
-        design: JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        design: the design as JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
         scenario: YAML file; its variation, recipe and ADC setting count, its objective does not.
         space: YAML file; says how much narrower the trained network is.
-        seed: of initial weights, order, training noise and the tested chips.
+        seed: seed of initial weights, order, training noise and the tested chips.
         cache: SQLite file of trained accuracies.
     """
     from cim_sim.accuracy.trained import measure
@@ -59,90 +53,4 @@ def accuracy(
         training_sigma=query.training_sigma,
         key=query.key,
     )
-    return 0
-
-
-def bench_accuracy(
-    *,
-    n: int | None = None,
-    workers: cli.Count = 2,
-    out: Path = Path("runs/accuracy-bench"),
-    seed: cli.Natural = 0,
-    publish: Path | None = None,
-    executor: Executor = "processes",
-) -> int:
-    """Train the networks of the benchmark table; the same command again goes on where it stopped.
-
-    Args:
-        n: how many of the list's trainings to have in the end; all when not given.
-        workers: processes, one thread each; with Ray, those of the local cluster.
-        out: folder of the table's lines.
-        seed: of the list of networks.
-        publish: Parquet table that all finished trainings of the folder are joined to; what it
-            holds already is not trained again, and the card beside it is brought up to date.
-        executor: where they train; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
-    """
-    from cim_sim.accuracy import bench, bench_card
-    from cim_sim.accuracy.bench_jobs import jobs
-
-    if n is not None and n < 0:
-        raise UsageError(f"bench-accuracy: --n {n} is less than 0")
-    held = bench.published(publish) if publish else set()
-    wanted = [job for job in jobs(seed)[:n] if job.key not in held]
-    trained = bench.run(wanted, out, workers, _progress, executor)
-    if publish:
-        count = bench.publish(out / bench.LINES, publish)
-        print(f"{publish} holds {count} trainings")
-        if count:
-            bench_card.update(publish)
-    cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
-    return 0
-
-
-def _progress(done: int, total: int) -> None:
-    if done % 10 == 0 or done == total or sys.stderr.isatty():
-        print(f"{done} of {total} trainings done", file=sys.stderr, flush=True)
-
-
-def surrogate(
-    *,
-    check: bool = False,
-    fit: bool = False,
-    fresh: Annotated[cli.Natural, tyro.conf.arg(metavar="N")] = 0,
-    round: Annotated[cli.Natural, tyro.conf.arg(metavar="R")] = 0,
-    designs: cli.Count = 60,
-    table: Path = BENCH,
-    out: Path = Path("runs/accuracy-bench"),
-    workers: cli.Count = 2,
-) -> int:
-    """Check the accuracy surrogate against trained networks, fit it anew, or challenge it.
-
-    Args:
-        check: how good it is on committed rows that its fit never saw.
-        fit: fit it to the whole table and write it beside the code.
-        fresh: train this many new random designs and check on those.
-        round: train what an optimiser finds best under it; 1, 2, ... are the active rounds.
-        designs: of an active round.
-        table: benchmark table, Parquet.
-        out: folder of the table's lines, which an active round adds to.
-        workers: processes that train.
-    """
-    from cim_sim.accuracy import active, bench, surrogate_check, surrogate_fit
-    from cim_sim.accuracy.surrogate import load as load_surrogate
-
-    if not (check or fit or fresh or round):
-        raise UsageError("surrogate: nothing to do; give --check, --fit, --fresh N or --round R")
-    figures: dict[str, object] = {}
-    if fit:
-        print(f"wrote {surrogate_fit.refit(table)}")
-    if round:
-        model = load_surrogate(table=table, examined=True)
-        held = bench.published(table)
-        wanted = [one for one in active.round_jobs(model, round, designs) if one.key not in held]
-        figures["trained_now"] = bench.run(wanted, out, workers, _progress)
-    if fresh:
-        figures |= surrogate_check.fresh(fresh, workers, table)
-    if check:
-        figures |= surrogate_check.report(table)
-    cli.emit(**figures)
     return 0

@@ -1,10 +1,13 @@
 """The verb `evaluate`: one design in one scenario, with real training."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from cim_sim import cli
 from cim_sim.config import load
+from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
 
 if TYPE_CHECKING:
     from cim_sim.evaluate import Evaluation
@@ -14,20 +17,20 @@ def evaluate(
     *,
     design: str,
     scenario: Path,
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     seed: cli.Natural = 0,
-    cache: Path = Path("runs/accuracy.sqlite"),
-    json: bool = False,
+    cache: Path = ACCURACY_CACHE,
+    only_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
 ) -> int:
     """Cost, accuracy and reward of one design.
 
     Args:
-        design: JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        design: the design as JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
         scenario: YAML file of what is fixed.
         space: YAML file of what is free; says how wide the trained proxy network is.
-        seed: of the accuracy experiment.
-        cache: where trained accuracies are kept.
-        json: print only the evaluation, as one line of JSON.
+        seed: seed of the accuracy experiment.
+        cache: SQLite file in which trained accuracies are kept.
+        only_json: print nothing but the evaluation, as one line of JSON.
     """
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.evaluate import Evaluator
@@ -41,7 +44,7 @@ def evaluate(
         seed=seed,
     )
     (evaluation,) = evaluator.evaluate([parse_design(design, "--design")])
-    if not json:
+    if not only_json:
         print(_describe(evaluation))
     record: dict[str, object] = evaluation.model_dump(mode="json", exclude={"design"})
     cli.emit(design=evaluation.design.wire(), score=evaluation.score, **record)

@@ -4,6 +4,20 @@ The physics and the equations are in `cim_sim/README.md`.
 """
 
 from cim_sim.cost.breakdown import Breakdown, breakdown
-from cim_sim.cost.chip import CostBatch, evaluate, evaluate_mixed, floorplan_fault
+from cim_sim.cost.chip import (
+    CostBatch,
+    evaluate,
+    evaluate_mixed,
+    floorplan_fault,
+    floorplan_fault_mixed,
+)
 
-__all__ = ["Breakdown", "CostBatch", "breakdown", "evaluate", "evaluate_mixed", "floorplan_fault"]
+__all__ = [
+    "Breakdown",
+    "CostBatch",
+    "breakdown",
+    "evaluate",
+    "evaluate_mixed",
+    "floorplan_fault",
+    "floorplan_fault_mixed",
+]

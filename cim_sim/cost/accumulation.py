@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 MAX_EXTRA_BITS = 24
 """Widths that the table knows above the first; log2 of any PE, tile or kernel stays below."""

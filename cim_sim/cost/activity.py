@@ -11,10 +11,12 @@ from math import erf, sqrt
 
 import numpy as np
 
-from cim_sim.cost.layers import INPUT_BITS, Floats, Layers
+from cim_sim.cost.layers import INPUT_BITS, Layers
+from cim_sim.types import Floats
 
 WEIGHT_SIGMA = 0.30
 INPUT_SIGMA = 0.35
+"""Of weights, and of inputs before the ReLU, both on a scale that ends at 1."""
 VALUE_BITS = INPUT_BITS - 1
 LEVELS = 1 << VALUE_BITS
 """Input codes 0..127: seven bits beside the sign."""

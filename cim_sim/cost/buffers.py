@@ -9,15 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 TILE_CORE_BITS = 1024
 TILE_CORE_WIDTH = 32
 TILE_CORE_LINES = 32
+"""A core of a tile: 32 lines of 32 bits (NeuroSim `Param`)."""
 GLOBAL_CORE_BITS = 16384
 GLOBAL_CORE_WIDTH = 128
-
+"""A core of the chip: 128 lines of 128 bits (NeuroSim `Param`)."""
 FEWEST_LINES = 4
+"""Lines of the smallest decoder."""
 DECODER_ENERGY = np.array([0.2, 0.32755, 0.47805, 1.0])
 DECODER_AREA = np.array([0.09, 0.19628, 0.43267, 1.0])
 DECODER_LEAK = np.array([0.17, 0.337, 0.6425, 1.0])

@@ -2,22 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cim_sim.cost.activity import synthetic_activity
 from cim_sim.cost.components import Components
 from cim_sim.cost.energy import dynamic_energy_pj
 from cim_sim.cost.hierarchy import Area, build
 from cim_sim.cost.latency import latency_cycles
-from cim_sim.cost.layers import Bools, Floats, in_order, layers_of
+from cim_sim.cost.layers import in_order, layers_of
 from cim_sim.cost.leakage import leakage_energy_pj
 from cim_sim.cost.mapping import Floorplan, floorplan
 from cim_sim.cost.placement import Placement, place
 from cim_sim.cost.setting import setting
 from cim_sim.hardware import Hardware
+from cim_sim.types import Bools, Floats, Ints
 from cim_sim.workload import Stack
 
 CHUNK = 2048
@@ -81,18 +80,9 @@ def evaluate_mixed(stack: Stack, hardware: Sequence[Hardware]) -> CostBatch:
     Raises:
         UsageError: as `evaluate`.
     """
-    groups: dict[Hardware, list[int]] = {}
-    for row, one in enumerate(hardware):
-        groups.setdefault(one, []).append(row)
-    order = np.array([row for rows in groups.values() for row in rows], dtype=np.int64)
-    parts = [evaluate(stack[np.array(rows)], one) for one, rows in groups.items()]
-    back = np.argsort(order)
-    return CostBatch(
-        *(
-            np.concatenate([getattr(part, field.name) for part in parts])[back]
-            for field in fields(CostBatch)
-        )
-    )
+    groups = _by_hardware(hardware)
+    parts = [evaluate(stack[rows], shared) for shared, rows in groups.items()]
+    return _joined(parts, np.argsort(np.concatenate(list(groups.values()))))
 
 
 def floorplan_fault(stack: Stack, hardware: Hardware) -> list[str | None]:
@@ -103,6 +93,23 @@ def floorplan_fault(stack: Stack, hardware: Hardware) -> list[str | None]:
         None if fits else _fault(plan, stack, hardware, index)
         for index, fits in enumerate(feasible(stack, plan, hardware))
     ]
+
+
+def floorplan_fault_mixed(stack: Stack, hardware: Sequence[Hardware]) -> list[str | None]:
+    """As `floorplan_fault`, with a hardware setting for each design."""
+    faults: list[str | None] = [None] * len(hardware)
+    for shared, rows in _by_hardware(hardware).items():
+        for row, fault in zip(rows, floorplan_fault(stack[rows], shared), strict=True):
+            faults[row] = fault
+    return faults
+
+
+def _by_hardware(hardware: Sequence[Hardware]) -> dict[Hardware, Ints]:
+    """Rows of equal hardware."""
+    rows_of: dict[Hardware, list[int]] = {}
+    for row, own in enumerate(hardware):
+        rows_of.setdefault(own, []).append(row)
+    return {shared: np.array(rows) for shared, rows in rows_of.items()}
 
 
 def assess(stack: Stack, hardware: Hardware, planes: Floats | None = None) -> Assessment:
@@ -144,15 +151,14 @@ def totals(one: Assessment) -> CostBatch:
     )
 
 
-Batch = TypeVar("Batch")
-
-
 def _in_chunks(stack: Stack, work: Callable[[Stack], CostBatch]) -> CostBatch:
     parts = [work(stack[at : at + CHUNK]) for at in range(0, max(len(stack), 1), CHUNK)]
-    columns = (
-        np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(CostBatch)
-    )
-    return parts[0] if len(parts) == 1 else CostBatch(*columns)
+    return _joined(parts)
+
+
+def _joined(parts: Sequence[CostBatch], order: Ints | slice = slice(None)) -> CostBatch:
+    names = [field.name for field in fields(CostBatch)]
+    return CostBatch(*(np.concatenate([getattr(p, n) for p in parts])[order] for n in names))
 
 
 def feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
@@ -160,7 +166,7 @@ def feasible(stack: Stack, plan: Floorplan, hardware: Hardware) -> Bools:
     return plan.feasible & ~_windowless(stack, hardware).any(axis=1)
 
 
-def _windowless(stack: Stack, hardware: Hardware) -> NDArray[np.bool_]:
+def _windowless(stack: Stack, hardware: Hardware) -> Bools:
     """[designs, layers]: the stock count finds no window of the kernel on the map."""
     return (stack.kernel > stack.side) & (hardware.pad == "stock")
 

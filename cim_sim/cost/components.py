@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 COMPONENTS = ("adc", "accumulation", "buffers", "interconnect", "other")
 """In the order of `Components`; NeuroSim's own "other" is the last three together."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Annotated, get_type_hints
 
 from cim_sim.config import UsageError
 from cim_sim.hardware import Hardware
@@ -23,6 +24,7 @@ UM = 1e6
 UM2 = 1e12
 NS = 1e9
 UW = 1e6
+"""Units to one SI unit: the table is in joules, metres, seconds and watts."""
 
 
 @dataclass(frozen=True)
@@ -31,107 +33,61 @@ class Constants:
 
     `adc`, `accumulation` and `other` follow NeuroSim's own split of a subarray. Its energy per
     input bit-vector is `base + active * share of active word lines`, plus what the columns draw.
+    Beside each value stand its column in the table and the factor from that column's SI unit.
     """
 
-    clock_ns: float
-    subarray_area_um2: float
-    subarray_height_um: float
-    subarray_width_um: float
-    adc_area_um2: float
-    accumulation_area_um2: float
-    array_area_um2: float
-    subarray_leak_uw: float
-    base_adc_pj: float
-    base_accumulation_pj: float
-    base_other_pj: float
-    active_adc_pj: float
-    active_other_pj: float
-    adc_cycles: float
-    accumulation_cycles: float
-    wire_row_ohm: float
-    wire_column_ohm: float
-    on_ohm: float
-    on_off: float
-    access_ohm: float
-    dff_pj: float
-    dff_leak_uw: float
-    dff_area_um2: float
-    dff_height_um: float
-    dff_width_um: float
-    adder_bit_pj: float
-    adder_fixed_pj: float
-    adder_bit_ns: float
-    adder_fixed_ns: float
-    adder_bit_area_um2: float
-    adder_bit_leak_uw: float
-    pe_bus_pj_per_um: float
-    tree_pj_per_um: float
-    tree_ns_per_um: float
-    repeater_distance_um: float
-    repeater_height_um: float
-    repeater_width_um: float
-    repeater_input_f: float
-    pool_pj: float
-    pool_cycles: float
-    pool_area_um2: float
-    global_read_pj: float
-    global_write_pj: float
-    global_core_area_um2: float
-    tile_decoder_pj: float
-    tile_write_pj: float
-    tile_core_area_um2: float
-    tile_core_leak_uw: float
+    clock_ns: Annotated[float, "clock_ns", 1]
+    subarray_area_um2: Annotated[float, "sub.usedArea", UM2]
+    subarray_height_um: Annotated[float, "sub.height", UM]
+    subarray_width_um: Annotated[float, "sub.width", UM]
+    adc_area_um2: Annotated[float, "sub.areaADC", UM2]
+    accumulation_area_um2: Annotated[float, "sub.areaAccum", UM2]
+    array_area_um2: Annotated[float, "sub.areaArray", UM2]
+    subarray_leak_uw: Annotated[float, "sub.leak", UW]
+    base_adc_pj: Annotated[float, "sub.E0_ADC", PJ]
+    base_accumulation_pj: Annotated[float, "sub.E0_Accum", PJ]
+    base_other_pj: Annotated[float, "sub.E0_Other", PJ]
+    active_adc_pj: Annotated[float, "sub.E1_ADC", PJ]
+    active_other_pj: Annotated[float, "sub.E1_Other", PJ]
+    adc_cycles: Annotated[float, "sub.lat_act1_ADC", 1]
+    accumulation_cycles: Annotated[float, "sub.lat_act1_Accum", 1]
+    wire_row_ohm: Annotated[float, "wire.Rrow", 1]
+    wire_column_ohm: Annotated[float, "wire.Rcol", 1]
+    on_ohm: Annotated[float, "r_on_ohm", 1]
+    on_off: Annotated[float, "on_off", 1]
+    access_ohm: Annotated[float, "cell.access_resistance_ohm", 1]
+    dff_pj: Annotated[float, "unit.dff.E", PJ]
+    dff_leak_uw: Annotated[float, "unit.dff.leak", UW]
+    dff_area_um2: Annotated[float, "unit.dff.area", UM2]
+    dff_height_um: Annotated[float, "unit.dff.h", UM]
+    dff_width_um: Annotated[float, "unit.dff.w", UM]
+    adder_bit_pj: Annotated[float, "adder.E_per_bit", PJ]
+    adder_fixed_pj: Annotated[float, "adder.E_fixed", PJ]
+    adder_bit_ns: Annotated[float, "adder.lat_s_per_bit", NS]
+    adder_fixed_ns: Annotated[float, "adder.lat_s_fixed", NS]
+    adder_bit_area_um2: Annotated[float, "adder.area_per_bit", UM2]
+    adder_bit_leak_uw: Annotated[float, "adder.leak_per_bit", UW]
+    pe_bus_pj_per_um: Annotated[float, "pebus.E_per_m_bit", PJ / UM]
+    tree_pj_per_um: Annotated[float, "htree.E_per_m_bit", PJ / UM]
+    tree_ns_per_um: Annotated[float, "htree.lat_s_per_m", NS / UM]
+    repeater_distance_um: Annotated[float, "htree.repeater_distance_m", UM]
+    repeater_height_um: Annotated[float, "htree.repeater_height_m", UM]
+    repeater_width_um: Annotated[float, "htree.repeater_width_m", UM]
+    repeater_input_f: Annotated[float, "repeater.input_cap_f", 1]
+    pool_pj: Annotated[float, "pool.E_per_unit", PJ]
+    pool_cycles: Annotated[float, "pool.cycles", 1]
+    pool_area_um2: Annotated[float, "pool.area_per_unit", UM2]
+    global_read_pj: Annotated[float, "globalbuf.E_read_line", PJ]
+    global_write_pj: Annotated[float, "globalbuf.E_write_line", PJ]
+    global_core_area_um2: Annotated[float, "globalbuf.area_core", UM2]
+    tile_decoder_pj: Annotated[float, "tilebuf.E_decoder_read_32", PJ]
+    tile_write_pj: Annotated[float, "tilebuf.E_write_line_32", PJ]
+    tile_core_area_um2: Annotated[float, "tilebuf.area_1024bit", UM2]
+    tile_core_leak_uw: Annotated[float, "tilebuf.leak_1024bit", UW]
 
 
-COLUMNS: dict[str, tuple[str, float]] = {
-    "clock_ns": ("clock_ns", 1),
-    "subarray_area_um2": ("sub.usedArea", UM2),
-    "subarray_height_um": ("sub.height", UM),
-    "subarray_width_um": ("sub.width", UM),
-    "adc_area_um2": ("sub.areaADC", UM2),
-    "accumulation_area_um2": ("sub.areaAccum", UM2),
-    "array_area_um2": ("sub.areaArray", UM2),
-    "subarray_leak_uw": ("sub.leak", UW),
-    "base_adc_pj": ("sub.E0_ADC", PJ),
-    "base_accumulation_pj": ("sub.E0_Accum", PJ),
-    "base_other_pj": ("sub.E0_Other", PJ),
-    "active_adc_pj": ("sub.E1_ADC", PJ),
-    "active_other_pj": ("sub.E1_Other", PJ),
-    "adc_cycles": ("sub.lat_act1_ADC", 1),
-    "accumulation_cycles": ("sub.lat_act1_Accum", 1),
-    "wire_row_ohm": ("wire.Rrow", 1),
-    "wire_column_ohm": ("wire.Rcol", 1),
-    "on_ohm": ("r_on_ohm", 1),
-    "on_off": ("on_off", 1),
-    "access_ohm": ("cell.access_resistance_ohm", 1),
-    "dff_pj": ("unit.dff.E", PJ),
-    "dff_leak_uw": ("unit.dff.leak", UW),
-    "dff_area_um2": ("unit.dff.area", UM2),
-    "dff_height_um": ("unit.dff.h", UM),
-    "dff_width_um": ("unit.dff.w", UM),
-    "adder_bit_pj": ("adder.E_per_bit", PJ),
-    "adder_fixed_pj": ("adder.E_fixed", PJ),
-    "adder_bit_ns": ("adder.lat_s_per_bit", NS),
-    "adder_fixed_ns": ("adder.lat_s_fixed", NS),
-    "adder_bit_area_um2": ("adder.area_per_bit", UM2),
-    "adder_bit_leak_uw": ("adder.leak_per_bit", UW),
-    "pe_bus_pj_per_um": ("pebus.E_per_m_bit", PJ / UM),
-    "tree_pj_per_um": ("htree.E_per_m_bit", PJ / UM),
-    "tree_ns_per_um": ("htree.lat_s_per_m", NS / UM),
-    "repeater_distance_um": ("htree.repeater_distance_m", UM),
-    "repeater_height_um": ("htree.repeater_height_m", UM),
-    "repeater_width_um": ("htree.repeater_width_m", UM),
-    "repeater_input_f": ("repeater.input_cap_f", 1),
-    "pool_pj": ("pool.E_per_unit", PJ),
-    "pool_cycles": ("pool.cycles", 1),
-    "pool_area_um2": ("pool.area_per_unit", UM2),
-    "global_read_pj": ("globalbuf.E_read_line", PJ),
-    "global_write_pj": ("globalbuf.E_write_line", PJ),
-    "global_core_area_um2": ("globalbuf.area_core", UM2),
-    "tile_decoder_pj": ("tilebuf.E_decoder_read_32", PJ),
-    "tile_write_pj": ("tilebuf.E_write_line_32", PJ),
-    "tile_core_area_um2": ("tilebuf.area_1024bit", UM2),
-    "tile_core_leak_uw": ("tilebuf.leak_1024bit", UW),
+SOURCES: dict[str, tuple[str, float]] = {
+    name: hint.__metadata__ for name, hint in get_type_hints(Constants, include_extras=True).items()
 }
 """Field -> column of the table and factor from SI."""
 
@@ -189,7 +145,7 @@ def _key_of(row: Mapping[str, str]) -> Key:
 
 
 def _constants_of(row: Mapping[str, str]) -> Constants:
-    values = {name: float(row[column] or 0) * unit for name, (column, unit) in COLUMNS.items()}
+    values = {name: float(row[column] or 0) * unit for name, (column, unit) in SOURCES.items()}
     return Constants(**values)
 
 

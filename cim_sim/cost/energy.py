@@ -1,7 +1,7 @@
 """Dynamic energy of every layer, pJ.
 
 PEs come in four classes, full or partly filled along rows and along columns, so that an energy is
-a sum of counts times classes. Source: DNN+NeuroSim V1.3; sections in `cim_sim/README.md`.
+a sum of counts times classes. Source: DNN+NeuroSim V1.3; "Dynamic energy" in `cim_sim/README.md`.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,10 @@ import numpy as np
 from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
 from cim_sim.cost.components import Components
 from cim_sim.cost.latency import bank_operations, plain_inputs, pool_operations
-from cim_sim.cost.layers import INPUT_BITS, Floats, remainder
+from cim_sim.cost.layers import INPUT_BITS, remainder
 from cim_sim.cost.placement import Placement
 from cim_sim.cost.subarray import Reader
+from cim_sim.types import Floats
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ def count_pes(place: Placement) -> PeClasses:
     """
     full_rows, part_rows = _pe_rows(place)
     full_cols, part_cols = remainder(place.layers.columns, place.pe)
+    # A partial PE exists or not: 1 or 0, so that classes are products of counts along both sides.
     row_part, col_part = (part_rows > 0) * 1.0, (part_cols > 0) * 1.0
     again, positions = _recounted(place), place.positions
     last_row_full = again.last_then_full + again.last_then_last * (1 - col_part)
@@ -147,6 +149,8 @@ def _array_energy(
     row_full, row_left = remainder(classes.part_rows, size)
     col_full, col_left = remainder(classes.part_columns, size)
     row_part, col_part = row_left > 0, col_left > 0
+    # A full PE has full subarrays alone; a partial one ends in partly filled ones. Counts and
+    # energies in this order: full, partly filled in columns, in rows, in both.
     full = np.full_like(row_left, size)
     high = classes.full_full * per_side + classes.part_full * row_full
     wide = classes.full_part * per_side + classes.part_part * row_full
@@ -169,10 +173,12 @@ def _pe_sum_energy(place: Placement, classes: PeClasses) -> Floats:
     """Adder trees of the PEs; where copies share a PE its tree is counted per subarray."""
     chip, size = place.chip, place.chip.setting.size
     table = chip.trees.energy_pj
+    # A tree is as deep as the subarrays that it adds are many: fewer in a PE partly filled in rows.
     once = classes.full_rows * chip.trees.at(table, place.pe / size)
     once = once + classes.partial_rows * chip.trees.at(table, np.ceil(classes.part_rows / size))
     spent = np.where(place.inner_copies > 1, _shared_trees(place), once)
     operations = place.vectors * chip.setting.merges * place.of_tile("pe_trees")
+    # One subarray that holds the whole matrix leaves its PE nothing to add.
     return np.where(place.treeless, 0, operations * spent)
 
 
@@ -203,6 +209,7 @@ def _pe_bus_energy(place: Placement, classes: PeClasses) -> Floats:
     rows = classes.full_rows * place.pe + classes.partial_rows * classes.part_rows
     columns = classes.full_columns * place.pe + classes.partial_columns * classes.part_columns
     weights = columns / setting.cells
+    # Inputs cross all subarrays but the first along the width, sums likewise along the height.
     into = rows * place.bit_vectors * c.subarray_width_um
     out = weights * setting.adc_bits * place.vectors * c.subarray_height_um
     return c.pe_bus_pj_per_um * gaps * (into + out)
@@ -217,6 +224,7 @@ def _tile_sum_energy(place: Placement) -> Floats:
     full_tiles = chip.trees.at(table, plain_inputs(place, place.tile), bits) * full
     last_tile = chip.trees.at(table, plain_inputs(place, rest), bits) * (rest > 0)
     novel = chip.trees.at(table, chip.novel.leaves, bits) * plan.tile_rows
+    # Every column of tiles holds other outputs and adds its own sums.
     trees = place.of_tile("tile_trees") * place.merges * place.vectors
     return trees * plan.tile_cols * place.pick(novel, full_tiles + last_tile)
 
@@ -258,6 +266,7 @@ def _tree_energy(place: Placement) -> Floats:
     chip, c = place.chip, place.chip.setting.constants
     local = place.pick(chip.novel.htree.energy_pj_per_bit(c), chip.plain.htree.energy_pj_per_bit(c))
     wide = place.pick(chip.novel_htree.energy_pj_per_bit(c), chip.plain_htree.energy_pj_per_bit(c))
+    # The global bus is clocked as a whole: a transfer that is not full costs a full one.
     transfers = np.ceil((place.global_out_bits + place.global_in_bits) / chip.bus_bits)
     into, out = tile_bits(place)
     return np.asarray(local * (into + out) + wide * transfers * chip.bus_bits)

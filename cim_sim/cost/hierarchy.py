@@ -13,9 +13,10 @@ import numpy as np
 from cim_sim.cost.accumulation import AdderTrees, table_size
 from cim_sim.cost.buffers import TileBuffer, bank_area_um2, global_cores
 from cim_sim.cost.interconnect import GLOBAL_FOLD, LOCAL_FOLD, HTree, global_bus_bits
-from cim_sim.cost.layers import INPUT_BITS, Floats, Layers
+from cim_sim.cost.layers import INPUT_BITS, Layers
 from cim_sim.cost.mapping import Floorplan
 from cim_sim.cost.setting import Setting
+from cim_sim.types import Floats
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.cost.layers import Floats
+from cim_sim.types import Floats
 
 WIRE_WIDTH_NM = {22: 40.0, 32: 56.0, 45: 80.0}
 """Minimum wire width of a node (NeuroSim `Param`)."""
 WIRE_CAPACITANCE_F_PER_UM = 0.2e-15
+"""Of a wire at every node (NeuroSim: 0.2 fF/um)."""
 WIRE_ASPECT = 1.6
+"""Height over width of a wire."""
 LONG_SEGMENT_F = 1e5
 """Segments of this many feature sizes or more get wires four instead of two widths wide."""
 LOCAL_FOLD, GLOBAL_FOLD = 16, 4

@@ -1,7 +1,7 @@
 """Cycles of every layer: synchronous, parallel read, layer by layer.
 
 All delays are whole cycles of the 1 GHz design clock; `chip` multiplies them by the clock that
-the subarray can keep. Source: DNN+NeuroSim V1.3; section numbers in `cim_sim/README.md`.
+the subarray can keep. Source: DNN+NeuroSim V1.3; "Clock and latency" in `cim_sim/README.md`.
 """
 
 import numpy as np
@@ -9,8 +9,9 @@ import numpy as np
 from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
 from cim_sim.cost.components import Components
 from cim_sim.cost.hierarchy import Chip, Tile
-from cim_sim.cost.layers import INPUT_BITS, Floats
+from cim_sim.cost.layers import INPUT_BITS
 from cim_sim.cost.placement import Placement
+from cim_sim.types import Floats
 
 
 def latency_cycles(place: Placement) -> Components:
@@ -35,6 +36,8 @@ def _pe_cycles(place: Placement) -> tuple[Floats, Floats, Floats]:
     height = np.ceil(rows / chip.setting.size)
     tree = chip.trees.at(chip.trees.cycles, height)
     sums = np.where(place.treeless, 0, place.vectors * chip.setting.merges * tree)
+    # C copies of a matrix take one input vector each: the same work in 1 / C of the time. Banks
+    # belong to PEs, so that copies inside one PE share its bank and gain nothing there.
     copies = place.plan.copies
     banks = bank_operations(place, rows, columns)
     outer = np.where(place.whole, place.across**2, copies)
@@ -92,6 +95,7 @@ def _tile_transfer_cycles(place: Placement) -> tuple[Floats, Floats]:
 def _port_bits(chip: Chip, tile: Tile) -> tuple[Floats, Floats]:
     """Bits per cycle of a tile's two buffers; cores are counted for conventional tiles only."""
     plain = chip.plain
+    # Cores work side by side, as many as the bus has room for.
     counts = (plain.input_buffer.cores, plain.output_buffer.cores)
     first, second = (
         buffer.width * np.minimum(cores, np.ceil(tile.bus_bits / buffer.width))
@@ -104,6 +108,7 @@ def _chip_sum_cycles(place: Placement) -> Floats:
     """Adding the sums of tiles that share a column."""
     chip = place.chip
     tree = chip.trees.at(chip.trees.cycles, place.plan.tile_rows, chip.extra_bits)
+    # A unit takes the cycles of its tree for one column of one vector; all work side by side.
     return np.ceil(place.layers.columns * place.vectors / chip.units) * tree
 
 
@@ -127,6 +132,7 @@ def _global_transfer_cycles(place: Placement) -> tuple[Floats, Floats]:
     """Global buffer and H-tree; a layer gets the buffer's ports by its share of the tiles."""
     chip, node = place.chip, place.chip.setting.hardware.node_nm
     constants = chip.setting.constants
+    # What a layer reads and what it writes pass the same buffer and the same tree.
     bits = place.global_out_bits + place.global_in_bits
     lines = bits / GLOBAL_CORE_WIDTH
     ports = np.minimum(chip.cores, np.ceil(chip.bus_bits / GLOBAL_CORE_WIDTH))

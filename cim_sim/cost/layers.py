@@ -10,13 +10,10 @@ from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
-from numpy.typing import NDArray
 
 from cim_sim.hardware import Hardware
+from cim_sim.types import Bools, Floats
 from cim_sim.workload import Stack
-
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
 
 INPUT_BITS = 8
 """Bit-vectors of one input vector: a sign plane, always 0 after ReLU, and seven bits."""

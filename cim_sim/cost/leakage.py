@@ -8,8 +8,9 @@ import numpy as np
 
 from cim_sim.cost.hierarchy import Tile
 from cim_sim.cost.latency import plain_inputs
-from cim_sim.cost.layers import Bools, Floats, remainder
+from cim_sim.cost.layers import remainder
 from cim_sim.cost.placement import Placement
+from cim_sim.types import Bools, Floats
 
 
 def tile_leakage_uw(place: Placement) -> Floats:

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cim_sim.cost.layers import Bools, Floats, Layers, in_order
+from cim_sim.cost.layers import Layers, in_order
 from cim_sim.hardware import Hardware
+from cim_sim.types import Bools, Floats
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,8 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
     frequent = _most_frequent_kernel(layers.kernel)
     novel = np.zeros(layers.rows.shape, dtype=np.bool_)
     if hardware.mapping == "novel":
+        # A novel tile has a PE for each position of one kernel size, hence one size for the chip.
+        # NeuroSim leaves matrices that do not fill a subarray's rows to conventional tiles.
         novel = (layers.kernel == frequent) & (layers.rows >= size)
     wide_novel = _power_of_two(np.where(novel, layers.columns, 0).max(axis=0))
     wide_plain = _power_of_two(np.where(novel, 0, layers.columns).max(axis=0))
@@ -85,10 +88,12 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
     tile, packed = plain.tile(wide_plain)
     pe = plain.pe(tile, packed)
 
+    # Over K*^2 PEs only the Cin rows of one position are stacked in each.
     block_rows = np.where(novel, layers.in_channels, layers.rows)
     side, pe_side = np.where(novel, novel_pe, tile), np.where(novel, novel_pe, pe)
     tile_rows, tile_cols = np.ceil(block_rows / side), np.ceil(layers.columns / side)
     pe_copies = plain.pe_copies(tile, pe)
+    # Copied first over the PEs of a tile, then each over the subarrays of a PE; speed-ups multiply.
     array_copies = _copies(block_rows, layers.columns, pe_side, size)
     speedup_rows, speedup_cols = pe_copies[0] * array_copies[0], pe_copies[1] * array_copies[1]
     cells = tile_rows * tile_cols * side**2 * np.where(novel, layers.kernel**2, 1)
@@ -112,6 +117,7 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
 
 def _power_of_two(values: Floats) -> Floats:
     """Round positive values up to powers of two; 0 stays 0."""
+    # value = mantissa 2^exponent with mantissa in [1/2, 1): 1/2 is a power of two already.
     mantissa, exponent = np.frexp(values)
     return np.where(values > 0, np.ldexp(1.0, exponent - (mantissa == 0.5)), 0.0)
 
@@ -121,6 +127,7 @@ def _most_frequent_kernel(kernel: Floats) -> Floats:
     count = np.zeros_like(kernel)
     for other in kernel:
         count += kernel == other
+    # argmax keeps the first of equal counts, the earliest layer.
     first = (count * (kernel > 1)).argmax(axis=0)
     taken = np.take_along_axis(kernel, first[None], axis=0)[0]
     return np.where((kernel > 1).any(axis=0), taken, 1)
@@ -134,6 +141,7 @@ def _novel_pe(layers: Layers, novel: Bools, widest: Floats, size: float) -> Floa
     candidate = widest
     while np.any(candidate > 2 * size):
         side = np.maximum(candidate, size)
+        # Fill = weights / cells of all PEs, for each position ceil(Cin / P) ceil(columns / P).
         blocks = np.ceil(layers.in_channels / side) * np.ceil(layers.columns / side) * positions
         filled = weights / np.maximum(blocks.sum(axis=0) * side**2, 1)
         better = (candidate > 2 * size) & (filled > found)
@@ -146,6 +154,7 @@ def _copies(
     rows: Floats, columns: Floats, side: Floats, unit: Floats | float
 ) -> tuple[Floats, ...]:
     """How often a matrix of at most one `side` fits its units of `unit`, along rows and columns."""
+    # NeuroSim asks for one side to fit, not both; the side that does not fit gets one copy below.
     fits = (rows <= side) | (columns <= side)
     across = np.ceil(side / unit)
     return tuple(

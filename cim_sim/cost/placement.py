@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cim_sim.cost.hierarchy import Chip
-from cim_sim.cost.layers import Bools, Floats, Layers
+from cim_sim.cost.layers import Layers
 from cim_sim.cost.mapping import Floorplan
+from cim_sim.types import Bools, Floats
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,17 @@ from math import log
 import numpy as np
 
 from cim_sim.cost.activity import digit_shares
-from cim_sim.cost.layers import INPUT_BITS, Floats, in_order
+from cim_sim.cost.layers import INPUT_BITS, in_order
 from cim_sim.cost.setting import Setting
+from cim_sim.types import Floats
 
 SENSE_NS = 1.0
+"""Time t for which a column draws current."""
 SENSE_UW_PER_LEVEL = {22: 1.7, 32: 3.0875, 45: 6.3162}
 SENSE_UW_PER_SIEMENS = {22: 0.0631e6, 32: 0.0649e6, 45: 0.075e6}
-"""p0 and k of low-standby-power transistors at each node."""
+"""p0 and k of low-standby-power transistors at each node, in nm."""
 IDLE_COLUMN_UW = 1.0
+"""Drawn by a column without an active cell."""
 POWER_EXCESS = 2.303 / log(10) - 1
 """NeuroSim fits power to exp(2.303 log10 G): nearly G, short of it by .1 % at a typical column."""
 TYPICAL_ACTIVITY = 0.18

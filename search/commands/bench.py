@@ -9,6 +9,7 @@ from pathlib import Path
 from cim_sim import cli
 from cim_sim.config import load
 from cim_sim.evaluate import Evaluation, Evaluator
+from cim_sim.paths import EMBEDDED_SPACE
 from cim_sim.space import Design
 
 
@@ -28,7 +29,7 @@ class Clocked(Evaluator):
 
 def bench(
     scenario: Path = Path("configs/scenarios/embedded-latency.yaml"),
-    space: Path = Path("configs/spaces/embedded.yaml"),
+    space: Path = EMBEDDED_SPACE,
     episodes: cli.Count = 500,
 ) -> int:
     """Time a search by `random` under the surrogate: an episode, and the loop's part of it.
@@ -39,15 +40,15 @@ def bench(
     Args:
         scenario: YAML file of what is fixed.
         space: YAML file of what is free.
-        episodes: of the search.
+        episodes: number of designs that the search tries.
     """
+    from cim_sim.files import Journal
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space
     from search.evaluators import build
     from search.execute import execute
-    from search.journal import Journal
-    from search.manifest import RunConfig
-    from search.trace import Trial
+    from search.record.manifest import RunConfig
+    from search.record.trace import Trial
 
     config = RunConfig(
         optimizer="random",
@@ -56,7 +57,7 @@ def bench(
         evaluator="surrogate",
         episodes=episodes,
     )
-    judge = Clocked(**vars(build(config)))
+    judge = Clocked(**vars(build(config.scenario, config.space, config)))
     with tempfile.TemporaryDirectory() as folder:
         execute(config, judge, Path(folder) / "warm")
         judge.seconds.clear()
@@ -65,8 +66,8 @@ def bench(
         whole = (time.perf_counter() - start) / episodes * 1e3
         journal = Journal(Path(folder) / "trials.jsonl", Trial)
         start = time.perf_counter()
-        for one in trials:
-            journal.append(one)
+        for trial in trials:
+            journal.append(trial)
         disk = (time.perf_counter() - start) / episodes * 1e3
         journal.close()
     alone = sum(judge.seconds) / episodes * 1e3

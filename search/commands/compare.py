@@ -10,8 +10,8 @@ import tyro
 
 from cim_sim import cli
 from cim_sim.config import UsageError
-from search.equality import Factor
-from search.manifest import Digests
+from search.comparison.equality import Factor
+from search.record.manifest import Digests
 
 EXIT_REFUSED = 3
 
@@ -29,19 +29,19 @@ def compare(
     best_so_far.png. Exit 3: the runs cannot be compared, and why.
 
     Args:
-        runs: run directories.
-        out: where the page goes.
+        runs: directories of the runs.
+        out: directory for the page, its data and the figure.
         optimum: best known reward, or the JSON file of `search optimum`; without it the best of
             these runs.
         factor: what language-model arms may differ in, because it is what is compared.
     """
-    from search.compare import compare as compared
-    from search.compare import scale_of
-    from search.equality import NotComparable, arms_of, require_comparable
-    from search.journal import write_whole
-    from search.report.figure import draw
-    from search.report.page import page
-    from search.runs import read_run
+    from cim_sim.files import write_whole
+    from search.comparison.compare import compare as compared
+    from search.comparison.compare import regret_ends
+    from search.comparison.equality import NotComparable, arms_of, require_comparable
+    from search.comparison.figure import draw
+    from search.comparison.page import page
+    from search.record.runs import read_run
 
     records = [read_run(path) for path in runs]
     if not records:
@@ -50,7 +50,7 @@ def compare(
     try:
         require_comparable(records, factor)
         arms = arms_of(records)
-        comparison = compared(arms, scale_of(arms, best, median))
+        comparison = compared(arms, regret_ends(arms, best, median))
     except NotComparable as refusal:
         print(refusal, file=sys.stderr)
         return EXIT_REFUSED
@@ -85,7 +85,7 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
         return best, None
     try:
         data = json.loads(Path(optimum).read_text(encoding="utf-8"))
-        found = data["reward"], data.get("median_feasible")
+        known = data["reward"], data.get("median_feasible")
     except OSError as error:
         raise UsageError(f"--optimum {optimum}: neither a number nor a file: {error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -95,4 +95,4 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
     other = [name for name, value in own.items() if theirs.get(name) not in (None, value)]
     if other:
         raise UsageError(f"--optimum {optimum}: is of another {' and '.join(other)} than the runs")
-    return found
+    return known

@@ -17,18 +17,18 @@ def export(
     """Write runs as studies of Optuna; look at them with `optuna-dashboard sqlite:///OUT`.
 
     Args:
-        runs: run directories, or the directory of a sweep.
-        to: the other tool.
-        out: the new SQLite file.
+        runs: directories of runs, or of a sweep.
+        to: name of the other tool.
+        out: SQLite file to write; it must not exist yet.
     """
     from cim_sim.config import UsageError
-    from search.export import to_optuna
-    from search.runs import read_run
+    from search.record.runs import read_run
+    from search.study.export import to_optuna
 
-    files = [one.parent for run in runs for one in sorted(run.rglob("trials.jsonl"))]
-    found = list({one.resolve(): one for one in files}.values())
-    if not found:
+    folders = [file.parent for run in runs for file in sorted(run.rglob("trials.jsonl"))]
+    different = list({folder.resolve(): folder for folder in folders}.values())
+    if not different:
         raise UsageError(f"no run in {', '.join(map(str, runs)) or 'what is named'}")
-    counts = to_optuna([read_run(one) for one in found], out)
+    counts = to_optuna([read_run(folder) for folder in different], out)
     cli.emit(out=str(out), studies=len(counts), trials=sum(counts.values()))
     return 0

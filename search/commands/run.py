@@ -1,14 +1,14 @@
 """The verb `run`: one search, in one directory."""
 
-import sys
 from pathlib import Path
 from typing import Any, Literal
 
 from cim_sim import cli
 from cim_sim.config import UsageError, parse, read_yaml
-from search.manifest import RunConfig
-from search.runs import read_run, stored_config
-from search.sweep import settings_of_file
+from cim_sim.paths import ACCURACY_CACHE
+from search.record.manifest import RunConfig
+from search.record.runs import RunRecord, read_run
+from search.study.sweep import settings_of_file
 
 
 def run(
@@ -28,7 +28,7 @@ def run(
     verify_top: cli.Natural = 0,
     config: Path | None = None,
     resume: bool = False,
-    cache: Path = Path("runs/accuracy.sqlite"),
+    cache: Path = ACCURACY_CACHE,
     workers: cli.Count = 1,
 ) -> int:
     """Search designs with one optimiser and record every trial.
@@ -37,92 +37,89 @@ def run(
     seed 0, trained evaluator, accuracy seed 0, batch 1, no screening.
 
     Args:
-        out: the run directory; must be new or empty unless --resume is given.
-        optimizer: a name; an unknown one lists them all.
+        out: directory of the run; must be new or empty unless --resume is given.
+        optimizer: name of the optimiser; an unknown name lists them all.
         scenario: YAML file of what is fixed.
         space: YAML file of what is free.
         episodes: designs proposed in all; a resumed run may be given more.
-        seed: root of the optimiser's randomness.
+        seed: seed of the optimiser's randomness.
         model: YAML file of the language model (optimizer llm).
-        style: of the prompt (optimizer llm).
+        style: style of the prompt: codesign, paper or naive (optimizer llm).
         evaluator: accuracy by real training, or predicted.
-        accuracy_seed: of the accuracy experiment; the arms of a comparison share it.
-        batch: designs proposed before the first of them is evaluated.
-        screen: take the first of so many proposals that is feasible for free and new.
-        verify_top: re-train so many of the best designs, three other seeds each (verified.json).
+        accuracy_seed: seed of the accuracy experiment; the arms of a comparison share it.
+        batch: number of designs proposed before the first of them is evaluated.
+        screen: how many proposals may be made for one slot: the first that is new, and feasible
+            as far as the free cost model sees, is evaluated; 0: no screening.
+        verify_top: number of the best designs to train again with three other seeds each; the
+            result is written to verified.json.
         config: YAML file with any of these, and `settings` of the optimiser or the path of a
             file that holds them; options win.
         resume: go on with the run in --out, or begin it if it was never begun.
-        cache: where trained accuracies are kept.
-        workers: processes that train.
+        cache: file in which trained accuracies are kept.
+        workers: number of processes that train.
     """
+    from cim_sim.accuracy.trained import measure_many
+    from cim_sim.files import write_whole
     from search.evaluators import build
     from search.execute import execute
-    from search.journal import write_whole
     from search.progress import shown
-    from search.proposal import SearchStopped
-    from search.report.sweep_page import top_page
-    from search.summary import summarise
-    from search.verify import retrain_top
+    from search.record.summary import summarise
+    from search.study.sweep_page import top_page
+    from search.study.verify import retrain_top
 
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,
         "seed": seed, "evaluator": evaluator, "accuracy_seed": accuracy_seed, "batch": batch,
-        "screen": screen,
+        "screen": screen, "settings": _given(model=model and str(model), style=style),
     }  # fmt: skip
-    model_options = {"model": str(model) if model else None, "style": style}
-    wanted = _wanted(out, resume, config, _given(options), _given(model_options))
-    before = read_run(out).trials if resume and _begun(out) else []
-    try:
-        with shown(wanted, before) as report:
-            judge = build(wanted, cache, workers)
-            trials = execute(wanted, judge, out, resume=resume, report=report)
-    except SearchStopped as stop:
-        print(stop, file=sys.stderr)
-        return cli.EXIT_FAILED
+    begun = read_run(out) if resume and (out / "manifest.json").exists() else None
+    wanted = _wanted(begun, config, _given(**options))
+    before = begun.trials if begun else []
+    with shown(wanted, before) as report:
+        judge = build(wanted.scenario, wanted.space, wanted, cache, workers)
+        trials = execute(wanted, judge, out, resume=resume, report=report)
     summary = summarise(trials).model_dump()
     if verify_top:
-        result = retrain_top(trials, wanted, verify_top, cache, workers)
+        result = retrain_top(
+            trials, wanted, verify_top, lambda queries: measure_many(queries, cache, workers)
+        )
         write_whole(out / "verified.json", result.model_dump_json(indent=2) + "\n")
         print(top_page(result))
-        summary["verified_rewards"] = [round(one.reward, 6) for one in result.winners]
+        summary["verified_rewards"] = [round(winner.reward, 6) for winner in result.winners]
     cli.emit(run=str(out), optimizer=wanted.optimizer, **summary)
     return 0
 
 
-def _wanted(
-    out: Path, resume: bool, file: Path | None, options: dict[str, Any], model: dict[str, Any]
-) -> RunConfig:
+def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any]) -> RunConfig:
     """Lay options over the configuration file, and both over the run that is resumed."""
     from search.execute import resolved
 
-    layers = [stored_config(out).model_dump(mode="json")] if resume and _begun(out) else []
+    layers = [begun.config.model_dump(mode="json")] if begun else []
     if file is not None:
         data = read_yaml(file)
         if not isinstance(data, dict):
             raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
         layers.append(data)
-    layers.append({**options, "settings": model})
+    layers.append(options)
     merged = {key: value for layer in layers for key, value in layer.items()}
-    same = [one for one in layers if one.get("optimizer") in (None, merged.get("optimizer"))]
-    settings = [_settings(layer, merged.get("optimizer"), file) for layer in same]
-    merged["settings"] = {key: value for one in settings for key, value in one.items()}
+    optimizer = merged.get("optimizer")
+    same = [layer for layer in layers if layer.get("optimizer") in (None, optimizer)]
+    settings = [_settings(layer, optimizer, file) for layer in same]
+    merged["settings"] = {key: value for part in settings for key, value in part.items()}
     return resolved(parse(merged, RunConfig, str(file or "options")))
 
 
 def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -> dict[str, Any]:
     """Settings of one layer; a file may name another file for them, as a sweep's may."""
-    found = layer.get("settings") or {}
-    if isinstance(found, str):
-        return settings_of_file(found, optimizer)
-    if not isinstance(found, dict):
-        raise UsageError(f"{file}: settings: expected keys or the path of a file, found {found!r}")
-    return found
+    settings = layer.get("settings") or {}
+    if isinstance(settings, str):
+        return settings_of_file(settings, optimizer)
+    if not isinstance(settings, dict):
+        raise UsageError(
+            f"{file}: settings: expected keys or the path of a file, found {settings!r}"
+        )
+    return settings
 
 
-def _begun(out: Path) -> bool:
-    return (out / "manifest.json").exists()
-
-
-def _given(options: dict[str, Any]) -> dict[str, Any]:
+def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}

@@ -12,7 +12,7 @@ def serve(model: Path, log: Path = Path("runs/serve.log")) -> int:
 
     Args:
         model: YAML file of the model, as in configs/models/local.yaml.
-        log: what the server prints is appended here.
+        log: file to which the server's output is appended.
     """
     from search.llm.model import ModelConfig
     from search.llm.server import serving
@@ -29,7 +29,4 @@ def serve(model: Path, log: Path = Path("runs/serve.log")) -> int:
                 time.sleep(1)
     except KeyboardInterrupt:
         return 0
-    except SearchStopped as stopped:
-        fault = str(stopped)
-    print(fault)
-    return cli.EXIT_FAILED
+    raise SearchStopped(fault)

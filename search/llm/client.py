@@ -10,8 +10,8 @@ from cim_sim.config import UsageError
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message
 from search.proposal import SearchStopped
-from search.provenance import now
-from search.trace import Exchange
+from search.record.provenance import now
+from search.record.trace import Exchange
 
 LONGEST_PAUSE_S = 30.0
 
@@ -65,7 +65,7 @@ class Client:
         """`fault` says why no further try can help, when that is so (the server has died)."""
         self.model = model
         self._transport, self._fault = transport, fault
-        self._recorded = {(one.step, one.attempt): one for one in recorded}
+        self._recorded = {(exchange.step, exchange.attempt): exchange for exchange in recorded}
         self._closed = threading.Event()
 
     def complete(self, step: int, attempt: int, messages: Sequence[Message], seed: int) -> Exchange:
@@ -120,7 +120,7 @@ class Client:
                 asked_s, reason = None, "the reply was empty"
             except Unavailable as error:
                 asked_s, reason = error.pause_s, str(error)
-            self._require_hope(reason)
+            self._require_open_server(reason)
             if left:
                 self._closed.wait(min(max(pause_s, asked_s or 0), LONGEST_PAUSE_S))
                 pause_s *= 2
@@ -129,7 +129,7 @@ class Client:
             f"model {self.model.name} gave no answer in {tries}; the last: {reason}"
         )
 
-    def _require_hope(self, reason: str) -> None:
+    def _require_open_server(self, reason: str) -> None:
         if self._closed.is_set():
             raise SearchStopped(f"model {self.model.name} was closed")
         if fault := self._fault():

@@ -11,11 +11,11 @@ from typing import Any
 from cim_sim.config import UsageError
 from search.llm.client import Client
 from search.llm.endpoint import Endpoint
+from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
-from search.llm.prompt import renderer_digest
 from search.llm.scripted import from_file
 from search.llm.server import serving
-from search.trace import Exchange
+from search.record.trace import Exchange
 
 
 @contextmanager
@@ -25,7 +25,7 @@ def connected(
     """Yield a client of the model; a local model is served for as long as the context lasts.
 
     Args:
-        model: which one.
+        model: whose client is made.
         directory: the server's log `server.log` goes there.
         recorded: exchanges that are answered from the record.
 

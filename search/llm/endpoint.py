@@ -57,12 +57,12 @@ def _is_local(base_url: str) -> bool:
 
 
 def _refusal(status: int, text: str, retry_after: str | None) -> Exception:
-    said = f"HTTP {status}: {' '.join(text.split())[:300]}"
+    answer = f"HTTP {status}: {' '.join(text.split())[:300]}"
     if status in (408, 409, 425, 429) or status >= 500:
         seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
-        return Unavailable(said, seconds)
+        return Unavailable(answer, seconds)
     hints = {401: "; is OPENAI_API_KEY set?", 404: "; is the model's name right?"}
-    return UsageError(f"the model server refuses the request: {said}{hints.get(status, '')}")
+    return UsageError(f"the model server refuses the request: {answer}{hints.get(status, '')}")
 
 
 class _Message(BaseModel):

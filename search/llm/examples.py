@@ -1,12 +1,15 @@
-"""Fixed examples over which the renderer's digest is taken: every style, space and sentence."""
+"""The renderer's digest, and the fixed examples it is taken over: every style and sentence."""
 
+from functools import cache
+
+from cim_sim.config import digest
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import EnergyObjective, LatencyObjective, Limits, Scenario
 from cim_sim.space import Design, HardwareChoices, Space
 from cim_sim.variation import Variation
 from cim_sim.workload import Workload
 from search.llm.history import Entry
-from search.llm.prompt import Style
+from search.llm.prompt import Style, answer, render, retry_message
 
 _LCDA = Space(name="lcda", channels=(32, 64, 128, 256, 512), kernels=(3, 5, 7))
 _EMBEDDED = Space(name="embedded", channels=(16, 24, 32, 48, 64, 96, 128), kernels=(1, 3, 5, 7))
@@ -64,3 +67,13 @@ CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
     ),
     *((OPEN, _CODESIGN, _history(_CODESIGN, length), "codesign") for length in (0, 27)),
 ]
+
+
+@cache
+def renderer_digest() -> str:
+    """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
+
+    Rewriting the code without changing a prompt leaves it as it is.
+    """
+    prompts = [render(*case) for case in CASES]
+    return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])

@@ -1,13 +1,11 @@
 """What a prompt may say about earlier designs."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
+from cim_sim.evaluate import Evaluation
 from cim_sim.space import Design
-
-if TYPE_CHECKING:
-    from cim_sim.evaluate import Evaluation
-    from search.trace import Trial
+from search.record.trace import Trial
 
 BEST, RECENT = 10, 10
 """Lines of a `codesign` history: so many of the best, and so many of the latest."""
@@ -22,9 +20,21 @@ class Entry(NamedTuple):
     """`infeasible: area 45.1 mm2`, `failed: timeout`; None beside a reward."""
 
 
-def entries(trials: Sequence["Trial"]) -> list[Entry]:
-    """Return what the trials say about designs, in their order; slots without one say nothing."""
-    return [_entry(trial) for trial in trials if trial.design is not None]
+def entries(trials: Sequence[Trial]) -> Iterator[Entry]:
+    """Yield what the trials say about designs, in their order; slots without one say nothing."""
+    for trial in trials:
+        if trial.evaluation:
+            yield entry(trial.evaluation)
+        elif trial.design and trial.failure:
+            yield Entry(trial.design, None, f"failed: {trial.failure.kind}")
+
+
+def entry(evaluation: Evaluation) -> Entry:
+    """Return what an evaluation says about its design."""
+    if evaluation.infeasible is None:
+        return Entry(evaluation.design, evaluation.reward)
+    shortage = _shortage(evaluation, evaluation.infeasible.kind)
+    return Entry(evaluation.design, None, f"infeasible: {shortage}")
 
 
 def selection(history: Sequence[Entry]) -> list[Entry]:
@@ -44,20 +54,7 @@ def _rank(entry: Entry) -> tuple[bool, float]:
     return (True, entry.score) if entry.score is not None else (False, 0.0)
 
 
-def _entry(trial: "Trial") -> Entry:
-    assert trial.design is not None
-    evaluation = trial.evaluation
-    if evaluation is None:
-        kind = trial.failure.kind if trial.failure else "unknown"
-        return Entry(trial.design, None, f"failed: {kind}")
-    if evaluation.infeasible is not None:
-        return Entry(trial.design, None, f"infeasible: {_shortage(evaluation)}")
-    return Entry(trial.design, evaluation.reward)
-
-
-def _shortage(evaluation: "Evaluation") -> str:
-    assert evaluation.infeasible is not None
-    kind = evaluation.infeasible.kind
+def _shortage(evaluation: Evaluation, kind: str) -> str:
     if kind == "area" and evaluation.cost is not None:
         return f"area {evaluation.cost.area_um2 / 1e6:.1f} mm2"
     if kind == "accuracy" and evaluation.accuracy is not None:

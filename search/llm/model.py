@@ -1,6 +1,6 @@
 """Which language model proposes, how it is sampled, and where it runs: configs/models/*.yaml."""
 
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
@@ -110,8 +110,6 @@ def directory_digest(path: Path) -> str:
     for file in sorted(path.iterdir()):
         if file.is_file() and file.suffix in (".json", ".jinja", ".safetensors", ".txt", ".model"):
             with file.open("rb") as stream:
-                content = sha256()
-                while chunk := stream.read(1 << 20):
-                    content.update(chunk)
-            whole.update(file.name.encode() + b"\0" + content.digest())
+                content = file_digest(stream, "sha256").digest()
+            whole.update(file.name.encode() + b"\0" + content)
     return whole.hexdigest()[:16]

@@ -7,11 +7,10 @@ tokens and a model finds each value at its place.
 
 import json
 from collections.abc import Sequence
-from functools import cache
 from typing import Literal
 
-from cim_sim.config import UsageError, digest
-from cim_sim.scenario import EnergyObjective, Scenario
+from cim_sim.config import UsageError
+from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space, from_wire
 from search.llm import paper
 from search.llm.history import Entry, selection
@@ -44,7 +43,9 @@ def render(
         user = _codesign(scenario, space, history)
     else:
         system = "You are an expert in the field of neural architecture search."
-        results = [f"{answer(one.design)} gives a performance of {_score(one)}" for one in history]
+        results = [
+            f"{answer(entry.design)} gives a performance of {_score(entry)}" for entry in history
+        ]
         example = answer(_example(space))
         user = paper.text(scenario, space, results, example, co_design=style == "paper")
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
@@ -70,18 +71,6 @@ def retry_message(error: str) -> Message:
     return {"role": "user", "content": text}
 
 
-@cache
-def renderer_digest() -> str:
-    """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
-
-    Rewriting the code without changing a prompt leaves it as it is.
-    """
-    from search.llm.examples import CASES, DESIGN
-
-    prompts = [render(*case) for case in CASES]
-    return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])
-
-
 def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str:
     work, image = scenario.workload, scenario.workload.image
     limits = scenario.limits
@@ -95,7 +84,7 @@ def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str
         f"{_join(work.pools_after)}, then fully connected {work.hidden} and {image.classes}.",
         f"Hardware: {_hardware(scenario)}.",
         f"Variation: {_variation(scenario)}.",
-        f"Reward: {_reward(scenario)}; accuracy is measured under the variation.",
+        f"Reward: {scenario.objective.words()}; accuracy is measured under the variation.",
         f"Area limit: {area}. Accuracy limit: {accuracy}. A design beyond a limit is infeasible.",
         f"Channels: {_join(space.channels)}. Kernels: {_join(space.kernels)}.",
         *(f"Free {name}: {_join(getattr(space.hardware, name))}." for name in space.freed),
@@ -129,13 +118,6 @@ def _variation(scenario: Scenario) -> str:
         sigma = f"sigma {variation.written_cell_sigma:.3f} of a cell's range"
     noise = training if training == "matched" else f"sigma {training:.3f}"
     return f"{sigma}, {variation.state_dependence}, training {noise}, adc quantisation on"
-
-
-def _reward(scenario: Scenario) -> str:
-    objective = scenario.objective
-    if isinstance(objective, EnergyObjective):
-        return f"accuracy - sqrt(energy / {objective.normaliser_pj / 1e6:.4g} uJ)"
-    return f"accuracy + (frames per second) / {objective.normaliser_fps:.4g}"
 
 
 def _score(entry: Entry) -> str:

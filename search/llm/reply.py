@@ -84,7 +84,8 @@ def _design(value: Any) -> Design:
     try:
         return from_wire(value)
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()[:3]]
+        details = error.errors()[:3]
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in details]
         raise ReplyError("shape", "; ".join(faults)) from None
 
 

@@ -51,7 +51,7 @@ class Server:
         """Say what happened when the server has died; None while it lives."""
         if self._child.poll() is None:
             return None
-        return self._told(f"the server of model {self.model.name} ended by itself")
+        return self._with_log(f"the server of model {self.model.name} ended by itself")
 
     def wait(self) -> None:
         """Return when the model answers.
@@ -67,7 +67,7 @@ class Server:
             if time.monotonic() > deadline:
                 patience = f"{self.model.server.ready_s:g} s"
                 raise SearchStopped(
-                    self._told(f"model {self.model.name} was not ready after {patience}")
+                    self._with_log(f"model {self.model.name} was not ready after {patience}")
                 )
             time.sleep(LOOK_S)
 
@@ -83,9 +83,9 @@ class Server:
                 served = json.load(response)["data"]
         except (OSError, ValueError, KeyError):
             return False
-        return any(one["id"] == self.model.request_name for one in served)
+        return any(model["id"] == self.model.request_name for model in served)
 
-    def _told(self, what: str) -> str:
+    def _with_log(self, what: str) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         end = "\n  ".join(lines[-LOG_LINES:])
         return (
@@ -199,10 +199,11 @@ def _port(model: ModelConfig) -> int:
 
 def _listener(port: int) -> str:
     try:
-        for one in psutil.net_connections("tcp"):
-            if one.laddr and one.laddr.port == port and one.status == psutil.CONN_LISTEN:
-                name = psutil.Process(one.pid).name() if one.pid else "not shown to you"
-                return f" by process {one.pid} ({name})"
+        for listener in psutil.net_connections("tcp"):
+            listens = listener.status == psutil.CONN_LISTEN
+            if listens and listener.laddr and listener.laddr.port == port:
+                name = psutil.Process(listener.pid).name() if listener.pid else "not shown to you"
+                return f" by process {listener.pid} ({name})"
     except psutil.Error:  # not ours to see, or gone meanwhile
         pass
     return ""

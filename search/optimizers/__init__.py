@@ -1,14 +1,12 @@
 """Optimisers by name: one file each, one entry here, one contract test for all."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from difflib import get_close_matches
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import Config, UsageError, parse
-from search.lineage import Lineage, lineage_of
-from search.manifest import RunConfig
+from search.llm.model import ModelConfig
 from search.optimizers import (
     bayesian,
     genetic,
@@ -19,37 +17,32 @@ from search.optimizers import (
     reinforce,
     tpe,
 )
-from search.proposal import Optimizer, Problem
-from search.trace import Exchange
+from search.proposal import Opened, Opening, Optimizer, Problem
+from search.record.manifest import RunConfig
 
 
 class Kind(NamedTuple):
     """How an optimiser is set and made."""
 
     settings: type[Config]
-    build: Callable[[Problem, Any], Optimizer] | None = None
-    """Takes the problem and an object of `settings`; imports what is heavy when called.
-    None: it needs a model, see `opened`."""
+    open: Opening
+
+
+def plain(build: Callable[[Problem, Any], Optimizer]) -> Opening:
+    """Return the opening of an optimiser that needs nothing but the problem and its settings."""
+    return lambda problem, settings, run: nullcontext(Opened(build(problem, settings)))
 
 
 OPTIMIZERS: dict[str, Kind] = {
-    "random": Kind(random.Settings, random.RandomOptimizer),
-    "reinforce": Kind(reinforce.Settings, reinforce.Reinforce),
-    "genetic": Kind(genetic.Settings, genetic.genetic),
-    "tpe": Kind(tpe.Settings, tpe.tpe),
-    "bayesian": Kind(bayesian.Settings, bayesian.bayesian),
-    "greybox": Kind(greybox.Settings, greybox.Greybox),
-    "llm": Kind(llm.Settings),
-    "gpt4-replay": Kind(gpt4_replay.Settings, gpt4_replay.Gpt4Replay),
+    "random": Kind(random.Settings, plain(random.RandomOptimizer)),
+    "reinforce": Kind(reinforce.Settings, plain(reinforce.Reinforce)),
+    "genetic": Kind(genetic.Settings, plain(genetic.genetic)),
+    "tpe": Kind(tpe.Settings, plain(tpe.tpe)),
+    "bayesian": Kind(bayesian.Settings, plain(bayesian.bayesian)),
+    "greybox": Kind(greybox.Settings, plain(greybox.Greybox)),
+    "llm": Kind(llm.Settings, llm.opened),
+    "gpt4-replay": Kind(gpt4_replay.Settings, plain(gpt4_replay.Gpt4Replay)),
 }
-
-
-class Opened(NamedTuple):
-    """An optimiser that is ready to propose, and who its model is, if it has one."""
-
-    optimizer: Optimizer
-    model: dict[str, Any] | None = None
-    lineage: Lineage | None = None
 
 
 def settings_of(name: str, settings: dict[str, Any]) -> Config:
@@ -65,28 +58,7 @@ def settings_of(name: str, settings: dict[str, Any]) -> Config:
     return parse(settings, OPTIMIZERS[name].settings, f"settings of optimizer {name}")
 
 
-@contextmanager
-def opened(
-    config: RunConfig, problem: Problem, exchanges: Sequence[Exchange], directory: Path
-) -> Iterator[Opened]:
-    """Make the optimiser of a run, with the model server it needs, and stop that afterwards.
-
-    Args:
-        config: of the run.
-        problem: what the optimiser may know.
-        exchanges: recorded ones; a language model's are replayed, not asked again.
-        directory: of the run; a server writes its log there.
-
-    Raises:
-        UsageError: the settings or the model do not fit.
-        SearchStopped: the model server does not start.
-    """
+def model_of(config: RunConfig) -> ModelConfig | None:
+    """Return the language model of a run; None where the optimiser has none."""
     settings = settings_of(config.optimizer, config.settings)
-    build = OPTIMIZERS[config.optimizer].build
-    if build:
-        yield Opened(build(problem, settings))
-    else:
-        assert isinstance(settings, llm.Settings)
-        lineage = lineage_of(settings.model)
-        with llm.opened(problem, settings, exchanges, directory) as ready:
-            yield Opened(ready.optimizer, ready.model, lineage)
+    return settings.model if isinstance(settings, llm.Settings) else None

@@ -5,17 +5,18 @@ all of them black boxes: what feasibility costs to find out is what `greybox` sa
 rival that Shi et al. (Learned Hardware/Software Co-Design of Neural Accelerators) start from.
 """
 
-from typing import Annotated, Any
+from importlib.metadata import version
+from typing import Annotated
 
 from pydantic import Field
 
-from cim_sim.config import Config
-from search.optimizers.optuna_study import OptunaSearch
+from cim_sim.config import Config, UsageError
+from search.optimizers.optuna_study import OptunaSearch, seed_of
 from search.proposal import Problem
 
 
 class Settings(Config):
-    """Of `optuna.samplers.GPSampler`, whose time grows fast with the number of trials."""
+    """Settings of `optuna.samplers.GPSampler`, whose time grows fast with the number of trials."""
 
     n_startup_trials: Annotated[int, Field(ge=1)] = 10
     local_searches: Annotated[int, Field(ge=2)] = 4
@@ -26,19 +27,23 @@ class Settings(Config):
 
 
 def bayesian(problem: Problem, settings: Settings) -> OptunaSearch:
-    """Build the optimiser."""
+    """Build the optimiser.
 
-    def sampler(seed: int) -> Any:
-        from optuna.samplers import GPSampler
+    Raises:
+        UsageError: another Optuna is installed than it was written for.
+    """
+    from optuna.samplers import GPSampler
 
-        found = GPSampler(
-            seed=seed,
-            warn_independent_sampling=False,
-            n_startup_trials=settings.n_startup_trials,
+    sampler = GPSampler(
+        seed=seed_of(problem),
+        warn_independent_sampling=False,
+        n_startup_trials=settings.n_startup_trials,
+    )
+    # No public argument: ten local searches, the default, take 2.4 times as long.
+    if not hasattr(sampler, "_n_local_search"):
+        raise UsageError(
+            f"optimizer bayesian sets a private field of Optuna 5, and Optuna {version('optuna')} "
+            "has none such; type: pip install 'optuna>=5,<6'"
         )
-        # No public argument: ten local searches, the default, take 2.4 times as long.
-        assert found._n_local_search == 10
-        found._n_local_search = settings.local_searches
-        return found
-
+    sampler._n_local_search = settings.local_searches
     return OptunaSearch(problem, sampler, settings.memory)

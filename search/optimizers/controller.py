@@ -1,43 +1,49 @@
 """The policy network of REINFORCE: an LSTM that chooses one parameter after the other."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-if TYPE_CHECKING:
-    from search.optimizers.reinforce import Settings
-
-Indices = NDArray[np.int64]
+from cim_sim.types import Indices
 
 
 class Controller(nn.Module):  # type: ignore[misc]
     """Each step reads an embedding of the previous choice and has a softmax of its own."""
 
     def __init__(
-        self, choices: Sequence[int], settings: "Settings", rng: np.random.Generator
+        self,
+        choices: Sequence[int],
+        rng: np.random.Generator,
+        *,
+        hidden: int,
+        layers: int,
+        learning_rate: float,
+        entropy: float = 0.0,
     ) -> None:
         """Start near the uniform policy.
 
         Args:
             choices: number of choices of each parameter, in order.
-            settings: sizes and learning rate.
-            rng: of the initial weights.
+            rng: draws the initial weights.
+            hidden: width of the embedding and of each LSTM layer.
+            layers: number of LSTM layers.
+            learning_rate: step size of Adam.
+            entropy: weight of the entropy bonus.
         """
         super().__init__()
-        steps, most, hidden = len(choices), max(choices), settings.hidden
+        steps, most = len(choices), max(choices)
         self.embedding = nn.Parameter(torch.empty(steps, most, hidden))
         """Row 0 of step 0 is the start; row c of step t > 0 the choice c at t - 1."""
-        self.lstm = nn.LSTM(hidden, hidden, settings.layers, batch_first=True)
+        self.lstm = nn.LSTM(hidden, hidden, layers, batch_first=True)
         self.head = nn.Parameter(torch.empty(steps, hidden, most))
         missing = np.arange(most) >= np.array(choices)[:, None]
         self.register_buffer("mask", torch.from_numpy(np.where(missing, -np.inf, 0.0)).float())
-        self.entropy = settings.entropy
+        self.entropy = entropy
         self._initialise(rng, 1 / hidden**0.5)
-        self.optimizer = torch.optim.Adam(self.parameters(), lr=settings.learning_rate)
+        self.optimizer = torch.optim.Adam(self.parameters(), lr=learning_rate)
 
     def sample(self, count: int, rng: np.random.Generator) -> Indices:
         """Draw `count` sequences of choices, [count, steps]."""

@@ -1,14 +1,13 @@
 """The genetic rival: Optuna's NSGA-II with constrained domination, on one objective."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from cim_sim.config import Config
-from search.optimizers.optuna_study import OptunaSearch
+from cim_sim.types import Share
+from search.optimizers.optuna_study import OptunaSearch, seed_of
 from search.proposal import Problem
-
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(Config):
@@ -23,10 +22,6 @@ class Settings(Config):
 
 def genetic(problem: Problem, settings: Settings) -> OptunaSearch:
     """Build the optimiser."""
+    from optuna.samplers import NSGAIISampler
 
-    def sampler(seed: int) -> Any:
-        from optuna.samplers import NSGAIISampler
-
-        return NSGAIISampler(seed=seed, **settings.model_dump())
-
-    return OptunaSearch(problem, sampler)
+    return OptunaSearch(problem, NSGAIISampler(seed=seed_of(problem), **settings.model_dump()))

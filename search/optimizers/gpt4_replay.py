@@ -13,7 +13,7 @@ from pathlib import Path
 from cim_sim.config import Config, UsageError
 from cim_sim.space import Design, from_wire
 from search.proposal import Problem, Proposal, SearchStopped
-from search.trace import Failure, Trial
+from search.record.trace import Failure, Trial
 
 ROLLOUTS = Path(__file__).with_name("gpt4_rollouts.json")
 

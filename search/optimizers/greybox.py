@@ -9,17 +9,17 @@ infeasible for free, or to one tried before.
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Annotated, Any
 
 import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
-from search.landscape import Floats, Indices, draw, neighbours, networks, prices, sigmas
+from cim_sim.types import Count, Floats, Indices
+from search.landscape import draw, neighbours, networks, prices, sigmas
 from search.proposal import Problem, Proposal
-from search.trace import Trial
-
-Count = Annotated[int, Field(ge=1)]
+from search.record.trace import Trial
 
 UNDERFLOW = -25.0
 """Below so many standard deviations an expected improvement vanishes in floating point."""
@@ -28,7 +28,7 @@ POOLS = 20
 
 
 class Settings(Config):
-    """Of the Gaussian process and of the search for the best acquisition."""
+    """How the Gaussian process learns, and how the best acquisition is searched for."""
 
     n_startup_trials: Count = 10
     """Random designs that are feasible for free."""
@@ -47,6 +47,7 @@ class Greybox:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem, self.settings = problem, settings
+        self._prices = partial(prices, problem.scenario, problem.space)
         self._tried: set[bytes] = set()
         self._rows: list[Indices] = []
         """Designs whose accuracy is known."""
@@ -93,10 +94,10 @@ class Greybox:
         """Draw designs that are new and feasible for free; where there are hardly any, any."""
         for _ in range(POOLS):
             pool = draw(self.problem.space, self.settings.pool, rng)
-            free = self._untried(pool) & prices(*self._where, pool).allowed
+            free = self._untried(pool) & self._prices(pool).allowed
             if free.any():
-                found: Indices = pool[free]
-                return found
+                allowed: Indices = pool[free]
+                return allowed
         return pool
 
     def _climb(self, candidates: Indices) -> tuple[Indices, float]:
@@ -119,10 +120,10 @@ class Greybox:
         """
         from scipy.stats import norm
 
-        price = prices(*self._where, population)
+        price = self._prices(population)
         mean, std = self._model.predict(population)
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
-        rest = objective.reward(np.zeros(len(population)), price.energy_pj, price.latency_ns)
+        rest = objective.reward(np.zeros(len(population)), price)
         target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
         z = (mean - np.maximum(target, limits.accuracy or 0.0)) / std
         if self._best is None:
@@ -131,10 +132,6 @@ class Greybox:
             gain = (mean - target) * norm.cdf(z) + std * norm.pdf(z)
             value = np.where(z > UNDERFLOW, np.log(np.maximum(gain, 1e-300)), -(z**2) / 2)
         return np.where(price.allowed & self._untried(population), value, -np.inf)
-
-    @property
-    def _where(self) -> tuple[Any, Any]:
-        return self.problem.scenario, self.problem.space
 
     def _untried(self, population: Indices) -> Any:
         return np.array([row.tobytes() not in self._tried for row in population])
@@ -147,9 +144,9 @@ class Greybox:
 
     def _rewards(self) -> Floats:
         """Reward of each design with a known accuracy, the limit on accuracy aside."""
-        price = prices(*self._where, np.array(self._rows))
+        price = self._prices(np.array(self._rows))
         accuracies = np.array(self._accuracies)
-        return self.problem.scenario.objective.reward(accuracies, price.energy_pj, price.latency_ns)
+        return self.problem.scenario.objective.reward(accuracies, price)
 
 
 class AccuracyModel:

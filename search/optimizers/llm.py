@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
@@ -15,8 +15,10 @@ from search.llm.history import Entry, entries
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
-from search.proposal import Problem, Proposal, SearchStopped
-from search.trace import Exchange, Failure, Trial
+from search.proposal import Opened, Problem, Proposal, SearchStopped
+from search.record.adapter import lineage_of
+from search.record.runs import Run
+from search.record.trace import Exchange, Failure, Trial
 
 REPLY_SHOWN = 300
 """Characters of an unusable reply that the model sees again; the record keeps all."""
@@ -26,7 +28,7 @@ class Settings(Config):
     """How a language model is asked."""
 
     model: ModelConfig
-    """Whole, or the path of a YAML file."""
+    """A whole model configuration, or the path of its YAML file."""
     style: Style = "codesign"
     retries: Annotated[int, Field(ge=0)] = 2
     """How often an unusable reply is answered with its error before the slot is lost."""
@@ -102,33 +104,21 @@ class LlmOptimizer:
         return int(self._problem.generator(f"request {attempt}", step).integers(2**31))
 
 
-class Opened(NamedTuple):
-    """An optimiser that is ready to propose, and the identity of its model."""
-
-    optimizer: LlmOptimizer
-    model: dict[str, Any]
-
-
 @contextmanager
-def opened(
-    problem: Problem, settings: Settings, recorded: Sequence[Exchange], directory: Path
-) -> Iterator[Opened]:
-    """Make the optimiser, with the server that its model needs; stop that afterwards.
+def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
+    """Make the optimiser of a run, with the server that its model needs; stop that afterwards.
 
-    Args:
-        problem: of the search.
-        settings: of the optimiser.
-        recorded: exchanges of an earlier part of the run, which are not asked again.
-        directory: where the server's log goes.
+    The server's log goes into the run's directory; recorded exchanges are not asked again.
 
     Raises:
         UsageError: model, style or endpoint do not fit.
         SearchStopped: the server does not come up.
     """
+    lineage = lineage_of(settings.model)
     require_style(settings.style, problem.space)
     model = identity(settings.model)
-    with connected(settings.model, directory, recorded) as client:
-        yield Opened(LlmOptimizer(problem, settings, client), model)
+    with connected(settings.model, run.path, run.exchanges.records) as client:
+        yield Opened(LlmOptimizer(problem, settings, client), model, lineage)
 
 
 def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:

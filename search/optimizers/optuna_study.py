@@ -4,14 +4,14 @@ Optuna's samplers keep what they know in a study; it lives in memory and is rebu
 the same asks and tells. Numeric choices are given by their rank, so that neighbours are close.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Limits
 from cim_sim.space import Parameter
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 NO_FLOORPLAN = 1.0
 """Violation of a design without a floorplan; the others are relative to their limit."""
@@ -20,24 +20,21 @@ NO_FLOORPLAN = 1.0
 class OptunaSearch:
     """Any Optuna sampler as an optimiser; floorplan, area and least accuracy are constraints."""
 
-    def __init__(
-        self, problem: Problem, make_sampler: Callable[[int], Any], memory: int | None = None
-    ) -> None:
+    def __init__(self, problem: Problem, sampler: Any, memory: int | None = None) -> None:
         """Begin a study.
 
         Args:
             problem: what is searched.
-            make_sampler: builds the sampler from a seed.
+            sampler: Optuna's, seeded with `seed_of` the problem.
             memory: trials that the sampler may look at; beyond it the oldest chips that failed
                 are forgotten, and no design that was measured. None: all.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        seed = int(problem.generator("optuna", 0).integers(2**31))
         self.problem = problem
         self.distributions = {p.name: _distribution(p) for p in problem.space.parameters}
-        self.study = optuna.create_study(direction="maximize", sampler=make_sampler(seed))
+        self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self.memory = memory
         self._asked: list[Any] = []
         """Optuna's own trials behind the last `suggest`."""
@@ -72,8 +69,8 @@ class OptunaSearch:
         self.study.add_trials(sorted([*measured, *newest], key=lambda trial: trial.number))
 
     def _design(self, params: dict[str, int]) -> Any:
-        names = [parameter.name for parameter in self.problem.space.parameters]
-        return self.problem.space.decode([params[name] for name in names])
+        space = self.problem.space
+        return space.decode([params[parameter.name] for parameter in space.parameters])
 
     def _tell(self, asked: Any, trial: Trial) -> None:
         from optuna.trial import TrialState
@@ -99,6 +96,11 @@ class OptunaSearch:
         return reward
 
 
+def seed_of(problem: Problem) -> int:
+    """Return the seed of a sampler."""
+    return int(problem.generator("optuna", 0).integers(2**31))
+
+
 def violations(evaluation: Evaluation, limits: Limits) -> dict[str, float]:
     """How far a design is beyond each limit of a scenario, at most 0 where it keeps it.
 
@@ -109,7 +111,7 @@ def violations(evaluation: Evaluation, limits: Limits) -> dict[str, float]:
     if price is None:
         found["chip"] = NO_FLOORPLAN
     else:
-        found["chip"] = -1.0 if limits.area_um2 is None else price.area_um2 / limits.area_um2 - 1
+        found["chip"] = limits.area_excess(price.area_um2)
     if limits.accuracy is not None:
         accuracy = evaluation.accuracy.mean if evaluation.accuracy else limits.accuracy
         found["accuracy"] = 1 - accuracy / limits.accuracy

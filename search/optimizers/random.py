@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from cim_sim.config import Config
+from search.landscape import draw
 from search.proposal import Problem, Proposal
-from search.trace import Trial
+from search.record.trace import Trial
 
 
 class Settings(Config):
@@ -16,7 +17,6 @@ class RandomOptimizer:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self._problem = problem
-        self._sizes = [len(parameter.choices) for parameter in problem.space.parameters]
         self._step = 0
 
     def suggest(self, count: int) -> list[Proposal]:
@@ -27,6 +27,6 @@ class RandomOptimizer:
         """Learn nothing."""
 
     def _draw(self) -> Proposal:
-        indices = self._problem.generator("random", self._step).integers(self._sizes)
+        space, rng = self._problem.space, self._problem.generator("random", self._step)
         self._step += 1
-        return Proposal(self._problem.space.decode([int(index) for index in indices]))
+        return Proposal(space.decode(draw(space, 1, rng)[0].tolist()))

@@ -6,19 +6,15 @@ is an exponential moving average over a period of 20, Adam at 5e-3. An infeasibl
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.types import Count
 from search.proposal import Problem, Proposal
-from search.trace import Trial
-
-if TYPE_CHECKING:
-    from search.optimizers.controller import Controller
-
-Count = Annotated[int, Field(ge=1)]
+from search.record.trace import Trial
 
 
 class Settings(Config):
@@ -39,26 +35,21 @@ class Reinforce:
     """Samples designs from a policy and shifts it towards those above the baseline."""
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
+        from search.optimizers.controller import Controller
+
         self.problem, self.settings = problem, settings
         self.baseline: float | None = None
-        self._controller: Controller | None = None
+        self.controller = Controller(
+            [len(parameter.choices) for parameter in problem.space.parameters],
+            problem.generator("controller", 0),
+            **settings.model_dump(exclude={"rollouts", "baseline_period"}),
+        )
+        """The policy."""
         self._waiting: list[list[int]] = []
         """Drawn from the present policy and not proposed yet."""
         self._drawn = 0
         self._episodes: list[tuple[tuple[int, ...], float]] = []
         """Choices and scores since the last gradient step."""
-
-    @property
-    def controller(self) -> "Controller":
-        """The policy, made when it is first needed."""
-        if self._controller is None:
-            from search.optimizers.controller import Controller
-
-            choices = [len(parameter.choices) for parameter in self.problem.space.parameters]
-            self._controller = Controller(
-                choices, self.settings, self.problem.generator("controller", 0)
-            )
-        return self._controller
 
     def suggest(self, count: int) -> list[Proposal]:
         """Draw designs from the policy; the classic controller repeats itself as it converges."""

@@ -1,11 +1,11 @@
 """The rival that most users would pick: Optuna's tree-structured Parzen estimator."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
 from cim_sim.config import Config
-from search.optimizers.optuna_study import OptunaSearch
+from search.optimizers.optuna_study import OptunaSearch, seed_of
 from search.proposal import Problem
 
 
@@ -20,10 +20,6 @@ class Settings(Config):
 
 def tpe(problem: Problem, settings: Settings) -> OptunaSearch:
     """Build the optimiser."""
+    from optuna.samplers import TPESampler
 
-    def sampler(seed: int) -> Any:
-        from optuna.samplers import TPESampler
-
-        return TPESampler(seed=seed, **settings.model_dump())
-
-    return OptunaSearch(problem, sampler)
+    return OptunaSearch(problem, TPESampler(seed=seed_of(problem), **settings.model_dump()))

@@ -4,7 +4,7 @@ from math import sqrt
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cim_sim.accuracy import Accuracy
@@ -126,6 +126,7 @@ def test_a_design_outside_the_space_is_refused():
         evaluate(parse_design("[[33,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x"))
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, EMBEDDED.size - 1), min_size=1, max_size=5))
 def test_a_batch_is_its_designs_one_by_one(numbers):
     designs = []

@@ -4,10 +4,10 @@ from cim_sim.config import load
 from cim_sim.space import Space
 from finetune.dataset import DatasetRecipe, build, write
 from finetune.traces import BENCH, Problem, bench_traces, read_bench
-from search.family import scenarios
+from search.study.family import scenarios
 
 RECIPE = """
-model_name_or_path: finetune/embedded
+model_name_or_path: finetune/tiny/model
 dtype: float32
 use_peft: true
 lora_r: 4

@@ -5,30 +5,30 @@ import pytest
 
 from cim_sim.config import load
 from cim_sim.space import Space
-from finetune.base_card import measure, read_base_manifest, weights_digest
-from finetune.base_model import EMBEDDED, Pretraining, batches, pretrain, tokenise
-from finetune.corpus import SPACES, conversations
-from search.llm.prompt import renderer_digest
+from finetune.tiny.base_card import measure, read_base_manifest, weights_digest
+from finetune.tiny.base_model import MODEL, Pretraining, batches, pretrain, tokenise
+from finetune.tiny.corpus import SPACES, conversations
+from search.llm.examples import renderer_digest
 
 
 @pytest.fixture(scope="module")
 def base():
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    return AutoModelForCausalLM.from_pretrained(EMBEDDED), AutoTokenizer.from_pretrained(EMBEDDED)
+    return AutoModelForCausalLM.from_pretrained(MODEL), AutoTokenizer.from_pretrained(MODEL)
 
 
 def test_the_base_was_taught_with_the_renderer_that_the_search_uses():
-    assert read_base_manifest(EMBEDDED).renderer == renderer_digest(), (
+    assert read_base_manifest(MODEL).renderer == renderer_digest(), (
         "the prompt renderer changed: the embedded base no longer knows its prompts; "
-        "run make base-model and commit finetune/embedded"
+        "run make base-model and commit finetune/tiny/model"
     )
 
 
 def test_manifest_and_card_speak_of_the_committed_weights():
-    manifest = read_base_manifest(EMBEDDED)
-    card = (EMBEDDED / "README.md").read_text(encoding="utf-8")
-    assert manifest.weights == weights_digest(EMBEDDED)
+    manifest = read_base_manifest(MODEL)
+    card = (MODEL / "README.md").read_text(encoding="utf-8")
+    assert manifest.weights == weights_digest(MODEL)
     assert manifest.weights in card
     assert "a stand-in for a general language model" in card
     assert Pretraining.model_validate(manifest.recipe) == Pretraining()
@@ -38,7 +38,7 @@ def test_the_base_is_small_and_takes_a_head_size_that_vllm_knows(base):
     model, _ = base
     assert 1.5e6 < model.num_parameters() < 3e6
     assert model.config.head_dim in (32, 64)
-    assert (EMBEDDED / "model.safetensors").stat().st_size < 10e6
+    assert (MODEL / "model.safetensors").stat().st_size < 10e6
 
 
 def test_nearly_all_answers_are_valid_and_widths_grow(base, monkeypatch):
@@ -85,7 +85,7 @@ def test_batches_hold_each_conversation_once_within_the_budget(base):
 
 
 def test_pretraining_learns_and_repeats(base):
-    from finetune.base_model import build_model
+    from finetune.tiny.base_model import build_model
 
     _, tokenizer = base
     recipe = Pretraining(hidden_size=64, intermediate_size=64, layers=1, heads=1)

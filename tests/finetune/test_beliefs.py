@@ -5,7 +5,8 @@ import pytest
 
 from cim_sim.config import load
 from cim_sim.space import Space
-from finetune.beliefs import World, mutate, propose, random_world, typical, uniform
+from finetune.tiny.beliefs import World, mutate, propose, random_world, typical
+from search.landscape import draw
 
 SPACES = {name: load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")}
 
@@ -37,7 +38,7 @@ def test_the_hardware_of_a_design_changes_no_belief():
 @pytest.mark.parametrize("name", SPACES)
 def test_drawn_designs_lie_in_the_space(name):
     space, rng = SPACES[name], np.random.default_rng(1)
-    rows = np.concatenate([uniform(space, 20, rng), typical(space, 20, rng)])
+    rows = np.concatenate([draw(space, 20, rng), typical(space, 20, rng)])
     for row in np.concatenate([rows, mutate(rows, space, rng)]):
         assert not space.check(space.decode(row.tolist()))
 
@@ -47,7 +48,7 @@ def test_a_proposal_is_new_and_believed_to_be_better():
     for seed in range(30):
         rng = np.random.default_rng(seed)
         world = random_world(space, rng)
-        history = uniform(space, 8, rng)
+        history = draw(space, 8, rng)
         design = propose(world, history, "codesign", rng)
         seen = {space.decode(row.tolist()) for row in history}
         assert design not in seen
@@ -60,6 +61,6 @@ def test_a_design_beyond_a_limit_is_told_with_its_reason():
     space, rng = SPACES["embedded"], np.random.default_rng(4)
     world = random_world(space, rng)
     tight = world.scenario.model_copy(update={"limits": type(world.scenario.limits)(area_um2=1.0)})
-    (entry,) = World(tight, space, world.spread).entries(uniform(space, 1, rng))
+    (entry,) = World(tight, space, world.spread).entries(draw(space, 1, rng))
     assert entry.score is None
     assert entry.fault.startswith("infeasible: area ")

@@ -6,7 +6,8 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.dataset import DatasetRecipe, build, read_manifest, read_split
-from search.llm.prompt import render, renderer_digest
+from search.llm.examples import renderer_digest
+from search.llm.prompt import render
 from search.llm.reply import parse_reply
 
 

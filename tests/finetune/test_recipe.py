@@ -10,7 +10,7 @@ from finetune.recipe import TRL_NAMES, load_recipe
 
 def write(tmp_path, text):
     file = tmp_path / "recipe.yaml"
-    file.write_text("model_name_or_path: finetune/embedded\nbf16: false\n" + text)
+    file.write_text("model_name_or_path: finetune/tiny/model\nbf16: false\n" + text)
     return file
 
 

@@ -10,7 +10,7 @@ from finetune.roundtrip import Answer, Served, check, judge, placed, require_pas
 from search.llm.model import ModelConfig, ServerSettings
 
 SERVER = ServerSettings(kv_cache_bytes=64 << 20)
-BASE = ModelConfig(name="base", path="finetune/embedded", max_model_len=2048, server=SERVER)
+BASE = ModelConfig(name="base", path="finetune/tiny/model", max_model_len=2048, server=SERVER)
 ANSWERS = [Answer([], [1, 2], [3, 4])]
 TUNED = [[-0.1, -0.2]]
 

@@ -4,16 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from finetune.base_model import EMBEDDED
 from finetune.inference import encode, fixed_prompts
-from finetune.tokenizer import CONTEXT, chat_template
+from finetune.tiny.base_model import MODEL
+from finetune.tiny.tokenizer import CONTEXT, chat_template
 
 
 @pytest.fixture(scope="module")
 def tokenizer():
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(EMBEDDED)
+    return AutoTokenizer.from_pretrained(MODEL)
 
 
 def test_a_pair_is_one_token(tokenizer):

@@ -35,9 +35,7 @@ def test_costs_and_rewards_are_the_simulators(problems, traces):
     for row in rows:
         one = row.evaluation
         if one.reward is not None:
-            assert one.reward == problem.scenario.reward(
-                one.accuracy, one.cost.energy_pj, one.cost.latency_ns
-            )
+            assert one.reward == problem.scenario.objective.reward(one.accuracy.mean, one.cost)
         else:
             assert one.infeasible.kind in ("floorplan", "area", "accuracy")
 

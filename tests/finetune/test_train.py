@@ -12,8 +12,8 @@ from finetune.dataset import read_manifest as read_data
 from finetune.merge import MERGED, WORST_MEAN, load_tuned, merge_adapter
 from finetune.preflight import MASKED, describe, inspect
 from finetune.train import fit, last_checkpoint, prepare, resolve_base, train
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_peft_loads_the_adapter_with_nothing_else(adapter):
 
 
 def test_another_base_is_refused(adapter, tmp_path):
-    shutil.copytree(resolve_base("finetune/embedded", None), tmp_path / "base")
+    shutil.copytree(resolve_base("finetune/tiny/model", None), tmp_path / "base")
     (tmp_path / "base" / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"trained on a base with digest .*train again"):
         require_base(adapter, tmp_path / "base")
@@ -124,17 +124,17 @@ def test_the_recipe_of_hub_models_trains_a_model_of_another_template(data, tmp_p
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
     base = tmp_path / "base"
-    config = AutoConfig.from_pretrained("finetune/embedded")
+    config = AutoConfig.from_pretrained("finetune/tiny/model")
     config.num_hidden_layers, config.layer_types = 1, ["full_attention"]
     AutoModelForCausalLM.from_config(config).save_pretrained(base)
-    tokenizer = AutoTokenizer.from_pretrained("finetune/embedded")
+    tokenizer = AutoTokenizer.from_pretrained("finetune/tiny/model")
     tokenizer.chat_template = "{{ messages[0]['content'] }}"
     tokenizer.save_pretrained(base)
     out = tmp_path / "out"
     small = ("max_steps=1", "per_device_train_batch_size=2", "bf16=false", "use_cpu=true")
     code = train(
         config=Path("configs/finetune/qwen3.yaml"), data=data, out=out,
-        set=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
+        overrides=(f"model_name_or_path={base}", *small, "disable_tqdm=true"),
     )  # fmt: skip
     assert code == 0
     assert "generation" in (out / "chat_template.jinja").read_text()

@@ -9,8 +9,8 @@ from cim_sim.config import load, parse
 from cim_sim.evaluate import Evaluator
 from cim_sim.space import Space
 from search.execute import execute
-from search.manifest import RunConfig
-from search.trace import UNTIMED
+from search.record.manifest import RunConfig
+from search.record.trace import UNTIMED
 
 SCENARIO = {
     "name": "test",

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from search.__main__ import main
-from search.runs import read_run
+from search.record.runs import read_run
 
 SCENARIO = "configs/scenarios/embedded-latency.yaml"
 SPACE = "configs/spaces/embedded.yaml"

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from search.__main__ import main
-from search.compare import compare, scale_of
-from search.equality import NotComparable, arms_of, require_comparable
-from search.lineage import Adapter, Lineage
-from search.report.page import notes, page
-from search.runs import read_run
+from search.comparison.compare import compare, regret_ends
+from search.comparison.equality import NotComparable, arms_of, require_comparable
+from search.comparison.page import notes, page
+from search.record.adapter import Adapter, Lineage
+from search.record.runs import read_run
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
@@ -140,7 +140,7 @@ def test_arms_share_all_but_the_seed(make, make_model):
 def test_the_budget_is_the_shortest_run_and_regret_ends_at_the_best(make, make_model):
     runs = [make("a", episodes=9), make("b", seed=1), make_model("base", reply=WIDE)]
     arms = arms_of(runs)
-    scale = scale_of(arms)
+    scale = regret_ends(arms)
     result = compare(arms, scale)
     random, base = result.arms
     assert result.budget == 6
@@ -157,16 +157,16 @@ def test_the_budget_is_the_shortest_run_and_regret_ends_at_the_best(make, make_m
     (difference,) = result.differences
     assert (difference.arm, difference.against) == ("base", "random")
     assert difference.difference.mean == pytest.approx(base.best_reward.mean - firsts[0])
-    assert difference.contains_zero is None
+    assert difference.difference.contains_zero is None
 
 
 def test_a_known_optimum_ends_the_scale_unless_a_run_beats_it(make):
     arms = arms_of([make("a")])
-    assert scale_of(arms, optimum=3.0).source == "given"
-    assert scale_of(arms, optimum=3.0, median_random=0.0) == (3.0, 0.0, "given")
+    assert regret_ends(arms, optimum=3.0).source == "given"
+    assert regret_ends(arms, optimum=3.0, median_random=0.0) == (3.0, 0.0, "given")
     best = max(trial.score for trial in arms[0].runs[0].trials)
-    assert scale_of(arms, optimum=best - 0.01)[::2] == (best, "the best of these runs")
-    assert scale_of(arms, median_random=best + 1) is None
+    assert regret_ends(arms, optimum=best - 0.01)[::2] == (best, "the best of these runs")
+    assert regret_ends(arms, median_random=best + 1) is None
 
 
 def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
@@ -176,7 +176,7 @@ def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
     local = tuned(local, PASSED, trained_on=["x", digest], stand_in=True)
     manifest = random.manifest.model_copy(update={"status": "interrupted"})
     arms = arms_of([random._replace(manifest=manifest), base, local])
-    result = compare(arms, scale_of(arms))
+    result = compare(arms, regret_ends(arms))
     said = "\n".join(notes(result))
     assert "local is the embedded base, or was tuned from it: a tiny stand-in for a general" in said
     assert "local was trained on data of this very scenario" in said
@@ -189,7 +189,7 @@ def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
     assert f"`{json.dumps(json.loads(GOOD))}`" in text
     assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in text
     without = arms_of([base])
-    assert "There is no random arm" in "\n".join(notes(compare(without, scale_of(without))))
+    assert "There is no random arm" in "\n".join(notes(compare(without, regret_ends(without))))
 
 
 def test_an_interval_that_contains_zero_is_said_to(make, make_model):

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from search.__main__ import main
-from search.runs import read_run
+from search.record.runs import read_run
 
 
 @pytest.fixture

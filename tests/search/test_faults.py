@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from search.runs import read_run
+from search.record.runs import read_run
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_RUN = 5

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from cim_sim.config import UsageError
-from search.lineage import lineage_of
 from search.llm.model import ModelConfig
+from search.record.adapter import lineage_of
 
 
 @pytest.fixture

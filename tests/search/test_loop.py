@@ -9,8 +9,8 @@ from cim_sim.space import parse_design
 from search.evaluators import digests
 from search.loop import PATIENCE, Search
 from search.proposal import Proposal, SearchStopped
-from search.runs import open_run, read_run
-from search.trace import Exchange, Failure
+from search.record.runs import open_run, read_run
+from search.record.trace import Exchange, Failure
 
 GOOD = [parse_design(f"[[{c},3],[{c},3],[64,3],[64,3],[128,3],[128,3]]", "x") for c in (32, 48, 64)]
 NARROW = parse_design("[[16,3],[16,3],[16,3],[16,3],[16,3],[16,3]]", "narrow")
@@ -23,6 +23,10 @@ NARROW_SPACE = {"name": "narrow", "channels": [16, 32], "kernels": [3], "layers"
 
 
 MODES = [{"batch": batch, "screen": screen} for batch in (1, 4) for screen in (0, 6)]
+
+
+def digests_of(config):
+    return digests(config.scenario, config.space, config)
 
 
 class Scripted:
@@ -61,7 +65,7 @@ def search(tmp_path, config, judge):
         evaluator = judge(wanted)
         counting = Counting(source or evaluator.accuracy)
         optimizer = script if isinstance(script, Scripted) else Scripted(script)
-        with open_run(tmp_path / "run", wanted, digests(wanted), resume) as run:
+        with open_run(tmp_path / "run", wanted, digests_of(wanted), resume) as run:
             try:
                 Search(run, optimizer, judge(wanted, counting)).to_the_end(lambda trial: None)
             finally:
@@ -219,7 +223,9 @@ def test_replay_that_differs_is_refused(search):
 def test_a_refused_replay_leaves_the_manifest_as_it_was(run_of, tmp_path):
     run_of(tmp_path / "run", episodes=3)
     trials, manifest = tmp_path / "run" / "trials.jsonl", tmp_path / "run" / "manifest.json"
-    trials.write_text(trials.read_text().replace('"layers":[[', '"layers":[[16,1],[', 1))
+    # Its first two designs: that of the trial and that of its evaluation.
+    edited = trials.read_text().replace('"layers":[[', '"layers":[[16,1],[', 2)
+    trials.write_text(edited)
     before = manifest.read_bytes()
     with pytest.raises(UsageError, match="step 0 cannot be replayed"):
         run_of(tmp_path / "run", episodes=4, resume=True)

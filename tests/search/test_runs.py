@@ -6,24 +6,29 @@ import os
 import pytest
 
 from cim_sim.config import UsageError, load
+from cim_sim.files import Journal, read
 from search.evaluators import digests
-from search.journal import Journal, read
-from search.manifest import RunConfig, differences
-from search.runs import open_run, read_manifest, read_run
-from search.trace import Exchange, Failure, Trial
+from search.record.manifest import RunConfig, differences
+from search.record.runs import open_run, read_manifest, read_run
+from search.record.trace import Exchange, Failure, Trial
+
+
+def digests_of(config):
+    return digests(config.scenario, config.space, config)
 
 
 def trial(step, **changes):
-    return Trial(step=step, started_at="t", seconds=0.5, **changes)
+    outcome = {"failure": Failure(kind="crash", message="…"), **changes}
+    return Trial(step=step, started_at="t", seconds=0.5, **outcome)
 
 
 @pytest.fixture
 def begun(tmp_path, config):
     """Return a run with three recorded trials."""
     path = tmp_path / "run"
-    with open_run(path, config(), digests(config()), resume=False) as run:
+    with open_run(path, config(), digests_of(config()), resume=False) as run:
         for step in range(3):
-            run.trials.append(trial(step, failure=Failure(kind="crash", message="…")))
+            run.trials.append(trial(step))
     return path
 
 
@@ -57,7 +62,7 @@ def test_a_torn_last_line_is_left_out_and_then_cut_off(begun, config):
         file.write_bytes(whole + torn)
         assert len(read_run(begun).trials) == 3
         assert file.read_bytes() == whole + torn
-    with open_run(begun, config(), digests(config()), resume=True) as run:
+    with open_run(begun, config(), digests_of(config()), resume=True) as run:
         assert file.read_bytes() == whole
         run.trials.append(trial(3))
     assert [one.step for one in read_run(begun).trials] == [0, 1, 2, 3]
@@ -83,7 +88,7 @@ def test_missing_or_doubled_lines_are_refused(begun):
 def test_a_directory_in_use_is_not_written_unless_resumed(begun, config):
     with (
         pytest.raises(UsageError, match="is not empty; add --resume"),
-        open_run(begun, config(), digests(config()), resume=False),
+        open_run(begun, config(), digests_of(config()), resume=False),
     ):
         pass
     assert len(read_run(begun).trials) == 3
@@ -91,12 +96,12 @@ def test_a_directory_in_use_is_not_written_unless_resumed(begun, config):
 
 def test_two_writers_are_one_too_many(begun, config):
     with (
-        open_run(begun, config(), digests(config()), resume=True),
-        pytest.raises(UsageError, match="another process is writing this run"),
-        open_run(begun, config(), digests(config()), resume=True),
+        open_run(begun, config(), digests_of(config()), resume=True),
+        pytest.raises(UsageError, match="another process is writing there"),
+        open_run(begun, config(), digests_of(config()), resume=True),
     ):
         pass
-    with open_run(begun, config(), digests(config()), resume=True) as run:
+    with open_run(begun, config(), digests_of(config()), resume=True) as run:
         assert len(run.manifest.sessions) == 3
 
 
@@ -106,7 +111,7 @@ def test_resume_refuses_what_was_changed_and_names_it(begun, config):
     before = {file.name: file.read_bytes() for file in begun.iterdir()}
     with (
         pytest.raises(UsageError) as refused,
-        open_run(begun, changed, digests(changed), resume=True),
+        open_run(begun, changed, digests_of(changed), resume=True),
     ):
         pass
     message = str(refused.value)
@@ -119,7 +124,7 @@ def test_resume_refuses_what_was_changed_and_names_it(begun, config):
 
 
 def test_resume_refuses_another_simulator(begun, config):
-    other = digests(config()).model_copy(update={"simulator": "0" * 16})
+    other = digests_of(config()).model_copy(update={"simulator": "0" * 16})
     with (
         pytest.raises(UsageError, match=r"digests\.simulator: '[0-9a-f]{16}' is not '0{16}'"),
         open_run(begun, config(), other, resume=True),
@@ -129,12 +134,12 @@ def test_resume_refuses_another_simulator(begun, config):
 
 def test_a_budget_can_be_raised_but_not_lowered(begun, config):
     more = config(episodes=20)
-    with open_run(begun, more, digests(more), resume=True):
+    with open_run(begun, more, digests_of(more), resume=True):
         pass
     assert read_run(begun).config.episodes == 20
     with (
         pytest.raises(UsageError, match="--episodes 12 is less than the 20 of the run"),
-        open_run(begun, config(), digests(config()), resume=True),
+        open_run(begun, config(), digests_of(config()), resume=True),
     ):
         pass
 
@@ -143,7 +148,7 @@ def test_a_start_killed_before_its_manifest_can_be_resumed(tmp_path, config):
     (tmp_path / "config.yaml").write_text("optimizer: rand")
     (tmp_path / "trials.jsonl").touch()
     (tmp_path / ".manifest.json.new").write_text("{")
-    with open_run(tmp_path, config(), digests(config()), resume=True) as run:
+    with open_run(tmp_path, config(), digests_of(config()), resume=True) as run:
         assert run.trials.records == []
     assert read_run(tmp_path).config == config()
 
@@ -152,7 +157,7 @@ def test_a_directory_with_something_else_is_not_resumed(tmp_path, config):
     (tmp_path / "thesis.tex").touch()
     with (
         pytest.raises(UsageError, match=r"holds no run to resume but thesis\.tex"),
-        open_run(tmp_path, config(), digests(config()), resume=True),
+        open_run(tmp_path, config(), digests_of(config()), resume=True),
     ):
         pass
     with pytest.raises(UsageError, match=r"holds no run \(no manifest\.json\)"):
@@ -164,7 +169,7 @@ def test_a_read_only_directory_is_a_clear_error(tmp_path, config):
     tmp_path.chmod(0o500)
     with (
         pytest.raises(OSError, match=r"Permission denied: .*config\.yaml"),
-        open_run(tmp_path, config(), digests(config()), resume=False),
+        open_run(tmp_path, config(), digests_of(config()), resume=False),
     ):
         pass
 
@@ -195,7 +200,7 @@ def test_exchanges_are_recorded_once_and_whole(tmp_path, config):
         step=0, attempt=0, request={"seed": None, "messages": [{"role": "user"}]}, reply="[]",
         started_at="t", seconds=1,
     )  # fmt: skip
-    with open_run(tmp_path, config(), digests(config()), resume=False) as run:
+    with open_run(tmp_path, config(), digests_of(config()), resume=False) as run:
         run.add_exchanges([one])
         run.add_exchanges([one, one.model_copy(update={"attempt": 1})])
     assert [e.attempt for e in read_run(tmp_path).exchanges] == [0, 1]
@@ -205,7 +210,7 @@ def test_exchanges_are_recorded_once_and_whole(tmp_path, config):
 def test_another_model_does_not_resume_a_run(begun, config):
     with (
         pytest.raises(UsageError, match=r"model: None is not \{'weights': 'a'}"),
-        open_run(begun, config(), digests(config()), resume=True) as run,
+        open_run(begun, config(), digests_of(config()), resume=True) as run,
     ):
         run.identify({"weights": "a"}, None)
 

@@ -8,8 +8,16 @@ from hypothesis.extra import numpy as arrays
 
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import parse_design
-from search.stats import best_so_far, bootstrap, normalised_regret
-from search.trace import Failure, Trial
+from search.record.trace import Failure, Trial
+from search.stats import (
+    Interval,
+    RegretEnds,
+    best_so_far,
+    bootstrap,
+    bootstrap_groups,
+    normalised_regret,
+    rewards_of,
+)
 
 DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
 FAULT = Infeasible(kind="area", reason="too large")
@@ -27,25 +35,29 @@ def test_best_so_far_is_nan_until_feasible_and_never_falls():
     rewards = [None, 0.2, -0.1, None, 0.3]
     trials = [trial(step, reward) for step, reward in enumerate(rewards)]
     trials[3] = trial(3, failure=crash)
-    np.testing.assert_array_equal(best_so_far(trials, 7), [np.nan, 0.2, 0.2, 0.2, 0.3, 0.3, 0.3])
-    np.testing.assert_array_equal(best_so_far(trials, 2), [np.nan, 0.2])
-    assert np.isnan(best_so_far([], 3)).all()
+    best = best_so_far(rewards_of(trials))
+    np.testing.assert_array_equal(best, [np.nan, 0.2, 0.2, 0.2, 0.3])
+    assert best_so_far(rewards_of([])).shape == (0,)
 
 
 def test_a_feasible_reward_below_minus_one_still_counts():
-    np.testing.assert_array_equal(best_so_far([trial(0, -1.5)], 1), [-1.5])
+    np.testing.assert_array_equal(best_so_far(rewards_of([trial(0, -1.5)])), [-1.5])
 
 
 def test_regret_is_one_until_feasible_zero_at_the_optimum_and_clipped():
     best = [np.nan, 0.1, 0.3, 0.5, 0.6, -2.0]
-    np.testing.assert_allclose(normalised_regret(best, 0.5, 0.1), [1, 1, 0.5, 0, 0, 1])
+    regret = normalised_regret(best, RegretEnds(0.5, 0.1, "given"))
+    np.testing.assert_allclose(regret, [1, 1, 0.5, 0, 0, 1])
     with pytest.raises(ValueError, match=r"optimum 0\.1 is not above the median 0\.1"):
-        normalised_regret(best, 0.1, 0.1)
+        normalised_regret(best, RegretEnds(0.1, 0.1, "x"))
 
 
 def test_one_value_allows_no_interval():
-    assert bootstrap([0.4], np.random.default_rng(0)) is None
-    assert bootstrap([[0.4]], np.random.default_rng(0)) is None
+    for values in ([0.4], [[0.4]]):
+        single = bootstrap(values, np.random.default_rng(0))
+        assert single == Interval(mean=0.4, n=1)
+        assert single.contains_zero is None
+        assert f"{single:.2f}" == "0.40"
 
 
 def test_an_interval_says_when_the_sign_is_open():
@@ -53,7 +65,8 @@ def test_an_interval_says_when_the_sign_is_open():
     sure = bootstrap([0.1, 0.2, 0.15], rng(0))
     assert sure.mean == pytest.approx(0.15)
     assert (sure.low, sure.high) == pytest.approx((0.1, 0.2))
-    assert not sure.contains_zero
+    assert sure.contains_zero is False
+    assert f"{sure:.2f}" == "0.15 [0.10, 0.20]"
     assert bootstrap([0.1, -0.2, 0.15], rng(0)).contains_zero
     assert sure == bootstrap([0.1, 0.2, 0.15], rng(0)), "same generator, same interval"
 
@@ -79,3 +92,24 @@ def test_groups_that_differ_widen_the_interval():
 def test_an_interval_holds_its_mean_and_stays_in_range(table):
     one = bootstrap(table, np.random.default_rng(0))
     assert table.min() - 1e-9 <= one.low <= one.high <= table.max() + 1e-9
+
+
+def test_whole_groups_are_drawn_and_a_statistic_may_be_undefined():
+    """The draws of the interval of `finetune probes`, by hand."""
+    rng, values = np.random.default_rng(0), np.array([0.0, 0.0, 1.0, 1.0, 1.0])
+    labels = ["b", "b", "a", "c", "c"]
+    members = {0: [2], 1: [0, 1], 2: [3, 4]}
+    means = []
+    for _ in range(50):
+        rows = [row for label in rng.integers(0, 3, 3) for row in members[int(label)]]
+        means += [values[rows].mean()] if values[rows].any() else []
+    one = bootstrap_groups(
+        lambda rows: values[rows].mean() if values[rows].any() else np.nan,
+        labels,
+        np.random.default_rng(0),
+        resamples=50,
+    )
+    assert one.mean == pytest.approx(0.6)
+    assert (one.low, one.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
+    assert one.n == 3
+    assert bootstrap_groups(lambda rows: 0.5, ["a", "a"], rng) == Interval(mean=0.5, n=1)

@@ -1,12 +1,14 @@
 """Records of trials: what counts as feasible, and round trips through JSON."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from cim_sim.accuracy import Accuracy
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import parse_design
-from search.trace import UNTIMED, Exchange, Failure, Trial
+from search.record.trace import UNTIMED, Exchange, Failure, Trial
 
 DESIGN = parse_design("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", "x")
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
@@ -25,12 +27,13 @@ evaluations = st.builds(
     infeasible=st.none() | infeasible,
 )
 failures = st.builds(Failure, kind=st.sampled_from(["reply", "crash"]), message=texts)
+outcomes = st.fixed_dictionaries({"design": st.just(DESIGN), "evaluation": evaluations}) | (
+    st.fixed_dictionaries({"design": st.none() | st.just(DESIGN), "failure": failures})
+)
 trials = st.builds(
-    Trial,
+    lambda outcome, **fields: Trial(**outcome, **fields),
+    outcomes,
     step=st.integers(0, 10**6),
-    design=st.none() | st.just(DESIGN),
-    evaluation=st.none() | evaluations,
-    failure=st.none() | failures,
     duplicate_of=st.none() | st.integers(0, 9),
     screened=st.integers(0, 9),
     started_at=texts,
@@ -77,6 +80,17 @@ def test_what_has_no_reward_scores_minus_one():
     ]
     assert [one.score for one in trials] == [-1.5, -1, -1]
     assert [one.feasible for one in trials] == [True, False, False]
+
+
+def test_a_trial_has_either_an_evaluation_or_a_failure():
+    at = {"step": 0, "started_at": "", "seconds": 0, "design": DESIGN}
+    good = Evaluation(design=DESIGN, scenario="s", reward=0.5)
+    crash = Failure(kind="crash", message="m")
+    for outcomes in ({}, {"evaluation": good, "failure": crash}):
+        with pytest.raises(ValidationError, match=r"evaluation or a failure: Trial\(step=0"):
+            Trial(**at, **outcomes)
+    with pytest.raises(ValidationError, match="the evaluation is of another design"):
+        Trial(**{**at, "design": None}, evaluation=good)
 
 
 def test_untimed_names_all_that_a_resumed_run_may_change():

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from cim_sim.accuracy import Query, bench
-from cim_sim.accuracy.bench_jobs import (
+from cim_sim.accuracy import Query
+from cim_sim.accuracy.bench import table as bench
+from cim_sim.accuracy.bench.jobs import (
     ADC_LEVELS,
     ADC_ROWS,
     COMMON_ADC,
@@ -30,6 +31,7 @@ from cim_sim.accuracy.bench_jobs import (
     jobs,
 )
 from cim_sim.config import UsageError
+from cim_sim.files import locked
 from cim_sim.space import ConvChoice
 
 SMALL = ((2, 1),) * 6
@@ -136,13 +138,14 @@ def test_a_run_goes_on_where_it_stopped_and_repeats_nothing(tmp_path):
     assert bench.run(wanted, tmp_path, workers=1) == 1
     after = bench.read(tmp_path / bench.LINES)
     assert after[:2] == before
-    assert [line["key"] for line in after] == [job.key for job in wanted]
+    assert [line.key for line in after] == [job.key for job in wanted]
 
 
 def test_a_damaged_line_is_named(tmp_path):
     path = tmp_path / bench.LINES
-    path.write_text('{"key": "a"}\n{"key"\n{"key": "c"}\n')
-    with pytest.raises(UsageError, match=r"trainings\.jsonl:2: not JSON .*delete the line"):
+    bench.run(small_jobs(1), tmp_path, workers=1)
+    path.write_text(path.read_text() + '{"key"\n{"key": "c"}\n')
+    with pytest.raises(UsageError, match=r"trainings\.jsonl:2: not a training: .*delete the line"):
         bench.read(path)
 
 
@@ -185,7 +188,7 @@ def test_kill_nine_loses_only_what_was_unfinished(tmp_path, workers):
     assert len(bench.read(lines)) == len(before)
     wanted = small_jobs(len(before) + 1)
     bench.run(wanted, tmp_path, workers=1)
-    keys = [line["key"] for line in bench.read(lines)]
+    keys = [line.key for line in bench.read(lines)]
     assert len(keys) == len(set(keys))
     assert {job.key for job in wanted} <= set(keys)
 
@@ -204,7 +207,7 @@ def test_a_table_grows_by_what_it_lacks(tmp_path):
 
 
 def test_two_runners_never_share_a_folder(tmp_path):
-    with bench._only_runner(tmp_path), pytest.raises(UsageError, match="another process"):
+    with locked(tmp_path), pytest.raises(UsageError, match="another process"):
         bench.run(small_jobs(1), tmp_path, 1)
     assert bench.run(small_jobs(1), tmp_path, 1) == 1
 
@@ -215,3 +218,16 @@ def test_a_line_that_came_twice_is_published_once(tmp_path):
     lines.write_text(lines.read_text() * 2)
     assert bench.publish(lines, tmp_path / "table.parquet") == 2
     assert len(pd.read_parquet(tmp_path / "table.parquet")) == 4
+
+
+def test_a_line_with_spaces_is_read(tmp_path):
+    path = tmp_path / bench.LINES
+    path.write_text(
+        '{"key": "33cf", "origin": "pair", "layers": [[8, 3], [16, 5]], "dataset": "shapes", '
+        '"epochs": 10, "clip_rms": null, "training_sigma": 0.1, "seed": 2, "finished": 1764000000, '
+        '"tests": [{"images": "selection", "sigma": 0.1, "adc_levels": null, "adc_rows": null, "mean": 0.512, "std": 0.01, '
+        '"quantile_10": 0.5, "draws": 12, "clean": 0.61}]}\n'
+    )
+    (row,) = bench.table(bench.read(path)).to_dict("records")
+    assert (row["training_key"], row["channels_2"], row["kernel_2"]) == ("33cf", 16, 5)
+    assert (row["sigma"], row["mean"], row["seed"]) == (0.1, 0.512, 2)

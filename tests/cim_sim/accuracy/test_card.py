@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from cim_sim.accuracy import bench_card
+from cim_sim.accuracy.bench import card as bench_card
 
 WIDTHS = (4, 8, 12, 16, 24, 32, 9, 6, 2, 2)
 UNCLIPPED = 5

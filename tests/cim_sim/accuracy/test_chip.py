@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cim_sim.accuracy import Adc, Query, Recipe, noise, quantise
-from cim_sim.accuracy.data import Examples, Split
+from cim_sim.accuracy.images import Examples, Split
 from cim_sim.accuracy.montecarlo import Chip, partial_sums
 from cim_sim.accuracy.network import product
 from cim_sim.accuracy.training import untrained

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from cim_sim.accuracy import data, shapes
+from cim_sim.accuracy import images as data
+from cim_sim.accuracy import shapes
 from cim_sim.config import UsageError
 from cim_sim.image_sets import image_set
 

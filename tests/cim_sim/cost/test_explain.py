@@ -3,7 +3,7 @@
 import pytest
 
 from cim_sim.config import load
-from cim_sim.cost.explain import compare, cost_in_parts, explain
+from cim_sim.cost_study.explain import compare, cost_in_parts, explain
 from cim_sim.scenario import Scenario
 from cim_sim.space import from_wire
 

@@ -10,7 +10,7 @@ from cim_sim.cost import breakdown, evaluate, evaluate_mixed, floorplan_fault
 from cim_sim.cost.constants import table
 from cim_sim.cost.layers import layers_of
 from cim_sim.cost.mapping import floorplan
-from cim_sim.cost.pipeline import evaluate_pipelined
+from cim_sim.cost_study.pipeline import evaluate_pipelined
 from cim_sim.hardware import Hardware
 from cim_sim.workload import CIFAR10, Stack
 
@@ -93,7 +93,7 @@ def test_parts_are_not_negative_and_sum_to_the_totals(stack, setting):
         "leakage_energy_pj": parts.leakage_energy_pj.sum(axis=1),
         "energy_pj": parts.energy_pj.sum(axis=1),
         "area_um2": parts.area_um2.sum(axis=1),
-        "tiles": np.where(fits, parts.tiles.sum(axis=1), np.nan),
+        "tiles": np.where(fits, parts.plan.tiles.sum(axis=0), np.nan),
     }
     for name, total in sums.items():
         np.testing.assert_allclose(total, getattr(totals, name), rtol=1e-12)

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from cim_sim.config import UsageError
-from cim_sim.cost import reference
-from cim_sim.cost.validate import validate
+from cim_sim.cost_study import reference
+from cim_sim.cost_study.validate import validate
 
 
 @pytest.fixture(scope="module")

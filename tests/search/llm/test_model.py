@@ -2,8 +2,8 @@ import pytest
 
 from cim_sim.config import UsageError, load, parse
 from search.llm.connection import connected, endpoint_of, identity
+from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
-from search.llm.prompt import renderer_digest
 
 REMOTE = ModelConfig(name="m", model="org/m")
 

@@ -6,10 +6,11 @@ from cim_sim.config import UsageError, load
 from cim_sim.evaluate import Cost, Evaluation, Infeasible
 from cim_sim.space import Space, from_wire
 from search.llm import examples
+from search.llm.examples import renderer_digest
 from search.llm.history import Entry, entries, selection
-from search.llm.prompt import answer, render, renderer_digest, retry_message
+from search.llm.prompt import answer, render, retry_message
 from search.llm.reply import parse_reply
-from search.trace import Failure, Trial
+from search.record.trace import Failure, Trial
 
 NAMES = ("lcda", "embedded", "codesign")
 SPACES = {name: load(f"configs/spaces/{name}.yaml", Space) for name in NAMES}

@@ -5,8 +5,8 @@ import pytest
 from search.evaluators import digests
 from search.execute import resolved
 from search.optimizers import OPTIMIZERS
-from search.runs import open_run
-from search.trace import Trial
+from search.record.runs import open_run
+from search.record.trace import Trial
 
 EPISODES = 9
 REPLIES = """\
@@ -19,6 +19,10 @@ I cannot help with that.
 LCDA = {"space": "configs/spaces/lcda.yaml"}
 RECORDED = ("gpt4-replay",)
 """Optimisers that always propose the same."""
+
+
+def digests_of(config):
+    return digests(config.scenario, config.space, config)
 
 
 @pytest.fixture(params=OPTIMIZERS)
@@ -103,7 +107,7 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
     whole = resolved(config(**task))
     fields = OPTIMIZERS[whole.optimizer].settings.model_fields
     assert whole.settings.keys() == fields.keys()
-    with open_run(tmp_path / "run", whole, digests(whole), resume=False):
+    with open_run(tmp_path / "run", whole, digests_of(whole), resume=False):
         pass
-    with open_run(tmp_path / "run", resolved(whole), digests(whole), resume=True) as run:
+    with open_run(tmp_path / "run", resolved(whole), digests_of(whole), resume=True) as run:
         assert run.config == whole

@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy.stats import norm
@@ -5,7 +7,7 @@ from scipy.stats import norm
 from search.landscape import draw, prices
 from search.optimizers.greybox import AccuracyModel, Greybox, Settings
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 SMALL = Settings(n_startup_trials=4, pool=200, climbs=2, rounds=1)
 
@@ -56,9 +58,8 @@ def test_acquisition_is_the_expected_improvement_over_accuracies_that_count(prob
             assert values[row] == -np.inf
             continue
         accuracy = means[row] + stds[row] * quantiles
-        reward = where.scenario.objective.reward(
-            accuracy, price.energy_pj[row], price.latency_ns[row]
-        )
+        cost = SimpleNamespace(energy_pj=price.energy_pj[row], latency_ns=price.latency_ns[row])
+        reward = where.scenario.objective.reward(accuracy, cost)
         gain = np.where(accuracy > 0.2, np.maximum(reward - optimizer._best, 0), 0)
         assert np.exp(values[row]) == pytest.approx(gain.mean(), abs=1e-4)
 

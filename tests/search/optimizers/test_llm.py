@@ -1,4 +1,5 @@
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from search.llm.prompt import answer, render, retry_message
 from search.llm.scripted import Scripted
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.proposal import Problem, SearchStopped
-from search.trace import UNTIMED, Exchange, Trial
+from search.record.trace import UNTIMED, Exchange, Trial
 
 SPACE = load("configs/spaces/embedded.yaml", Space)
 SCENARIO = Scenario(
@@ -238,13 +239,18 @@ def test_an_interrupt_in_a_batch_does_not_wait_for_the_model(monkeypatch):
     assert not any(worker.is_alive() for worker in workers)
 
 
+def new_run(path):
+    """What `opened` reads of a run: where its log goes, and no recorded exchange."""
+    return SimpleNamespace(path=path, exchanges=SimpleNamespace(records=[]))
+
+
 def test_a_style_that_cannot_ask_for_free_hardware_is_refused(tmp_path):
     codesign = load("configs/spaces/codesign.yaml", Space)
     problem = Problem(SCENARIO, codesign, PROBLEM.screen, seed=0)
     settings = SETTINGS.model_copy(update={"style": "paper"})
     with (
         pytest.raises(UsageError, match="use style codesign"),
-        opened(problem, settings, [], tmp_path),
+        opened(problem, settings, new_run(tmp_path)),
     ):
         pass
 
@@ -253,7 +259,7 @@ def test_opened_connects_the_model_of_a_file(tmp_path):
     (tmp_path / "replies.txt").write_text(answer(design(5)) + "\n")
     (tmp_path / "m.yaml").write_text(f"name: scripted\nscript: {tmp_path}/replies.txt\n")
     settings = Settings.model_validate({"model": str(tmp_path / "m.yaml")})
-    with opened(PROBLEM, settings, [], tmp_path) as ready:
+    with opened(PROBLEM, settings, new_run(tmp_path)) as ready:
         assert ready.model["name"] == "scripted"
         assert ready.optimizer.suggest(1)[0].design == design(5)
     assert Settings.model_validate(settings.model_dump(mode="json")) == settings

@@ -1,13 +1,14 @@
 import pytest
 
 from cim_sim.accuracy import Accuracy
+from cim_sim.config import UsageError
 from cim_sim.evaluate import Cost, Evaluation, Infeasible
 from cim_sim.scenario import Limits
 from cim_sim.space import Design
-from search.optimizers import OPTIMIZERS
+from search.optimizers import OPTIMIZERS, bayesian
 from search.optimizers.optuna_study import violations
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 DESIGN = Design.model_validate({"layers": [[32, 3]] * 6})
 LIMITS = Limits(area_um2=2e7, accuracy=0.5)
@@ -63,7 +64,9 @@ def search(request, config, judge):
         wanted = config(scenario=scenario)
         evaluator = judge(wanted)
         problem = Problem(wanted.scenario, wanted.space, evaluator.screen, 5)
-        optimizer = kind.build(problem, kind.settings.model_validate(SMALL[request.param]))
+        settings = kind.settings.model_validate(SMALL[request.param])
+        with kind.open(problem, settings, None) as ready:
+            optimizer = ready.optimizer
         found = []
         for _ in range(rounds):
             designs = [proposal.design for proposal in optimizer.suggest(batch)]
@@ -94,7 +97,7 @@ def test_every_told_trial_carries_its_constraints(search):
 
 
 def test_a_crash_is_told_as_failed_and_an_infeasible_value_is_the_worst_seen(search):
-    from search.trace import Failure
+    from search.record.trace import Failure
 
     optimizer, _, _ = search(6, 1)
     feasible = [t.value for t in optimizer.study.trials if max(t.constraints.values()) <= 0]
@@ -118,8 +121,7 @@ def test_a_crash_is_told_as_failed_and_an_infeasible_value_is_the_worst_seen(sea
 def test_what_is_forgotten_are_the_oldest_chips_that_failed(config, judge):
     wanted = config()
     problem = Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0)
-    settings = OPTIMIZERS["bayesian"].settings.model_validate({"n_startup_trials": 99, "memory": 5})
-    optimizer = OPTIMIZERS["bayesian"].build(problem, settings)
+    optimizer = bayesian.bayesian(problem, bayesian.Settings(n_startup_trials=99, memory=5))
     kinds = ["floorplan", None, "floorplan", "floorplan", None, None, "floorplan"]
     rewards = iter([0.1, 0.2, 0.3])
     for kind in kinds:
@@ -130,3 +132,13 @@ def test_what_is_forgotten_are_the_oldest_chips_that_failed(config, judge):
     kept = [trial for trial in optimizer.study.trials if trial.state.name == "COMPLETE"]
     assert [trial.constraints["chip"] for trial in kept] == [-1.0, 1.0, -1.0, -1.0, 1.0]
     assert [trial.value for trial in kept if trial.constraints["chip"] < 0] == [0.1, 0.2, 0.3]
+
+
+def test_another_optuna_is_named(config, judge, monkeypatch):
+    import optuna
+
+    wanted = config()
+    problem = Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0)
+    monkeypatch.setattr(optuna.samplers, "GPSampler", lambda **arguments: object())
+    with pytest.raises(UsageError, match=r"Optuna 5\.\d.* pip install 'optuna>=5,<6'"):
+        bayesian.bayesian(problem, bayesian.Settings())

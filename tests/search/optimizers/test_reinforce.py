@@ -5,13 +5,17 @@ import torch
 from search.optimizers.controller import Controller
 from search.optimizers.reinforce import Reinforce, Settings
 from search.proposal import Problem
-from search.trace import Trial
+from search.record.trace import Trial
 
 
 @pytest.fixture
 def optimizer(config, judge):
     wanted = config()
     return Reinforce(Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0), Settings())
+
+
+def controller_of(choices, seed):
+    return Controller(choices, np.random.default_rng(seed), hidden=35, layers=2, learning_rate=5e-3)
 
 
 def trials_of(optimizer, evaluator, count):
@@ -23,7 +27,7 @@ def trials_of(optimizer, evaluator, count):
 
 
 def test_the_policy_starts_near_uniform_and_never_takes_a_missing_choice():
-    controller = Controller([7, 4, 2], Settings(), np.random.default_rng(0))
+    controller = controller_of([7, 4, 2], 0)
     drawn = controller.sample(4000, np.random.default_rng(1))
     for place, count in enumerate((7, 4, 2)):
         shares = np.bincount(drawn[:, place], minlength=count) / len(drawn)
@@ -33,7 +37,7 @@ def test_the_policy_starts_near_uniform_and_never_takes_a_missing_choice():
 
 
 def test_gradient_steps_raise_the_chance_of_what_was_rewarded():
-    controller = Controller([4, 4], Settings(), np.random.default_rng(0))
+    controller = controller_of([4, 4], 0)
     good, bad = np.array([[1, 2]]), np.array([[3, 0]])
 
     def chance(choices):
@@ -49,7 +53,7 @@ def test_gradient_steps_raise_the_chance_of_what_was_rewarded():
 
 
 def test_sampling_follows_the_probabilities_of_teacher_forcing():
-    controller = Controller([3, 2], Settings(), np.random.default_rng(3))
+    controller = controller_of([3, 2], 3)
     for _ in range(15):
         controller.step(np.array([[2, 1], [0, 0]]), np.array([1.0, -0.5]))
     drawn = controller.sample(4000, np.random.default_rng(4))

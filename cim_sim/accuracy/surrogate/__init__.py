@@ -1,0 +1,1 @@
+"""Predicts what training would say, from the benchmark table."""

@@ -1,0 +1,249 @@
+"""How far the surrogate can be trusted: every figure from rows that its fit never saw."""
+
+from collections.abc import Callable, Iterable
+from itertools import combinations, product
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cim_sim.accuracy.bench import jobs as bench_jobs
+from cim_sim.accuracy.surrogate import fit as surrogate_fit
+from cim_sim.accuracy.surrogate import model as surrogate
+from cim_sim.accuracy.surrogate.model import Fitted, inputs_of, predictive_std, targets_of
+from cim_sim.accuracy.surrogate.process import condition
+from cim_sim.files import read_table
+from cim_sim.types import Floats, Ints
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST = 10
+"""Designs at one level of noise below which no rank correlation is taken there."""
+RESAMPLES = 1000
+Interval = tuple[float, float]
+
+
+def report(table: Path = surrogate.TABLE) -> dict[str, Any]:
+    """Print the check of the committed fit and return its figures, those of a data set together.
+
+    Rows are predicted from the other folds of families (networks of equal channels), the last
+    round of found designs from all other rows.
+    """
+    fitted = surrogate.load(table=table).fitted
+    rows = cross_predicted(surrogate.read_table(table), fitted)
+    figures: dict[str, Any] = {}
+    for name in surrogate.DATASETS:
+        own = rows[rows["dataset"] == name]
+        figures[name] = {**ranking(own), **errors(own), **swaps(own)}
+    figures["found"] = found(table, fitted)
+    for name, part in figures.items():
+        for what, value in part.items():
+            part[what] = _rounded(value)
+            print(f"{name:7s} {what:26s} {part[what]}")
+    return figures
+
+
+def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
+    """Table rows with columns `predicted` and `predicted_std` from folds that never saw them.
+
+    The spread too is calibrated without the fold that it is used on.
+    """
+    means, stds = surrogate_fit.cross_fit(rows, fitted.fold_scales)
+    truth, fold = rows["mean"].to_numpy(), surrogate_fit.folds(rows)
+    spread = np.zeros(len(rows))
+    for number in range(surrogate_fit.FOLDS):
+        held = fold == number
+        if not held.any():
+            continue
+        form = surrogate_fit.calibrated(truth[~held], means[~held], stds[~held])
+        spread[held] = predictive_std(means[held], stds[held], form)
+    return rows.assign(predicted=means, predicted_std=spread, family=surrogate_fit.families(rows))
+
+
+def standard(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """What searches ask: clipped weights, noise of the test matched in training, any ADC."""
+    matched = rows["sigma"] == rows["training_sigma"]
+    return rows[matched & rows["adc_levels"].notna() & rows["clip_rms"].notna()]
+
+
+def repeated(rows: "pd.DataFrame") -> "pd.DataFrame":
+    """Networks trained with several seeds at one noise, under the common ADC.
+
+    One row for each network and noise (`training_sigma`), the accuracies as columns by seed.
+    """
+    chosen, common = standard(rows), bench_jobs.COMMON_ADC
+    chosen = chosen[(chosen["adc_levels"] == common.levels) & (chosen["adc_rows"] == common.rows)]
+    names = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
+    index = ["training_sigma", "family", *names]
+    wide = chosen.pivot_table(index=index, columns="seed", values="mean")
+    predicted = chosen.groupby(index)["predicted"].first()
+    return wide.assign(predicted=predicted).dropna().reset_index()
+
+
+def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
+    """Kendall tau of predictions, and of other seeds, against a single-seed result.
+
+    A mean over the levels of noise: within one, since variation moves accuracy more than designs.
+    """
+    from scipy.stats import kendalltau
+
+    designs = repeated(rows)
+    counts = designs.groupby("training_sigma")["predicted"].transform("count")
+    designs = designs[counts >= FEWEST]
+    seeds = [name for name in designs.columns if isinstance(name, int)]
+
+    def mean(part: "pd.DataFrame", pairs: Iterable[tuple[Any, Any]]) -> float:
+        every = product(part.groupby("training_sigma"), pairs)
+        return float(np.nanmean([kendalltau(one[a], one[b])[0] for (_, one), (a, b) in every]))
+
+    def predicted(part: "pd.DataFrame") -> float:
+        return mean(part, [("predicted", seed) for seed in seeds])
+
+    def reseeded(part: "pd.DataFrame") -> float:
+        return mean(part, list(combinations(seeds, 2)))
+
+    if len(seeds) < 2 or designs.empty:
+        return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
+    return {
+        "kendall_tau": predicted(designs),
+        "kendall_tau_interval": bootstrap(designs, predicted),
+        "seed_tau": reseeded(designs),
+        "seed_tau_interval": bootstrap(designs, reseeded),
+        "tau_designs": len(designs),
+    }
+
+
+def errors(rows: "pd.DataFrame") -> dict[str, Any]:
+    """Error and coverage for a new single-seed result as searches ask, and over all tests."""
+    single = standard(rows)
+
+    def rmse(part: "pd.DataFrame") -> float:
+        return float(np.sqrt(np.mean((part["predicted"] - part["mean"]) ** 2)))
+
+    def coverage(part: "pd.DataFrame") -> float:
+        inside = (part["predicted"] - part["mean"]).abs() <= 1.6449 * part["predicted_std"]
+        return float(inside.mean())
+
+    return {
+        "rmse": rmse(single),
+        "rmse_interval": bootstrap(single, rmse),
+        "coverage_90": coverage(single),
+        "coverage_90_interval": bootstrap(single, coverage),
+        "rows": len(single),
+        "rmse_all_tests": rmse(rows),
+        "coverage_90_all_tests": coverage(rows),
+    }
+
+
+def swaps(rows: "pd.DataFrame") -> dict[str, Any]:
+    """How often the surrogate knows which of two networks, unlike in kernels alone, is better."""
+    import pandas as pd
+
+    parts = [swap_pairs(part) for _, part in repeated(rows).groupby("training_sigma")]
+    if not parts:
+        return {"swap_sign_accuracy": None, "swap_pairs": 0, "swap_pairs_all": 0}
+    pairs = pd.concat(parts, ignore_index=True)
+    clear = pairs[pairs["gap"].abs() > 2 * pairs["gap_se"]]
+    right = np.sign(clear["gap"]) == np.sign(clear["predicted_gap"])
+    return {
+        "swap_sign_accuracy": float(right.mean()) if len(clear) else None,
+        "swap_pairs": len(clear),
+        "swap_pairs_all": len(pairs),
+        "swap_pairs_of_one_kernel": int((clear["layer"] > 0).sum()),
+    }
+
+
+def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
+    """Pairs of `repeated` designs of which one has no smaller kernel: its gap over the other.
+
+    `layer` is the one whose kernel differs, 0 where several do.
+
+    The standard error pools the seed-to-seed variance over designs of similar accuracy, in thirds:
+    three seeds tell too little about the variance of one, and in the middle of the range seeds
+    differ twice as much as at its ends.
+    """
+    import pandas as pd
+
+    designs = designs.reset_index(drop=True)
+    seeds = [name for name in designs.columns if isinstance(name, int)]
+    third = (3 * designs[seeds].mean(axis=1).rank(method="first", pct=True)).apply(np.ceil)
+    pooled = designs[seeds].var(axis=1).groupby(third).transform("mean").to_numpy()
+    kernels = designs[[f"kernel_{n}" for n in range(1, 7)]].to_numpy()
+    means, predicted = designs[seeds].mean(axis=1).to_numpy(), designs["predicted"].to_numpy()
+    records = []
+    for _, group in designs.groupby("family"):
+        for a, b in combinations(group.index, 2):
+            growth = kernels[b] - kernels[a]
+            changed = np.flatnonzero(growth)
+            if not len(changed) or (growth.min() < 0 < growth.max()):
+                continue
+            small, large = (a, b) if growth.max() > 0 else (b, a)
+            records.append(
+                {
+                    "family": designs.loc[a, "family"],
+                    "layer": int(changed[0]) + 1 if len(changed) == 1 else 0,
+                    "gap": means[large] - means[small],
+                    "gap_se": ((pooled[small] + pooled[large]) / len(seeds)) ** 0.5,
+                    "predicted_gap": predicted[large] - predicted[small],
+                }
+            )
+    columns = ("family", "layer", "gap", "gap_se", "predicted_gap")
+    return pd.DataFrame(records, columns=list(columns))
+
+
+def fresh(count: int, workers: int, table: Path = surrogate.TABLE, seed: int = 1) -> dict[str, Any]:
+    """Train `count` new random designs at matched noise, and judge the committed fit on them."""
+    from scipy.stats import kendalltau
+
+    from cim_sim.accuracy.trained import measure_many
+
+    model, queries = surrogate.load(table=table), bench_jobs.fresh(count, seed)
+    truth = np.array([answer.mean for answer in measure_many(queries, None, workers)])
+    mean, std = model.predict(queries)
+    figures = {
+        "fresh": count,
+        "fresh_kendall_tau": float(kendalltau(mean, truth)[0]),
+        "fresh_rmse": float(np.sqrt(np.mean((mean - truth) ** 2))),
+        "fresh_bias": float(np.mean(mean - truth)),
+        "fresh_coverage_90": float(np.mean(np.abs(mean - truth) <= 1.6449 * std)),
+    }
+    return {name: _rounded(value) for name, value in figures.items()}
+
+
+def found(table: Path, fitted: Fitted) -> dict[str, Any]:
+    """Error on the last round of designs that an optimiser found best under the surrogate."""
+    every = read_table(table)
+    last = standard(every[surrogate.examination(every)])
+    if last.empty:
+        return {"found_bias": None, "found_rmse": None, "found_designs": 0}
+    rows = surrogate.read_table(table)
+    process = condition(inputs_of(rows), targets_of(rows), fitted.scales)
+    error = process.predict(inputs_of(last), with_std=False)[0][:, 0] - last["mean"].to_numpy()
+    return {
+        "found_bias": float(error.mean()),
+        "found_rmse": float(np.sqrt(np.mean(error**2))),
+        "found_designs": len(last),
+    }
+
+
+def bootstrap(rows: "pd.DataFrame", figure: Callable[["pd.DataFrame"], float]) -> Interval:
+    """95 % interval of a figure, resampling whole families."""
+    rng = np.random.default_rng(0)
+    places: list[Ints] = [np.asarray(place) for place in rows.groupby("family").indices.values()]
+    values: Floats = np.array(
+        [
+            figure(rows.iloc[np.concatenate([places[i] for i in drawn])])
+            for drawn in rng.integers(len(places), size=(RESAMPLES, len(places)))
+        ]
+    )
+    low, high = np.nanquantile(values, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_rounded(one) for one in value]
+    if isinstance(value, float):  # too few rows for a figure: null, which JSON can say
+        return round(value, 4) if np.isfinite(value) else None
+    return value

@@ -1,0 +1,52 @@
+"""The verb `bench-accuracy`: train the networks of the benchmark table."""
+
+import sys
+from pathlib import Path
+
+from cim_sim import cli
+from cim_sim.config import UsageError
+from cim_sim.workers import Executor
+
+
+def bench_accuracy(
+    *,
+    n: int | None = None,
+    workers: cli.Count = 2,
+    out: Path = Path("runs/accuracy-bench"),
+    seed: cli.Natural = 0,
+    publish: Path | None = None,
+    executor: Executor = "processes",
+) -> int:
+    """Train the networks of the benchmark table; the same command again goes on where it stopped.
+
+    Args:
+        n: how many of the list's trainings to have in the end; all when not given.
+        workers: number of processes, one thread each; with Ray, those of the local cluster.
+        out: folder of the table's lines.
+        seed: seed of the list of networks.
+        publish: Parquet table that all finished trainings of the folder are joined to; what it
+            holds already is not trained again, and the card beside it is brought up to date.
+        executor: where they train; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
+    """
+    from cim_sim.accuracy.bench import card as bench_card
+    from cim_sim.accuracy.bench import table as bench
+    from cim_sim.accuracy.bench.jobs import jobs
+
+    if n is not None and n < 0:
+        raise UsageError(f"bench-accuracy: --n {n} is less than 0")
+    held = bench.published(publish) if publish else set()
+    wanted = [job for job in jobs(seed)[:n] if job.key not in held]
+    trained = bench.run(wanted, out, workers, progress, executor)
+    if publish:
+        count = bench.publish(out / bench.LINES, publish)
+        print(f"{publish} holds {count} trainings")
+        if count:
+            bench_card.update(publish)
+    cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
+    return 0
+
+
+def progress(done: int, total: int) -> None:
+    """Say now and then on stderr how many trainings are done."""
+    if done % 10 == 0 or done == total or sys.stderr.isatty():
+        print(f"{done} of {total} trainings done", file=sys.stderr, flush=True)

@@ -1,0 +1,265 @@
+"""Why a design costs what it costs, and why another one differs: findings from the breakdown."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cim_sim.cost.breakdown import AREA_COMPONENTS, Breakdown, breakdown
+from cim_sim.cost.chip import floorplan_fault
+from cim_sim.cost.components import COMPONENTS
+from cim_sim.cost.mapping import Floorplan
+from cim_sim.hardware import Hardware
+from cim_sim.scenario import Scenario
+from cim_sim.space import Design
+from cim_sim.types import Floats
+from cim_sim.workload import Stack
+
+NOTABLE_SHARE = 0.15
+"""A layer or a change below this share of the whole is not worth a sentence."""
+UNITS = {"latency": ("us", 1e-3), "energy": ("uJ", 1e-6), "area": ("mm2", 1e-6)}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One fact. Numbers first: `text` only puts them into words."""
+
+    kind: str
+    """`latency`, `energy`, `area`, `utilisation`, `infeasible`, `layer`, `mapping`,
+    `duplication`, `bus_share`, `tiles`, `work`, `frequent_kernel` or `clock`."""
+    text: str
+    layer: int | None = None
+    """Counted from 1; None: the whole design."""
+    before: float | None = None
+    after: float | None = None
+
+
+@dataclass(frozen=True)
+class Costed:
+    """One design with all parts of its cost."""
+
+    stack: Stack
+    hardware: Hardware
+    parts: Breakdown
+    fault: str | None
+
+    @property
+    def plan(self) -> Floorplan:
+        """Mapping, tiles and copies; arrays of layers are [layers, 1]."""
+        return self.parts.plan
+
+    @property
+    def latency_ns(self) -> Floats:
+        """Latency of each layer."""
+        return np.asarray(self.parts.latency_ns[0].sum(axis=1))
+
+    @property
+    def energy_pj(self) -> Floats:
+        """Dynamic and leakage energy of each layer."""
+        return np.asarray(self.parts.energy_pj[0])
+
+    def name(self, layer: int) -> str:
+        """Return a layer's name: `layer 2 (64 channels, 3x3)`."""
+        kernel, channels = self.stack.kernel[0, layer], self.stack.out_channels[0, layer]
+        if self.stack.side[0, layer] == 1:
+            return f"layer {layer + 1} (fully connected, {channels} outputs)"
+        return f"layer {layer + 1} ({channels} channels, {kernel}x{kernel})"
+
+    def mapping(self, layer: int) -> str:
+        """Return a layer's mapping and, where it fell back, which condition it fails."""
+        if self.plan.novel[layer, 0]:
+            return "mapped by kernel position"
+        if self.hardware.mapping == "conventional":
+            return "mapped conventionally"
+        kernel = int(self.stack.kernel[0, layer])
+        frequent = int(self.plan.frequent_kernel[0])
+        rows = int(self.stack.in_channels[0, layer]) * kernel**2
+        if kernel != frequent:
+            return (
+                f"mapped conventionally: its kernel {kernel} is not {frequent}, the network's most "
+                "frequent"
+            )
+        return (
+            f"mapped conventionally: its {rows} rows do not fill a subarray of "
+            f"{self.hardware.subarray}"
+        )
+
+
+def cost_in_parts(design: Design, scenario: Scenario) -> Costed:
+    """Cost one design of a scenario and keep all parts."""
+    stack, hardware = scenario.workload.stack([design]), scenario.complete(design)
+    return Costed(stack, hardware, breakdown(stack, hardware), floorplan_fault(stack, hardware)[0])
+
+
+def explain(design: Design, scenario: Scenario) -> list[Finding]:
+    """Say where latency, energy and area of a design come from."""
+    one = cost_in_parts(design, scenario)
+    if one.fault is not None:
+        return [Finding("infeasible", f"no floorplan: {one.fault}")]
+    totals, parts = one.parts.totals, one.parts
+    leakage = float(totals.leakage_energy_pj[0])
+    findings = [
+        _shares("latency", float(totals.latency_ns[0]), parts.latency_ns[0].sum(axis=0)),
+        _shares(
+            "energy",
+            float(totals.energy_pj[0]),
+            np.append(parts.dynamic_energy_pj[0].sum(axis=0), leakage),
+        ),
+        _shares("area", float(totals.area_um2[0]), parts.area_um2[0]),
+        Finding(
+            "utilisation",
+            f"weights fill {_percent(totals.utilisation[0])} of {int(totals.tiles[0])} tiles",
+            after=float(totals.utilisation[0]),
+        ),
+    ]
+    return findings + _layers(one)
+
+
+def compare(a: Design, b: Design, scenario: Scenario) -> list[Finding]:
+    """Say how B differs from A in cost and why, from their breakdowns; largest effects first.
+
+    Of the layers, those that change latency or energy by 15 % of A's whole, or whose mapping
+    changes, are named with their causes.
+    """
+    one, two = cost_in_parts(a, scenario), cost_in_parts(b, scenario)
+    faults = [
+        Finding("infeasible", f"{name} has no floorplan: {side.fault}")
+        for name, side in (("A", one), ("B", two))
+        if side.fault is not None
+    ]
+    if faults:
+        return faults
+    return _totals(one, two) + _design_causes(one, two) + _layer_causes(one, two)
+
+
+def _totals(one: Costed, two: Costed) -> list[Finding]:
+    first, second = one.parts.totals, two.parts.totals
+    findings = []
+    for kind, name, parts, labels in (
+        ("latency", "latency_ns", "latency_ns", COMPONENTS),
+        ("energy", "energy_pj", "dynamic_energy_pj", COMPONENTS),
+        ("area", "area_um2", "area_um2", AREA_COMPONENTS),
+    ):
+        before, after = float(getattr(first, name)[0]), float(getattr(second, name)[0])
+        sums = [_by_component(getattr(side.parts, parts)[0]) for side in (one, two)]
+        most = int(np.abs(sums[1] - sums[0]).argmax())
+        text = f"{kind} {_change(kind, before, after)}"
+        if before != after:
+            text += f", most of it {labels[most]}: {_change(kind, sums[0][most], sums[1][most])}"
+        findings.append(Finding(kind, text, before=before, after=after))
+    used = [float(side.parts.totals.utilisation[0]) for side in (one, two)]
+    text = f"utilisation {used[0]:.2f} -> {used[1]:.2f}"
+    return [*findings, Finding("utilisation", text, before=used[0], after=used[1])]
+
+
+def _design_causes(one: Costed, two: Costed) -> list[Finding]:
+    """What changes for all layers together."""
+    found = []
+    for kind, words, value in _DESIGN_NUMBERS:
+        before, after = float(value(one)), float(value(two))
+        if before != after:
+            text = f"{words} {before:.4g} -> {after:.4g}"
+            found.append(Finding(kind, text, before=before, after=after))
+    return found
+
+
+def _layer_causes(one: Costed, two: Costed) -> list[Finding]:
+    if one.stack.side.shape != two.stack.side.shape:
+        return []
+    slower = two.latency_ns - one.latency_ns
+    dearer = two.energy_pj - one.energy_pj
+    weight = np.maximum(np.abs(slower) / one.latency_ns.sum(), np.abs(dearer) / one.energy_pj.sum())
+    remapped = one.plan.novel[:, 0] != two.plan.novel[:, 0]
+    named = [layer for layer in np.argsort(-weight) if weight[layer] >= NOTABLE_SHARE]
+    named += [layer for layer in np.flatnonzero(remapped) if layer not in named]
+    return [finding for layer in named for finding in _layer_change(one, two, int(layer))]
+
+
+def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
+    """One layer's change of latency and energy, then what in its breakdown changed with it."""
+    before, after = float(one.latency_ns[layer]), float(two.latency_ns[layer])
+    change = _change("energy", float(one.energy_pj[layer]), float(two.energy_pj[layer]))
+    text = f"{two.name(layer)}: latency {_change('latency', before, after)}, energy {change}"
+    findings = [Finding("layer", text, layer + 1, before, after)]
+    kinds = [float(side.plan.novel[layer, 0]) for side in (one, two)]
+    if kinds[0] != kinds[1]:
+        words = f"{one.mapping(layer)} -> {two.mapping(layer)}"
+        findings.append(Finding("mapping", words, layer + 1, *kinds))
+    for kind, words, value in _LAYER_NUMBERS:
+        numbers = float(value(one)[layer]), float(value(two)[layer])
+        if numbers[0] != numbers[1]:
+            text = f"{words} {numbers[0]:.4g} -> {numbers[1]:.4g}"
+            findings.append(Finding(kind, text, layer + 1, *numbers))
+    return findings
+
+
+_DESIGN_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
+    (
+        "frequent_kernel",
+        "the most frequent kernel",
+        lambda side: side.plan.frequent_kernel[0],
+    ),
+    ("tiles", "tiles on the chip", lambda side: side.parts.totals.tiles[0]),
+    ("clock", "clock period in ns", lambda side: side.parts.totals.clock_ns[0]),
+)
+
+_LAYER_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
+    ("duplication", "duplication", lambda side: side.plan.copies[:, 0]),
+    ("tiles", "tiles", lambda side: side.plan.tiles[:, 0]),
+    (
+        "bus_share",
+        "waits for the global buffer, all tiles over its own:",
+        lambda side: side.parts.bus_share[0],
+    ),
+    ("utilisation", "utilisation", lambda side: side.plan.layer_utilisation[:, 0]),
+    ("work", "weights", lambda side: side.stack.weights[0]),
+)
+
+
+def _layers(one: Costed) -> list[Finding]:
+    """The layers that take most of latency or energy, and how they are mapped."""
+    findings = []
+    time = one.latency_ns / one.latency_ns.sum()
+    power = one.energy_pj / one.energy_pj.sum()
+    for layer in range(len(time)):
+        if max(time[layer], power[layer]) < NOTABLE_SHARE:
+            continue
+        parts = one.parts.latency_ns[0, layer]
+        most = int(parts.argmax())
+        text = (
+            f"{one.name(layer)}: {_percent(time[layer])} of latency "
+            f"({_percent(parts[most] / parts.sum())} of it {COMPONENTS[most]}), "
+            f"{_percent(power[layer])} of energy; {one.mapping(layer)}; "
+            f"duplication {one.plan.copies[layer, 0]:.0f}, {one.plan.tiles[layer, 0]:.0f} of "
+            f"{one.parts.totals.tiles[0]:.0f} tiles, so bus share 1/"
+            f"{one.parts.bus_share[0, layer]:.0f}; "
+            f"utilisation {one.plan.layer_utilisation[layer, 0]:.2f}"
+        )
+        findings.append(Finding("layer", text, layer + 1, after=float(one.latency_ns[layer])))
+    return findings
+
+
+def _shares(kind: str, total: float, parts: Floats) -> Finding:
+    labels = AREA_COMPONENTS if kind == "area" else (*COMPONENTS, "leakage")[: len(parts)]
+    order = np.argsort(-parts)
+    shares = ", ".join(f"{labels[at]} {_percent(parts[at] / total)}" for at in order)
+    return Finding(kind, f"{kind} {_amount(kind, total)}: {shares}", after=total)
+
+
+def _by_component(parts: Floats) -> Floats:
+    return np.asarray(parts.sum(axis=0) if parts.ndim == 2 else parts)
+
+
+def _change(kind: str, before: float, after: float) -> str:
+    ratio = f" (x{after / before:.2f})" if before > 0 else ""
+    return f"{_amount(kind, before)} -> {_amount(kind, after)}{ratio}"
+
+
+def _amount(kind: str, value: float) -> str:
+    unit, factor = UNITS[kind]
+    return f"{value * factor:.4g} {unit}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

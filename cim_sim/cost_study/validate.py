@@ -1,0 +1,240 @@
+"""Does the model say what DNN+NeuroSim says? Row by row, against stated tolerances."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cim_sim.cost.breakdown import Breakdown, breakdown
+from cim_sim.cost.chip import CostBatch, evaluate
+from cim_sim.cost_study import reference
+from cim_sim.cost_study.pipeline import SPEED_UP_DEGREE, evaluate_pipelined
+from cim_sim.cost_study.reference import Case
+from cim_sim.hardware import Hardware
+from cim_sim.types import Floats
+from cim_sim.workload import CIFAR10
+
+QUANTITIES = (
+    "latency",
+    "area",
+    "dynamic_energy",
+    "leakage_energy",
+    "dynamic_energy_synthetic",
+)
+"""Compared as relative errors. Dynamic energy is computed from the bit statistics that each row
+records of its own trace; `dynamic_energy_synthetic` from the closed form that `evaluate` uses."""
+
+LATENCY_LIMIT = {22: 1e-6, 32: 2e-3, 45: 2e-3}
+AREA_LIMIT = 2e-4
+"""Largest relative error that is let pass, of latency for each node in nm."""
+ENERGY_LIMITS = {"median": 1e-3, "p99": 1e-2, "max": 7e-2}
+"""The same for dynamic energy, by statistic over all rows."""
+PIPELINE_LIMIT = 2e-2
+"""For every quantity of pipeline mode."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row compared: what should be equal and is not, and relative errors."""
+
+    case: Case
+    unequal: tuple[str, ...]
+    """Floorplan numbers that differ, in words."""
+    errors: dict[str, float]
+    """Relative error by quantity; without those that the row cannot tell."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Outcome of a validation."""
+
+    rows: int
+    comparisons: list[Comparison]
+    """Layer by layer."""
+    pipelined: list[Comparison]
+    skipped: dict[str, int]
+
+    @property
+    def failures(self) -> list[str]:
+        """What is beyond tolerance, in words; empty if all is well."""
+        both = [*self.comparisons, *self.pipelined]
+        wrong = [f"{one.case.chip['id']}: {fault}" for one in both for fault in one.unequal]
+        for one in both:
+            wrong += [
+                f"{one.case.chip['id']}: {name} off by {one.errors[name]:.2e} > {limit:g}"
+                for name, limit in _limits(one.case).items()
+                if not one.errors.get(name, 0) <= limit
+            ]
+        spread = statistics(self.comparisons)["dynamic_energy"]
+        wrong += [
+            f"dynamic energy: {name} error {spread[name]:.2e} > {limit:g}"
+            for name, limit in ENERGY_LIMITS.items()
+            if spread["rows"] and not spread[name] <= limit
+        ]
+        return wrong
+
+    def summary(self) -> dict[str, Any]:
+        """Everything that the last line of the command says."""
+        return {
+            "rows": self.rows,
+            "compared": len(self.comparisons),
+            "skipped": self.skipped,
+            "unequal": sum(bool(one.unequal) for one in self.comparisons),
+            "errors": statistics(self.comparisons),
+            "pipelined": len(self.pipelined),
+            "pipelined_errors": statistics(self.pipelined),
+            "passed": not self.failures,
+        }
+
+
+def validate(folder: Path | None = None) -> Report:
+    """Compare the model with all rows of a folder (default: the data in the package).
+
+    Raises:
+        UsageError: the folder lacks a file or a column.
+    """
+    cases, skipped, rows = reference.read(folder or reference.packaged())
+    groups: dict[Hardware, list[Case]] = {}
+    for case in cases:
+        if case.speed_up_degree is None:
+            groups.setdefault(case.hardware, []).append(case)
+    pipelined = [_compare_pipelined(case) for case in cases if case.speed_up_degree is not None]
+    comparisons = [one for cases in groups.values() for one in _compare(cases)]
+    reasons = {
+        "energy of rows that the program read out of bounds": sum(
+            one.case.out_of_bounds for one in comparisons
+        )
+    }
+    return Report(
+        rows, comparisons, pipelined, {**skipped, **{k: n for k, n in reasons.items() if n}}
+    )
+
+
+def statistics(comparisons: Iterable[Comparison]) -> dict[str, dict[str, float]]:
+    """Rows, median, 99th percentile and maximum of every quantity's relative error."""
+    table = {}
+    comparisons = list(comparisons)
+    for name in QUANTITIES:
+        errors = [one.errors[name] for one in comparisons if name in one.errors]
+        quantiles = np.quantile(errors, [0.5, 0.99, 1.0]) if errors else np.zeros(3)
+        table[name] = {
+            "rows": len(errors),
+            **dict(zip(("median", "p99", "max"), map(float, quantiles), strict=True)),
+        }
+    return table
+
+
+def _limits(case: Case) -> dict[str, float]:
+    """Tolerances that hold for every single row."""
+    if case.speed_up_degree is None:
+        return {"latency": LATENCY_LIMIT[case.hardware.node_nm], "area": AREA_LIMIT}
+    return dict.fromkeys(("latency", "area", "dynamic_energy", "leakage_energy"), PIPELINE_LIMIT)
+
+
+def _compare_pipelined(case: Case) -> Comparison:
+    """Compare a row of pipeline mode: totals only."""
+    stack = CIFAR10.stack([case.design])
+    degree = case.speed_up_degree or SPEED_UP_DEGREE
+    synthetic = evaluate_pipelined(stack, case.hardware, degree)
+    planes = case.planes
+    measured = planes if planes is None else planes[:, :, None]
+    ours = evaluate_pipelined(stack, case.hardware, degree, measured)
+    if bool(ours.feasible[0]) != case.valid:
+        return Comparison(case, (f"feasible {ours.feasible[0]}, reference {case.valid}",), {})
+    if not case.valid:
+        return Comparison(case, (), {})
+    unequal = _differences(
+        [
+            ("tiles", ours.tiles[0], case.chip["totalNumTile"]),
+            ("utilisation", ours.utilisation[0], case.chip["memUtil"]),
+        ]
+    )
+    return Comparison(case, unequal, _errors(case, synthetic, ours, 0))
+
+
+def _compare(cases: Sequence[Case]) -> list[Comparison]:
+    """Compare rows of equal hardware."""
+    hardware = cases[0].hardware
+    stack = CIFAR10.stack([case.design for case in cases])
+    synthetic = evaluate(stack, hardware)
+    parts = breakdown(stack, hardware, _planes(cases))
+    return [
+        Comparison(case, _unequal(case, parts, row), _errors(case, synthetic, parts.totals, row))
+        for row, case in enumerate(cases)
+    ]
+
+
+def _planes(cases: Sequence[Case]) -> Floats | None:
+    """Activity of all rows, [7, layers, designs]; rows without layers get zeros (not compared)."""
+    found = [case.planes for case in cases]
+    known = [planes for planes in found if planes is not None]
+    if not known or any(
+        planes is None and case.valid for planes, case in zip(found, cases, strict=True)
+    ):
+        return None
+    blank = np.zeros_like(known[0])
+    return np.stack([blank if planes is None else planes for planes in found], axis=2)
+
+
+def _unequal(case: Case, ours: Breakdown, row: int) -> tuple[str, ...]:
+    if bool(ours.totals.feasible[row]) != case.valid:
+        return (f"feasible {bool(ours.totals.feasible[row])}, reference {case.valid}",)
+    if not case.valid:
+        return ()
+    plan = ours.plan
+    novel, tiles = plan.novel[:, row], plan.tiles[:, row]
+    pairs = [
+        ("tile side", plan.tile[row], case.chip["desiredTileSizeCM"]),
+        ("PE side", plan.pe[row], case.chip["desiredPESizeCM"]),
+        ("novel tiles", tiles[novel].sum(), case.chip["desiredNumTileNM"]),
+        ("conventional tiles", tiles[~novel].sum(), case.chip["desiredNumTileCM"]),
+        ("tiles", tiles.sum(), case.chip["totalNumTile"]),
+        ("tile grid rows", ours.grid_rows[row], case.chip["numTileRow"]),
+        ("tile grid columns", ours.grid_cols[row], case.chip["numTileCol"]),
+        ("utilisation", ours.totals.utilisation[row], case.chip["memUtil"]),
+    ]
+    if case.hardware.mapping == "novel":
+        pairs.append(("novel PE side", plan.novel_pe[row], case.chip["desiredPESizeNM"]))
+        pairs.append(("PEs of a novel tile", plan.frequent_kernel[row] ** 2, case.chip["numPENM"]))
+    for number, layer in enumerate(case.layers):
+        pairs += [
+            (f"layer {number + 1} {name}", values[number, row], layer[column])
+            for name, values, column in (
+                ("mapped by kernel position", plan.novel, "markNM"),
+                ("tile rows", plan.tile_rows, "numTileRowL"),
+                ("tile columns", plan.tile_cols, "numTileColL"),
+                ("copies along rows", plan.speedup_rows, "speedUpRow"),
+                ("copies along columns", plan.speedup_cols, "speedUpCol"),
+                ("utilisation", plan.layer_utilisation, "utilization"),
+            )
+        ]
+    return _differences(pairs)
+
+
+def _differences(pairs: Iterable[tuple[str, Any, Any]]) -> tuple[str, ...]:
+    """Say which of (name, ours, reference) differ."""
+    return tuple(
+        f"{name} {float(value):.10g}, reference {float(expected):.10g}"
+        for name, value, expected in pairs
+        if not abs(float(value) - float(expected)) <= 1e-9 * abs(float(expected))
+    )
+
+
+def _errors(case: Case, synthetic: CostBatch, ours: CostBatch, row: int) -> dict[str, float]:
+    """Relative errors of a row's totals; `ours` saw the activity that the row records."""
+    if not case.valid or not ours.feasible[row]:
+        return {}
+    found = {
+        "latency": (ours.latency_ns, "latency_ns"),
+        "area": (ours.area_um2, "area_um2"),
+    }
+    if not case.out_of_bounds:
+        found["leakage_energy"] = (ours.leakage_energy_pj, "leakE_pJ")
+        found["dynamic_energy"] = (ours.dynamic_energy_pj, "dynE_pJ")
+        found["dynamic_energy_synthetic"] = (synthetic.dynamic_energy_pj, "dynE_pJ")
+    return {
+        name: abs(float(values[row]) / float(case.chip[column]) - 1)
+        for name, (values, column) in found.items()
+    }

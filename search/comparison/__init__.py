@@ -1,0 +1,1 @@
+"""What runs say when they stand side by side: equality, statistics, the page."""

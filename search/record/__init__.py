@@ -1,0 +1,1 @@
+"""What a run leaves on disk, and what an adapter's folder says of itself."""

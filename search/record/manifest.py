@@ -1,0 +1,89 @@
+"""What a run is to do (config.yaml), and what it was and how it ended (manifest.json)."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from cim_sim.config import Config, load
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
+from search.record.adapter import Lineage
+from search.record.provenance import Session
+
+
+def _or_file(kind: type[Config]) -> BeforeValidator:
+    return BeforeValidator(lambda v: load(v, kind) if isinstance(v, (str, Path)) else v)
+
+
+ScenarioOrFile = Annotated[Scenario, _or_file(Scenario)]
+"""A whole scenario, or the path of its YAML file."""
+SpaceOrFile = Annotated[Space, _or_file(Space)]
+"""A whole space, or the path of its YAML file."""
+
+Status = Literal["running", "done", "interrupted", "failed"]
+
+
+class Judge(Config):
+    """Who says how accurate a network is."""
+
+    evaluator: Literal["trained", "surrogate"] = "trained"
+    """Really trained, or predicted."""
+    accuracy_seed: Annotated[int, Field(ge=0)] = 0
+    """Seed of the accuracy experiment: the arms of a comparison share it."""
+
+
+class RunConfig(Judge):
+    """Everything that decides what a run does: equal configurations give equal trials."""
+
+    optimizer: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """Settings of the optimiser; the class `Settings` in its file says which there are."""
+    scenario: ScenarioOrFile
+    space: SpaceOrFile
+    episodes: Annotated[int, Field(ge=1)] = 20
+    seed: Annotated[int, Field(ge=0)] = 0
+    """Root of the optimiser's randomness."""
+    batch: Annotated[int, Field(ge=1)] = 1
+    """Designs proposed before the first of them is evaluated."""
+    screen: Annotated[int, Field(ge=0)] = 0
+    """So many proposals may be made for one slot: the first that is new, and feasible as far as
+    the free cost model sees, takes it. 0: no screening."""
+
+
+class Digests(Config):
+    """What must be equal for two runs to be comparable, and for one to be resumed."""
+
+    scenario: str
+    space: str
+    evaluator: str
+    simulator: str
+
+
+class Manifest(Config):
+    """What a run is, how it ended, and where its numbers come from."""
+
+    format: Literal[1] = 1
+    status: Status = "running"
+    """A run that was killed keeps `running`; nobody holds its lock."""
+    stopped_by: str | None = None
+    digests: Digests
+    model: dict[str, Any] | None = None
+    """Identity of the language model, where there is one."""
+    lineage: Lineage | None = None
+    """What that model was made from, as found when the session began."""
+    sessions: tuple[Session, ...]
+    ended_at: str | None = None
+
+
+def differences(old: Any, new: Any, key: str = "") -> list[str]:
+    """Name each place where two trees of plain data differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        names = [*old, *(name for name in new if name not in old)]
+        places = ((name, f"{key}.{name}" if key else str(name)) for name in names)
+        return [
+            difference
+            for name, place in places
+            for difference in differences(old.get(name), new.get(name), place)
+        ]
+    return [] if old == new else [f"{key}: {old!r:.200} is not {new!r:.200}"]

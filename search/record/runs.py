@@ -1,0 +1,223 @@
+"""The run directory: manifest.json, config.yaml, trials.jsonl, exchanges.jsonl."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cim_sim.config import UsageError, dump, load, parse
+from cim_sim.files import Journal, locked, read, write_whole
+from search.record.adapter import Lineage
+from search.record.manifest import Digests, Manifest, RunConfig, Status, differences
+from search.record.provenance import now, session
+from search.record.trace import Exchange, Trial
+
+FILES = ("manifest.json", "config.yaml", "trials.jsonl", "exchanges.jsonl")
+
+
+class RunRecord(NamedTuple):
+    """A run as read from disk."""
+
+    path: Path
+    config: RunConfig
+    manifest: Manifest
+    trials: list[Trial]
+    exchanges: list[Exchange]
+
+
+class Run:
+    """An open run directory and its only writer; see `open_run`."""
+
+    def __init__(
+        self, path: Path, config: RunConfig, manifest: Manifest, before: Manifest | None
+    ) -> None:
+        self.path, self.config, self.manifest, self.before = path, config, manifest, before
+        self.trials = Journal(path / "trials.jsonl", Trial)
+        self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
+        _require_sequence(self.trials.path, self.trials.records)
+        self._records_before = len(self.trials.records) + len(self.exchanges.records)
+        self._known = {(exchange.step, exchange.attempt) for exchange in self.exchanges.records}
+
+    @property
+    def complete(self) -> bool:
+        """Whether the budget is spent."""
+        return len(self.trials.records) >= self.config.episodes
+
+    def add_exchanges(self, exchanges: Sequence[Exchange]) -> None:
+        """Record what is not recorded yet: replay hands the old ones in again."""
+        for exchange in exchanges:
+            if (exchange.step, exchange.attempt) not in self._known:
+                self.exchanges.append(exchange)
+                self._known.add((exchange.step, exchange.attempt))
+
+    def identify(self, model: dict[str, Any] | None, lineage: Lineage | None) -> None:
+        """Record which model proposes and what it was made from.
+
+        Raises:
+            UsageError: the run was begun with another one.
+        """
+        if self.trials.records or self.exchanges.records:
+            changes = differences(self.manifest.model, model, "model")
+            _refuse_changes(self.path, changes)
+        self._write(model=model, lineage=lineage)
+
+    def finish(self, status: Status, stopped_by: str) -> None:
+        """Say in the manifest how this session ended."""
+        self._write(status=status, stopped_by=stopped_by, ended_at=now())
+
+    def refuse(self, reason: str) -> None:
+        """End a session that cannot work as it is set; if it recorded nothing, it never was."""
+        if len(self.trials.records) + len(self.exchanges.records) > self._records_before:
+            self.finish("failed", reason)
+        elif self.before:
+            self.manifest = self.before
+            self._write()
+        else:
+            self._remove()
+
+    def close(self) -> None:
+        """Release the files."""
+        self.trials.close()
+        self.exchanges.close()
+
+    def _remove(self) -> None:
+        """Leave the directory as it was found, so that the mended command finds it empty."""
+        for name in FILES:
+            (self.path / name).unlink()
+        with suppress(OSError):
+            self.path.rmdir()
+
+    def _write(self, **changes: Any) -> None:
+        self.manifest = self.manifest.model_copy(update=changes)
+        _write_manifest(self.path, self.manifest)
+
+
+@contextmanager
+def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> Iterator[Run]:
+    """Begin a run in an empty or new directory, or go on with the one that is there.
+
+    Raises:
+        UsageError: the directory is not empty and `resume` is not given, it holds something
+            else, another process writes it, or the run was begun with other settings, another
+            scenario, space, evaluator or simulator.
+        OSError: the directory cannot be made or written.
+    """
+    if not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"{path}: is not empty; add --resume to go on with the run there, "
+            "or choose another directory with --out"
+        )
+    path.mkdir(parents=True, exist_ok=True)
+    with locked(path):
+        before = read_manifest(path) if (path / "manifest.json").exists() else None
+        manifest = _continued(path, before, config, digests) if before else _first(path, digests)
+        run = Run(path, config, manifest, before)
+        try:
+            if manifest is not before:
+                write_whole(path / "config.yaml", dump(config))
+                _write_manifest(path, manifest)
+            yield run
+        finally:
+            run.close()
+
+
+def read_run(path: Path) -> RunRecord:
+    """Read a run, finished or not, without changing anything.
+
+    Raises:
+        UsageError: there is no run, or one of its files is damaged.
+    """
+    config, manifest = stored_config(path), read_manifest(path)
+    trials = read(path / "trials.jsonl", Trial).records
+    _require_sequence(path / "trials.jsonl", trials)
+    exchanges = read(path / "exchanges.jsonl", Exchange).records
+    return RunRecord(path, config, manifest, trials, exchanges)
+
+
+def stored_config(path: Path) -> RunConfig:
+    """Return the configuration a run was begun with.
+
+    Raises:
+        UsageError: there is no run.
+    """
+    if not (path / "manifest.json").exists():
+        raise UsageError(f"{path}: holds no run (no manifest.json)")
+    return load(path / "config.yaml", RunConfig)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Return the manifest of a run.
+
+    Raises:
+        UsageError: it is damaged, or of another format.
+    """
+    file = path / "manifest.json"
+    try:
+        return parse(json.loads(file.read_text(encoding="utf-8")), Manifest, str(file))
+    except ValueError as error:
+        raise UsageError(f"{file}: not JSON: {error}") from None
+
+
+def _first(path: Path, digests: Digests) -> Manifest:
+    """Return the manifest of a new run; a start that was killed before it wrote one is no run."""
+    foreign = sorted(file.name for file in path.iterdir() if not _is_leftover(file))
+    if foreign:
+        raise UsageError(f"{path}: holds no run to resume but {', '.join(foreign[:6])}")
+    return Manifest(digests=digests, sessions=(session(),))
+
+
+def _is_leftover(file: Path) -> bool:
+    empty_journal = file.name.endswith(".jsonl") and file.stat().st_size == 0
+    return file.name.lstrip(".").removesuffix(".new") in FILES and (
+        empty_journal or not file.name.endswith(".jsonl")
+    )
+
+
+def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Digests) -> Manifest:
+    old = stored_config(path)
+    free = {"episodes"}
+    changes = differences(
+        old.model_dump(mode="json", exclude=free), config.model_dump(mode="json", exclude=free)
+    )
+    changes += differences(manifest.digests.model_dump(), digests.model_dump(), "digests")
+    _refuse_changes(path, changes)
+    if config.episodes < old.episodes:
+        raise UsageError(
+            f"{path}: --episodes {config.episodes} is less than the {old.episodes} of the run; "
+            "a budget can be raised, not lowered"
+        )
+    if manifest.status == "done" and config.episodes == old.episodes:
+        return manifest  # as it is: nothing is left to do
+    return manifest.model_copy(
+        update={
+            "status": "running",
+            "stopped_by": None,
+            "ended_at": None,
+            "sessions": (*manifest.sessions, session()),
+        }
+    )
+
+
+def _refuse_changes(path: Path, changes: Sequence[str]) -> None:
+    if changes:
+        raise UsageError(
+            f"{path}: cannot be resumed, it was begun with something else:\n  "
+            + "\n  ".join(changes)
+            + "\ngive the settings it was begun with (or --resume and --out alone), "
+            "or start a new run in another directory"
+        )
+
+
+def _require_sequence(path: Path, trials: Sequence[Trial]) -> None:
+    for step, trial in enumerate(trials):
+        if trial.step != step:
+            raise UsageError(
+                f"{path}:{step + 1}: found step {trial.step}, expected {step}; "
+                "lines are missing or doubled: restore the file, or start a new run"
+            )
+
+
+def _write_manifest(path: Path, manifest: Manifest) -> None:
+    text = json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n"
+    write_whole(path / "manifest.json", text)

@@ -1,1 +1,0 @@
-"""The page and the figure of a comparison."""

@@ -1,0 +1,195 @@
+"""Many searches as one: scenarios x arms x screening x seeds, resumable as a whole.
+
+Every search is an ordinary run directory under `runs/`, so that whatever reads one run reads
+these. A sweep that was interrupted or killed goes on where it stopped: finished runs are left
+alone, begun ones are resumed by replay.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from cim_sim.config import Config, UsageError, dump, load
+from cim_sim.files import write_whole
+from cim_sim.scenario import Scenario
+from cim_sim.types import Count
+from cim_sim.workers import Executor, each
+from search import evaluators
+from search.execute import execute, resolved
+from search.proposal import SearchStopped
+from search.record.manifest import Judge, RunConfig, ScenarioOrFile, SpaceOrFile, differences
+from search.study.family import Split, scenarios
+
+
+class Tuned(Config):
+    """Settings found by `search tune-baselines`; `search run --config` reads the same file."""
+
+    optimizer: str
+    settings: dict[str, Any]
+
+
+def settings_of_file(path: str, optimizer: str | None) -> dict[str, Any]:
+    """Return the settings in a file like configs/search/tpe.yaml.
+
+    Raises:
+        UsageError: there is none, or it is for another optimiser.
+    """
+    tuned = load(path, Tuned)
+    if tuned.optimizer != optimizer:
+        raise UsageError(f"{path} is for optimizer {tuned.optimizer}, not {optimizer}")
+    return tuned.settings
+
+
+class ArmSpec(Config):
+    """One optimiser of a sweep, its budget and its settings."""
+
+    optimizer: str
+    episodes: Count
+    settings: dict[str, Any] = Field(default_factory=dict)
+    """In full, or the path of a YAML file that holds them, as in configs/search/."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _settings_file(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("settings"), str):
+            return data
+        try:
+            settings = settings_of_file(data["settings"], data.get("optimizer"))
+        except UsageError as error:
+            raise ValueError(str(error)) from None  # which then says whose settings they are
+        return {**data, "settings": settings}
+
+
+class FamilyPart(Config):
+    """Scenarios of the family."""
+
+    split: Split
+    count: Count
+    first: Annotated[int, Field(ge=0)] = 0
+
+
+class SweepConfig(Judge):
+    """Which searches; all of them share evaluator, batch and space."""
+
+    space: SpaceOrFile
+    scenarios: Annotated[
+        Annotated[FamilyPart, Tag("(family)")]
+        | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
+        Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
+    ]
+    arms: dict[str, ArmSpec] = Field(min_length=1)
+    seeds: Count = 3
+    """Seeds 0 to this number less one, the same for all arms."""
+    evaluator: Literal["trained", "surrogate"] = "surrogate"
+    batch: Count = 1
+    screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    """Values of `screen`; every arm runs with each of them."""
+
+    def problems(self) -> list[Scenario]:
+        """Return the scenarios."""
+        part = self.scenarios
+        if isinstance(part, FamilyPart):
+            return scenarios(part.split, part.count, self.space, first=part.first)
+        return list(part)
+
+
+class Job(NamedTuple):
+    """One run of a sweep."""
+
+    arm: str
+    config: RunConfig
+    out: Path
+
+
+class Failed(NamedTuple):
+    """A run that did not come to its end."""
+
+    out: Path
+    reason: str
+
+
+def jobs(config: SweepConfig, out: Path) -> list[Job]:
+    """Return all runs, the seeds innermost: what is finished early is spread over everything.
+
+    Raises:
+        UsageError: an optimiser or one of its settings is not known, or a scenario and the space
+            do not fit, or two runs would be the same.
+    """
+    runs = []
+    for seed in range(config.seeds):
+        for scenario in config.problems():
+            scenario.require_fits(config.space)
+            for screen in config.screens:
+                for name, arm in config.arms.items():
+                    folder = f"{name}-screen{screen}" if screen else name
+                    place = out / "runs" / scenario.name / folder / f"seed{seed}"
+                    run = resolved(_run_config(config, scenario, arm, screen, seed))
+                    runs.append(Job(name, run, place))
+    twice = [str(place) for place, count in Counter(job.out for job in runs).items() if count > 1]
+    if twice:
+        raise UsageError(f"two runs of the sweep would share a directory: {twice[0]}")
+    return runs
+
+
+def begin(config: SweepConfig, out: Path, resume: bool) -> None:
+    """Write the configuration into a new directory, or check that the one there is the same.
+
+    Raises:
+        UsageError: the directory holds something else, or was begun with another configuration.
+    """
+    file = out / "sweep.yaml"
+    if file.exists() and resume:
+        old = load(file, SweepConfig).model_dump(mode="json")
+        changes = differences(old, config.model_dump(mode="json"))
+        if changes:
+            raise UsageError(f"{out}: the sweep there was begun with\n  " + "\n  ".join(changes))
+    elif out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out}: is not empty; add --resume to go on with the sweep there")
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(file, dump(config))
+
+
+def run_all(
+    tasks: Sequence[Job], workers: int, cache: Path, executor: Executor = "processes"
+) -> Iterator[tuple[Job, Failed | None]]:
+    """Do the runs in a pool of processes or on a cluster; yields each as it ends, in no order.
+
+    Machines of a cluster must share the file system of the sweep's directory and of the cache.
+
+    Raises:
+        KeyboardInterrupt: the workers have been stopped; what they recorded stays.
+        BrokenProcessPool: a worker was killed; likewise.
+    """
+    orders = [(task.config, task.out.resolve(), cache.resolve()) for task in tasks]
+    for index, reason in each(_run, orders, workers, executor):
+        yield tasks[index], Failed(tasks[index].out, reason) if reason else None
+
+
+def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
+    """Do one run, or the rest of it; returns why it failed."""
+    try:
+        judge = evaluators.build(config.scenario, config.space, config, cache)
+        execute(config, judge, out, resume=True)
+    except (SearchStopped, UsageError, OSError) as error:
+        return str(error)
+    return None
+
+
+def _run_config(
+    config: SweepConfig, scenario: Scenario, arm: ArmSpec, screen: int, seed: int
+) -> RunConfig:
+    return RunConfig(
+        optimizer=arm.optimizer,
+        settings=arm.settings,
+        episodes=arm.episodes,
+        scenario=scenario,
+        space=config.space,
+        evaluator=config.evaluator,
+        accuracy_seed=config.accuracy_seed,
+        seed=seed,
+        batch=config.batch,
+        screen=screen,
+    )

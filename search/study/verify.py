@@ -1,0 +1,198 @@
+"""Re-trains what searches found, to see whether the surrogate, or a lucky seed, was right.
+
+All arms share one judge of accuracy, and an optimiser looks for the places where it is too kind.
+Here the best designs of a run, or of every arm of a sweep, are trained for real with other seeds,
+tested on images that no search ever saw, and judged by the same reward.
+"""
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from cim_sim.accuracy.query import Accuracy
+from cim_sim.config import Config
+from cim_sim.evaluate import INFEASIBLE_REWARD, AccuracySource
+from cim_sim.scenario import Scenario
+from cim_sim.space import Design, Space, parse_design
+from search.record.manifest import RunConfig
+from search.record.trace import Trial
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SEEDS = 3
+"""Trainings of each design."""
+
+
+class Winner(NamedTuple):
+    """A design to re-train, its cost, and the accuracy and reward that the search believed."""
+
+    scenario: Scenario
+    arm: str
+    design: Design
+    reward: float
+    accuracy: float
+    energy_pj: float
+    latency_ns: float
+
+
+class Verified(Config):
+    """A winner after re-training."""
+
+    scenario: str
+    arm: str
+    design: str
+    """Wire format, JSON."""
+    predicted_accuracy: float
+    accuracies: tuple[float, ...]
+    """One for each training seed."""
+    predicted_reward: float
+    reward: float
+    """At the mean of the accuracies; the paper's -1 where that misses the least accuracy."""
+    holds: float | None
+    """Share of the trainings that keep the least accuracy; None without one."""
+
+
+class ArmVerified(Config):
+    """An arm over the scenarios in which every arm has a winner."""
+
+    arm: str
+    predicted_reward: float
+    reward: float
+    accuracy_bias: float
+    """Predicted less re-trained accuracy: above 0, the surrogate was too kind."""
+    holds: float | None
+
+
+class Verification(Config):
+    """All winners, and whether re-training keeps their order."""
+
+    winners: tuple[Verified, ...]
+    arms: tuple[ArmVerified, ...]
+    scenarios: tuple[int, int]
+    """In which every arm has a winner, and all of them."""
+    kendall_tau: float | None
+    """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
+
+
+def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winner]:
+    """Return the best design of every arm in each scenario; an arm that found none has none."""
+    open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
+    best = []
+    for scenario in scenarios:
+        here = open_only[open_only["scenario"] == scenario.name]
+        for arm, group in here.groupby("arm", sort=False):
+            row = group.sort_values("reward", kind="stable").iloc[-1]
+            amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
+            design = parse_design(str(row["design"]), f"{scenario.name}, {arm}")
+            best.append(Winner(scenario, str(arm), design, *amounts.tolist()))
+    return best
+
+
+def retrain_top(
+    trials: Sequence[Trial], config: RunConfig, count: int, accuracy: AccuracySource
+) -> Verification:
+    """Train the `count` best different designs of a run again; the rank stands in for the arm."""
+    first = [trial for trial in trials if trial.feasible and trial.duplicate_of is None]
+    best = sorted(first, key=lambda trial: -trial.score)[:count]
+    ranked = [_winner(trial, config.scenario, rank) for rank, trial in enumerate(best, start=1)]
+    return retrain(ranked, config.space, other_seeds(config.accuracy_seed, SEEDS), accuracy)
+
+
+def other_seeds(seed: int, count: int) -> range:
+    """Return training seeds that a search at accuracy seed `seed` did not use."""
+    return range(seed + 1, seed + 1 + count)
+
+
+def _winner(trial: Trial, scenario: Scenario, rank: int) -> Winner:
+    evaluation = trial.evaluation
+    assert evaluation is not None
+    assert evaluation.cost is not None
+    assert evaluation.accuracy is not None
+    cost, mean = evaluation.cost, evaluation.accuracy.mean
+    amounts = evaluation.score, mean, cost.energy_pj, cost.latency_ns
+    return Winner(scenario, str(rank), evaluation.design, *amounts)
+
+
+def retrain(
+    best: Sequence[Winner], space: Space, seeds: Sequence[int], accuracy: AccuracySource
+) -> Verification:
+    """Have `accuracy`, which should train, answer for every winner at each of `seeds`.
+
+    It is asked on the images of the exam, which no search ever saw.
+    """
+    queries = [
+        winner.scenario.query(winner.design, space, seed, images="exam")
+        for winner in best
+        for seed in seeds
+    ]
+    answers = accuracy(queries)
+    verified = [
+        judged(winner, answers[place * len(seeds) : (place + 1) * len(seeds)])
+        for place, winner in enumerate(best)
+    ]
+    common = shared(verified)
+    return Verification(
+        winners=tuple(verified),
+        arms=tuple(_arms([winner for winner in verified if winner.scenario in common])),
+        scenarios=(len(common), len({winner.scenario for winner in verified})),
+        kendall_tau=kendall_tau(verified),
+    )
+
+
+def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
+    """Reward a winner at the mean of its new accuracies."""
+    accuracies, limits = [answer.mean for answer in answers], winner.scenario.limits
+    mean = float(np.mean(accuracies))
+    kept = [limits.accuracy_shortfall(accuracy) <= 0 for accuracy in accuracies]
+    beyond = limits.accuracy_shortfall(mean) > 0
+    return Verified(
+        scenario=winner.scenario.name,
+        arm=winner.arm,
+        design=json.dumps(winner.design.wire()),
+        predicted_accuracy=winner.accuracy,
+        accuracies=tuple(accuracies),
+        predicted_reward=winner.reward,
+        reward=INFEASIBLE_REWARD if beyond else winner.scenario.objective.reward(mean, winner),
+        holds=None if limits.accuracy is None else float(np.mean(kept)),
+    )
+
+
+def shared(verified: Sequence[Verified]) -> set[str]:
+    """Return scenarios in which every arm has a winner: others favour who found nothing there."""
+    arms = {winner.arm for winner in verified}
+    names = {winner.scenario for winner in verified}
+    present = {(winner.scenario, winner.arm) for winner in verified}
+    return {name for name in names if all((name, arm) in present for arm in arms)}
+
+
+def _arms(verified: Sequence[Verified]) -> list[ArmVerified]:
+    names = dict.fromkeys(winner.arm for winner in verified)
+    return [_arm(name, [winner for winner in verified if winner.arm == name]) for name in names]
+
+
+def _arm(name: str, own: Sequence[Verified]) -> ArmVerified:
+    holds = [winner.holds for winner in own if winner.holds is not None]
+    bias = [winner.predicted_accuracy - np.mean(winner.accuracies) for winner in own]
+    return ArmVerified(
+        arm=name,
+        predicted_reward=float(np.mean([winner.predicted_reward for winner in own])),
+        reward=float(np.mean([winner.reward for winner in own])),
+        accuracy_bias=float(np.mean(bias)),
+        holds=float(np.mean(holds)) if holds else None,
+    )
+
+
+def kendall_tau(verified: Sequence[Verified]) -> float | None:
+    """Return the agreement of predicted and new order within a scenario, mean; None: no order."""
+    from scipy.stats import kendalltau
+
+    taus = []
+    for name in dict.fromkeys(winner.scenario for winner in verified):
+        own = [winner for winner in verified if winner.scenario == name]
+        predicted, again = [w.predicted_reward for w in own], [w.reward for w in own]
+        if len(set(predicted)) > 1 and len(set(again)) > 1:
+            taus.append(float(kendalltau(predicted, again).statistic))
+    return float(np.mean(taus)) if taus else None

@@ -1,0 +1,297 @@
+"""Sweeps in real worker processes, and what a kill leaves.
+
+KILLS=200 python -m pytest tests/search/study/test_sweep.py   is the long form: fifteen minutes.
+"""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from cim_sim.config import UsageError, load, parse
+from search.commands.verify import verify
+from search.record.runs import read_run
+from search.study.sweep import SweepConfig, begin, jobs
+
+KILLS = int(os.environ.get("KILLS", "2"))
+KILLS_A_SWEEP = 5
+CONFIG = {
+    "space": "configs/spaces/embedded.yaml",
+    "scenarios": [
+        "configs/scenarios/embedded-latency.yaml",
+        "configs/scenarios/embedded-energy.yaml",
+    ],
+    "seeds": 1,
+    "screens": [0, 4],
+    "arms": {
+        "random": {"optimizer": "random", "episodes": 40},
+        "short": {"optimizer": "random", "episodes": 20},
+    },
+}
+
+
+def sweep_config(**changes):
+    return parse({**CONFIG, **changes}, SweepConfig, "test")
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("config") / "sweep.yaml"
+    path.write_text(yaml.safe_dump(CONFIG))
+    return path
+
+
+def start(file, out, *options):
+    command = [sys.executable, "-m", "search", "sweep", str(file), "--out", str(out), *options]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes, start_new_session=True)
+
+
+def finish(child):
+    out, err = child.communicate(timeout=300)
+    return child.returncode, out.splitlines(), err
+
+
+@pytest.fixture(scope="module")
+def unbroken(file, tmp_path_factory):
+    out = tmp_path_factory.mktemp("sweeps") / "unbroken"
+    code, lines, err = finish(start(file, out))
+    assert (code, err) == (0, "")
+    return out, lines
+
+
+def trials(out):
+    return {
+        str(path.parent.relative_to(out)): path.read_text().splitlines()
+        for path in sorted(out.glob("runs/**/trials.jsonl"))
+    }
+
+
+def untimed_lines(lines):
+    records = [json.loads(line) for line in lines]
+    return [{k: v for k, v in one.items() if k not in ("started_at", "seconds")} for one in records]
+
+
+def test_jobs_cover_everything_once_and_screened_arms_are_apart(tmp_path):
+    tasks = jobs(sweep_config(seeds=2), tmp_path)
+    assert len(tasks) == 2 * 2 * 2 * 2 == len({task.out for task in tasks})
+    assert {task.config.screen for task in tasks} == {0, 4}
+    assert tasks[0].out == tmp_path / "runs" / "embedded-latency" / "random" / "seed0"
+    assert tasks[3].out == tmp_path / "runs" / "embedded-latency" / "short-screen4" / "seed0"
+
+
+def test_settings_are_completed_before_anything_runs(tmp_path):
+    small = {"optimizer": "genetic", "episodes": 5, "settings": {"population_size": 6}}
+    task = jobs(sweep_config(arms={"small": small}), tmp_path)[0]
+    assert task.config.settings["population_size"] == 6
+    assert task.config.settings["crossover_prob"] == 0.9
+
+
+def test_scenarios_of_the_family_or_from_files():
+    part = sweep_config(scenarios={"split": "validation", "count": 2, "first": 3})
+    assert [one.name for one in part.problems()] == [
+        "embedded-validation-0003",
+        "embedded-validation-0004",
+    ]
+    assert [one.name for one in sweep_config().problems()] == [
+        "embedded-latency",
+        "embedded-energy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"arms": {"a": {"optimizer": "genetics", "episodes": 3}}}, "did you mean genetic"),
+        (
+            {"arms": {"a": {"optimizer": "tpe", "episodes": 3, "settings": {"startup": 1}}}},
+            "startup is not known",
+        ),
+        ({"arms": {"a": {"optimizer": "tpe"}}}, "arms.a.episodes is missing"),
+        (
+            {"arms": {"a": {"optimizer": "tpe", "episodes": 3, "settings": "nowhere.yaml"}}},
+            r"test: arms\.a: .*nowhere\.yaml: No such file",
+        ),
+        ({"scenarios": {"split": "exam", "count": 2}}, r"^test: scenarios\.split: .*'digits'.*$"),
+        ({"scenarios": {"spilt": "test", "count": 2}}, r"did you mean scenarios\.split"),
+        ({"scenarios": ["configs/scenarios/nope.yaml"]}, "nope.yaml"),
+        ({"scenarios": []}, r"^test: scenarios.*at least 1 item"),
+        ({"screens": []}, r"^test: screens.*at least 1 item"),
+        ({"screens": [4, 4]}, r"would share a directory: .*random-screen4/seed0"),
+        ({"space": "configs/spaces/codesign.yaml"}, "fixed by the one and freed by the other"),
+    ],
+)
+def test_faults_are_found_before_anything_runs(changes, message, tmp_path):
+    with pytest.raises(UsageError, match=message):
+        jobs(sweep_config(**changes), tmp_path)
+
+
+def test_a_directory_is_not_reused_for_another_sweep(tmp_path):
+    begin(sweep_config(), tmp_path / "sweep", resume=False)
+    assert load(tmp_path / "sweep" / "sweep.yaml", SweepConfig) == sweep_config()
+    with pytest.raises(UsageError, match="is not empty; add --resume"):
+        begin(sweep_config(), tmp_path / "sweep", resume=False)
+    with pytest.raises(UsageError, match="seeds: 1 is not 2"):
+        begin(sweep_config(seeds=2), tmp_path / "sweep", resume=True)
+    begin(sweep_config(), tmp_path / "sweep", resume=True)
+
+
+@pytest.mark.slow
+def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
+    out, lines = unbroken
+    table = pd.read_parquet(out / "trials.parquet")
+    assert len(table) == 2 * 2 * (40 + 20)
+    assert table.groupby(["scenario", "arm", "screen", "seed"]).ngroups == 8
+    first = read_run(out / "runs" / "embedded-energy" / "random" / "seed0").trials
+    same = table[(table.scenario == "embedded-energy") & (table.arm == "random")]
+    rewards = same[same.screen == 0].reward.to_numpy()
+    np.testing.assert_array_equal(rewards, [one.score if one.feasible else np.nan for one in first])
+    said = json.loads(lines[-1])
+    assert said["trials"] == len(table)
+    arms = {"random", "random+screen", "short", "short+screen"}
+    assert said["final_regret"].keys() == {f"{arm}@20" for arm in arms}
+    assert any(line.startswith("| random | 4 | ") for line in lines)
+    summaries = json.loads((out / "sweep.json").read_text())
+    assert [one["arm"] for one in summaries] == ["random", "short", "random", "short"]
+    assert all(0 <= one["regret"]["20"]["mean"] <= 1 for one in summaries)
+
+
+@pytest.mark.slow
+def test_kill_9_at_random_moments_loses_nothing(file, unbroken, tmp_path):
+    """Of the whole sweep or of a worker: every record is a beginning of the unbroken run's."""
+    whole = {name: untimed_lines(lines) for name, lines in trials(unbroken[0]).items()}
+    moments = random.Random(0)
+    for number in range(0, KILLS, KILLS_A_SWEEP):
+        out, known = tmp_path / f"sweep{number}", {}
+        for _ in range(min(KILLS_A_SWEEP, KILLS - number)):
+            child = start(file, out, "--resume")
+            time.sleep(moments.uniform(0.5, 4))
+            kill_9(child, moments.random() < 0.5)
+            known = require_beginnings(out, whole, known)
+        code, _, err = finish(start(file, out, "--resume"))
+        assert (code, err) == (0, "")
+        assert {name: untimed_lines(lines) for name, lines in trials(out).items()} == whole
+
+
+def workers_of(child):
+    return [
+        one for one in psutil.Process(child.pid).children() if "spawn_main" in one.cmdline()[-2]
+    ]
+
+
+def kill_9(child, only_a_worker):
+    """Kill a worker, after which the sweep ends by itself, or the whole session at once."""
+    workers = workers_of(child) if only_a_worker and child.poll() is None else []
+    if workers:
+        workers[0].kill()
+        code, _, err = finish(child)
+        assert code == 0 or (code == 1 and "go on with: python -m search sweep" in err)
+        return
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    finish(child)
+
+
+def require_beginnings(out, whole, known):
+    """Check that nothing recorded is wrong or gone; a torn last line is not recorded yet."""
+    found = {}
+    for name, path in ((one, out / one / "trials.jsonl") for one in whole):
+        text = path.read_text() if path.exists() else ""
+        lines = untimed_lines(text.split("\n")[:-1])
+        assert lines == whole[name][: len(lines)]
+        assert len(lines) >= known.get(name, 0)
+        found[name] = len(lines)
+    return found
+
+
+@pytest.mark.slow
+def test_the_workers_end_with_a_killed_parent(file, tmp_path):
+    child = start(file, tmp_path / "sweep")
+    child.stdout.readline()  # a run is done: the workers are at work
+    workers = workers_of(child)
+    assert len(workers) == 2
+    child.kill()
+    finish(child)
+    _, alive = psutil.wait_procs(workers, timeout=20)
+    assert not alive
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    code, _, err = finish(start(file, tmp_path / "sweep", "--executor", "ray"))
+    assert (code, err) == (0, "")
+    whole, found = (trials(out) for out in (unbroken[0], tmp_path / "sweep"))
+    assert {name: untimed_lines(lines) for name, lines in found.items()} == {
+        name: untimed_lines(lines) for name, lines in whole.items()
+    }
+
+
+@pytest.mark.slow
+def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_path):
+    out = tmp_path / "sweep"
+    shutil.copytree(unbroken[0], out)
+    (out / "trials.part").symlink_to("/dev/full")
+    code, _, err = finish(start(file, out, "--resume"))
+    assert code == 1
+    assert f"{out / 'trials.parquet'}: " in err
+    assert "No space left on device" in err
+    assert "go on with: python -m search sweep" in err
+    assert finish(start(file, out, "--resume"))[0] == 0
+    (out / "trials.parquet").write_text("torn")
+    with pytest.raises(UsageError, match=r"trials\.parquet: not a Parquet table"):
+        verify(out)
+
+
+@pytest.mark.slow
+def test_the_evaluator_of_the_command_line_wins(tmp_path):
+    quick = {
+        **yaml.safe_load(Path("configs/scenarios/embedded-energy.yaml").read_text()),
+        "workload": {"dataset": "digits", "hidden": 32},
+        "recipe": {"epochs": 1, "draws": 2},
+    }
+    arms = {"random": {"optimizer": "random", "episodes": 2}}
+    data = {**CONFIG, "scenarios": [quick], "screens": [0], "arms": arms}
+    file, out = tmp_path / "sweep.yaml", tmp_path / "sweep"
+    file.write_text(yaml.safe_dump({**data, "evaluator": "surrogate"}))
+    options = ("--evaluator", "trained", "--cache", str(tmp_path / "accuracy.sqlite"))
+    code, _, err = finish(start(file, out, *options))
+    assert (code, err) == (0, "")
+    run = read_run(out / "runs" / quick["name"] / "random" / "seed0")
+    assert run.config.evaluator == load(out / "sweep.yaml", SweepConfig).evaluator == "trained"
+    measured = [trial.evaluation.accuracy for trial in run.trials if trial.feasible]
+    assert measured
+    assert all(accuracy.clean is not None for accuracy in measured)
+    code, _, err = finish(start(file, out, "--resume"))
+    assert code == 2
+    assert "evaluator: 'trained' is not 'surrogate'" in err
+
+
+@pytest.mark.slow
+def test_the_command_to_go_on_repeats_the_evaluator(file):
+    code, _, err = finish(start(file, "/proc/sweep", "--evaluator", "trained"))
+    assert code == 1
+    assert "--resume --evaluator trained" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):
+    child = start(file, tmp_path / "sweep")
+    child.stdout.readline()
+    child.send_signal(signal.SIGINT)
+    code, _, err = finish(child)
+    assert code == 130
+    assert f"go on with: python -m search sweep {file} --out {tmp_path / 'sweep'} --resume" in err
+    assert "Traceback" not in err

@@ -1,0 +1,66 @@
+"""What a sweep's trials come to: regret, feasibility, scales, and the page that says so."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from search.comparison.compare import Scale
+from search.study import sweep_table
+from search.study.sweep_page import page
+
+
+def rows(arm, scenario, seed, rewards, optimizer="random"):
+    return pd.DataFrame(
+        {
+            "scenario": scenario,
+            "arm": arm,
+            "optimizer": optimizer,
+            "screen": 0,
+            "seed": seed,
+            "step": range(len(rewards)),
+            "reward": rewards,
+            "infeasible": [None if np.isfinite(one) else "area" for one in rewards],
+            "duplicate_of": np.nan,
+            "seconds": 0.002,
+        }
+    )
+
+
+def test_regret_is_one_until_something_is_feasible_and_counts_what_never_was():
+    nan = np.nan
+    table = pd.concat(
+        [
+            rows("a", "s", 0, [nan, nan, 0.2, 0.6, 0.4]),
+            rows("a", "s", 1, [0.5, 0.3, 0.9, 1.0, 1.0]),
+            rows("b", "s", 0, [nan] * 5),
+            rows("b", "s", 1, [nan] * 5),
+        ]
+    )
+    a, b = sweep_table.summarise(table, {"s": Scale(1.0, 0.5, "given")})
+    assert a.regret[1].mean == pytest.approx((1 + 1) / 2)
+    assert a.regret[5].mean == pytest.approx((0.8 + 0) / 2)
+    assert (a.regret[5].low, a.regret[5].high) == pytest.approx((0.0, 0.8))
+    assert list(a.regret) == [1, 5]
+    assert (a.infeasible, a.first_feasible, a.never_feasible) == (0.2, 2.0, 0.0)
+    assert (b.infeasible, b.first_feasible, b.never_feasible) == (1.0, None, 1.0)
+    assert a.ms_per_episode == pytest.approx(2)
+    text = page([a, b], "given", (1, 3), 2)
+    assert "mean over 1 scenarios (of 3; the others have no scale of regret) x" in text
+    assert (
+        "| a | - | 1.000 [1.000, 1.000] | 0.400 [0.000, 0.800] | 20% | 0% | 2 | 0% | 2.0 |" in text
+    )
+    assert (
+        "| b | - | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] | 100% | 0% | none | 100% |" in text
+    )
+
+
+def test_without_a_known_optimum_the_sweep_itself_gives_the_scale():
+    table = pd.concat(
+        [rows("r", "s", 0, [0.1, 0.2, 0.3]), rows("g", "s", 0, [0.2, 0.7, 0.1], "genetic")]
+    )
+    assert sweep_table.scales_of_trials(table) == {"s": Scale(0.7, 0.2, "the best of this sweep")}
+
+
+def test_rounding_is_no_scale():
+    table = pd.concat([rows("r", "s", 0, [0.3, 0.3]), rows("g", "s", 0, [0.3 + 1e-15], "genetic")])
+    assert sweep_table.scales_of_trials(table) == {}
