@@ -223,10 +223,11 @@ def test_a_line_that_came_twice_is_published_once(tmp_path):
 def test_a_line_with_spaces_is_read(tmp_path):
     path = tmp_path / bench.LINES
     path.write_text(
-        '{"key": "33cf", "origin": "pair", "layers": [[8, 3], [16, 5]], "dataset": "shapes", '
-        '"epochs": 10, "clip_rms": null, "training_sigma": 0.1, "seed": 2, "finished": 1764000000, '
-        '"tests": [{"images": "selection", "sigma": 0.1, "adc_levels": null, "adc_rows": null, "mean": 0.512, "std": 0.01, '
-        '"quantile_10": 0.5, "draws": 12, "clean": 0.61}]}\n'
+        '{"key": "33cf", "origin": "pair", "layers": [[8, 3], [16, 5], [4, 1], [4, 1], [4, 1], '
+        '[4, 1]], "dataset": "shapes", "epochs": 10, "clip_rms": null, "training_sigma": 0.1, '
+        '"seed": 2, "finished": 1764000000, "tests": [{"images": "selection", "sigma": 0.1, '
+        '"adc_levels": null, "adc_rows": null, "mean": 0.512, "std": 0.01, "quantile_10": 0.5, '
+        '"draws": 12, "clean": 0.61}]}\n'
     )
     (row,) = bench.table(bench.read(path)).to_dict("records")
     assert (row["training_key"], row["channels_2"], row["kernel_2"]) == ("33cf", 16, 5)
