@@ -14,7 +14,7 @@ import numpy as np
 
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
-from finetune.traces import Problem, Trace
+from finetune.traces import Task, Trace
 from search.landscape import Floats, Indices, draw, networks, sigmas
 from search.study.optimum import Landscape
 
@@ -29,22 +29,22 @@ BEST, ON_THE_WAY, RANDOM = 4, 12, 16
 
 
 def surrogate_traces(
-    problem: Problem, surrogate: "Surrogate", rng: np.random.Generator
+    task: Task, surrogate: "Surrogate", rng: np.random.Generator
 ) -> Iterator[Trace]:
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
-    accuracy = partial(_careful, problem, surrogate)
-    population, fitness = _evolve(Landscape(problem.scenario, problem.space, accuracy), rng)
-    known = sigmas(problem.scenario, problem.space, population) <= LARGEST_SIGMA
+    accuracy = partial(_careful, task, surrogate)
+    population, fitness = _evolve(Landscape(task.scenario, task.space, accuracy), rng)
+    known = sigmas(task.scenario, task.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], fitness[known], rng)
-    for evaluation in _evaluations(problem, surrogate, kept):
-        yield Trace(problem.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
+    for evaluation in _evaluations(task, surrogate, kept):
+        yield Trace(task.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
 
 
-def _careful(problem: Problem, surrogate: "Surrogate", population: Indices) -> Floats:
+def _careful(task: Task, surrogate: "Surrogate", population: Indices) -> Floats:
     """Return the predicted accuracy at matched training noise, less its uncertainty."""
-    channels, kernels = networks(problem.space, population)
-    sigma = sigmas(problem.scenario, problem.space, population)
-    proxy = channels // problem.space.width_divisor
+    channels, kernels = networks(task.space, population)
+    sigma = sigmas(task.scenario, task.space, population)
+    proxy = channels // task.space.width_divisor
     mean, std = surrogate.predict_arrays(proxy, kernels, sigma, sigma)
     return np.asarray(np.where(sigma <= LARGEST_SIGMA, mean - CAUTION * std, 0.0))
 
@@ -85,6 +85,6 @@ def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Ind
     return np.asarray(population[np.unique(places)], dtype=np.int64)
 
 
-def _evaluations(problem: Problem, surrogate: "Surrogate", population: Indices) -> list[Evaluation]:
-    designs = [problem.space.decode(row.tolist()) for row in population]
-    return Evaluator(problem.scenario, problem.space, surrogate.answer).evaluate(designs)
+def _evaluations(task: Task, surrogate: "Surrogate", population: Indices) -> list[Evaluation]:
+    designs = [task.space.decode(row.tolist()) for row in population]
+    return Evaluator(task.scenario, task.space, surrogate.answer).evaluate(designs)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import Config, UsageError, parse
+from search.llm.lineage import lineage_of
 from search.optimizers import (
     bayesian,
     genetic,
@@ -18,7 +19,7 @@ from search.optimizers import (
     tpe,
 )
 from search.proposal import Optimizer, Problem
-from search.record.adapter import Lineage, lineage_of
+from search.record.adapter import Lineage
 from search.record.manifest import RunConfig
 from search.record.trace import Exchange
 
