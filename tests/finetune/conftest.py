@@ -75,3 +75,20 @@ def adapter(data, recipe_file, tmp_path_factory):
     trainer, recipe, _ = prepare(recipe_file, (), data, out)
     fit(trainer, recipe, data, None)
     return out
+
+
+@pytest.fixture(scope="session")
+def prepared(recipe_file, data, tmp_path_factory):
+    """A trainer, its recipe and what was counted, before any step."""
+    from finetune.train import prepare
+
+    return prepare(recipe_file, (), data, tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="session")
+def base():
+    """The embedded base and its tokenizer."""
+    from finetune.merge import load_model
+    from finetune.tiny.base_model import MODEL
+
+    return load_model(MODEL)

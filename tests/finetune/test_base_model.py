@@ -16,13 +16,6 @@ def manifest():
     return BaseManifest.model_validate_json((MODEL / MANIFEST).read_text())
 
 
-@pytest.fixture(scope="module")
-def base():
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    return AutoModelForCausalLM.from_pretrained(MODEL), AutoTokenizer.from_pretrained(MODEL)
-
-
 def test_the_base_was_taught_with_the_renderer_that_the_search_uses(manifest):
     assert manifest.renderer == renderer_digest(), (
         "the prompt renderer changed: the embedded base no longer knows its prompts; "
@@ -45,6 +38,7 @@ def test_the_base_is_small_and_takes_a_head_size_that_vllm_knows(base):
     assert (MODEL / "model.safetensors").stat().st_size < 10e6
 
 
+@pytest.mark.slow
 def test_nearly_all_answers_are_valid_and_widths_grow(base, monkeypatch):
     monkeypatch.setattr("finetune.tiny.base_card.ASKED", 48)
     figures = measure(*base)
@@ -88,6 +82,7 @@ def test_batches_hold_each_conversation_once_within_the_budget(base):
     assert all(len(b) * max(len(e.ids) for e in b) <= 4096 for b in cut)
 
 
+@pytest.mark.slow
 def test_pretraining_learns_and_repeats(base):
     from finetune.tiny.base_model import build_model
 
