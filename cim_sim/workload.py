@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import field_validator, model_validator
+from pydantic import AfterValidator, model_validator
 
-from cim_sim.accuracy.images import name_fault
+from cim_sim.accuracy.images import known
 from cim_sim.config import Config
 from cim_sim.space import Count, Design
 
@@ -52,7 +53,7 @@ class Stack:
 class Workload(Config):
     """Image, dataset and backbone: six convolutions, pools after 2, 4 and 6, two FC layers."""
 
-    dataset: str = "shapes"
+    dataset: Annotated[str, AfterValidator(known)] = "shapes"
     """What accuracy is measured on; `cim_sim.accuracy.images` knows the names."""
     image_side: Count = 32
     image_channels: Count = 3
@@ -60,13 +61,6 @@ class Workload(Config):
     hidden: Count = 1024
     """Width between the two fully connected layers (LCDA, section IV)."""
     pools_after: tuple[Count, ...] = (2, 4, 6)
-
-    @field_validator("dataset")
-    @classmethod
-    def _is_known(cls, name: str) -> str:
-        if fault := name_fault(name):
-            raise ValueError(fault)
-        return name
 
     @model_validator(mode="after")
     def _pools_fit(self) -> "Workload":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import UsageError
 from finetune.adapter import require_base
-from finetune.inference import encode, fixed_prompts, greedy, token_logprobs
+from finetune.inference import fixed_answers, logprobs_of, mean_difference
 from search.record.adapter import MERGED, read_manifest
 
 if TYPE_CHECKING:
@@ -36,24 +36,12 @@ def merge_adapter(adapter: Path) -> float:
     import torch
 
     tuned = load_tuned(adapter)
-    answers = []
-    for prompt in fixed_prompts():
-        prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
-        answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
-        answers.append(
-            (prompt_ids, answer_ids, token_logprobs(tuned.model, prompt_ids, answer_ids))
-        )
+    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    unmerged = logprobs_of(tuned.model, answers)
     whole: Any = tuned.model.merge_and_unload().to(torch.bfloat16)
     whole.save_pretrained(adapter / MERGED)
     tuned.tokenizer.save_pretrained(adapter / MERGED)
-    differences = [
-        abs(before - after)
-        for prompt_ids, answer_ids, unmerged in answers
-        for before, after in zip(
-            unmerged, token_logprobs(whole, prompt_ids, answer_ids), strict=True
-        )
-    ]
-    return sum(differences) / len(differences)
+    return mean_difference(unmerged, logprobs_of(whole, answers))
 
 
 def load_tuned(adapter: Path) -> Tuned:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from finetune.adapter import require_base
-from finetune.inference import encode, fixed_prompts, greedy, token_logprobs
-from finetune.merge import Tuned, load_tuned
+from finetune.inference import Answer, fixed_answers, logprobs_of, mean_difference
+from finetune.merge import load_tuned
 from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, directory_digest
 from search.llm.server import serving, with_dtype
@@ -22,20 +22,11 @@ from search.record.adapter import MERGED, ROUND_TRIP, RoundTrip
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from transformers import PreTrainedModel
 
 AGREE_MEAN = 0.1
 """Largest mean difference between vLLM, often in bf16, and transformers in fp32, nats a token."""
 DIFFER_LEAST = 5.0
 """The tuned model must differ from the base by this many times the disagreement of the stacks."""
-
-
-class Answer(NamedTuple):
-    """A fixed prompt, and what the tuned model answers in transformers."""
-
-    messages: list[dict[str, str]]
-    prompt_ids: list[int]
-    answer_ids: list[int]
 
 
 class Served(NamedTuple):
@@ -63,10 +54,10 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
-    answers = _answers(tuned)
-    expected = _transformers(tuned.model, answers)
+    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    expected = logprobs_of(tuned.model, answers)
     with tuned.model.disable_adapter():
-        expected_base = _transformers(tuned.model, answers)
+        expected_base = logprobs_of(tuned.model, answers)
     served = _ask(model, answers, adapter / "logs" / "tuned.log")
     served_base = _ask(base, answers, adapter / "logs" / "base.log")
     texts = [tuned.tokenizer.decode(a.answer_ids, skip_special_tokens=True) for a in answers]
@@ -86,19 +77,6 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     )
     (adapter / ROUND_TRIP).write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return result
-
-
-def _answers(tuned: Tuned) -> list[Answer]:
-    answers = []
-    for prompt in fixed_prompts():
-        prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
-        answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
-        answers.append(Answer([dict(message) for message in prompt], prompt_ids, answer_ids))
-    return answers
-
-
-def _transformers(model: "PreTrainedModel", answers: Sequence[Answer]) -> list[list[float]]:
-    return [token_logprobs(model, answer.prompt_ids, answer.answer_ids) for answer in answers]
 
 
 def _ask(model: ModelConfig, answers: Sequence[Answer], log: Path) -> Served:
@@ -161,9 +139,9 @@ def judge(
         expected: log-probabilities in transformers, of tuned model and base.
         served: what vLLM said, of tuned model and base.
     """
-    agree = _difference(expected[0], served[0].logprobs)
-    agree_base = _difference(expected[1], served[1].logprobs)
-    differ = _difference(served[0].logprobs, served[1].logprobs)
+    agree = mean_difference(expected[0], served[0].logprobs)
+    agree_base = mean_difference(expected[1], served[1].logprobs)
+    differ = mean_difference(served[0].logprobs, served[1].logprobs)
     faults = []
     if [answer.prompt_ids for answer in answers] != served[0].prompt_ids:
         faults.append("the server's chat template gives other tokens than the training's")
@@ -180,13 +158,3 @@ def judge(
         "tuned_against_base": round(differ, 5),
         "same_text": round(sum(same) / len(same), 4),
     }
-
-
-def _difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
-    """Mean absolute difference over all tokens, in nats."""
-    differences = [
-        abs(a - b)
-        for left_answer, right_answer in zip(left, right, strict=True)
-        for a, b in zip(left_answer, right_answer, strict=True)
-    ]
-    return sum(differences) / len(differences)

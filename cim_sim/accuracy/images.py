@@ -43,18 +43,19 @@ def load(name: str) -> Split:
     Raises:
         UsageError: the name is unknown, or its files are missing or not what they should be.
     """
-    if fault := name_fault(name):
-        raise UsageError(f"dataset {fault}")
-    kind, _, place = name.partition(":")
+    try:
+        kind, _, place = known(name).partition(":")
+    except ValueError as error:
+        raise UsageError(f"dataset {error}") from None
     return _cifar10_files(Path(place)) if place else LOADERS[kind]()
 
 
-def name_fault(name: str) -> str | None:
-    """Say why a data set's name is not known; None for one that is."""
+def known(name: str) -> str:
+    """Return the name of a data set, or raise ValueError with all names that there are."""
     kind, _, place = name.partition(":")
-    if kind in LOADERS and (not place or kind == "cifar10"):
-        return None
-    return f"{name!r} is not known; choose from {KNOWN}"
+    if kind not in LOADERS or (place and kind != "cifar10"):
+        raise ValueError(f"{name!r} is not known; choose from {KNOWN}")
+    return name
 
 
 def _split(*arrays: NDArray[Any]) -> Split:

@@ -4,8 +4,9 @@ import shutil
 
 import pytest
 
+from finetune.inference import Answer
 from finetune.merge import merge_adapter
-from finetune.roundtrip import Answer, Served, check, judge, placed
+from finetune.roundtrip import Served, check, judge, placed
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig, ServerSettings
 
