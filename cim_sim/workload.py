@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
+from cim_sim.accuracy.images import known
 from cim_sim.config import Config
 from cim_sim.space import Design
 from cim_sim.types import Count, Ints
@@ -49,8 +51,8 @@ class Stack:
 class Workload(Config):
     """Image, dataset and backbone: six convolutions, pools after 2, 4 and 6, two FC layers."""
 
-    dataset: str = "shapes"
-    """What accuracy is measured on; `cim_sim.accuracy.data` knows the names."""
+    dataset: Annotated[str, AfterValidator(known)] = "shapes"
+    """What accuracy is measured on; `cim_sim.accuracy.images` knows the names."""
     image_side: Count = 32
     image_channels: Count = 3
     classes: Count = 10

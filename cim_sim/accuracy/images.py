@@ -1,6 +1,7 @@
 """The image sets by name, whole and in memory: `shapes`, `digits`, `cifar10`."""
 
 import pickle
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -42,14 +43,19 @@ def load(name: str) -> Split:
     Raises:
         UsageError: the name is unknown, or its files are missing or not what they should be.
     """
+    try:
+        kind, _, place = known(name).partition(":")
+    except ValueError as error:
+        raise UsageError(f"dataset {error}") from None
+    return _cifar10_files(Path(place)) if place else LOADERS[kind]()
+
+
+def known(name: str) -> str:
+    """Return the name of a data set, or raise ValueError with all names that there are."""
     kind, _, place = name.partition(":")
-    if name in ("shapes", "shapes-32"):
-        return _shapes(32 if name.endswith("32") else 16)
-    if name in ("digits", "digits-16"):
-        return _digits(16 if name.endswith("16") else 8)
-    if kind == "cifar10":
-        return _cifar10_files(Path(place)) if place else _cifar10_hub()
-    raise UsageError(f"dataset {name!r} is not known; choose from {KNOWN}")
+    if kind not in LOADERS or (place and kind != "cifar10"):
+        raise ValueError(f"{name!r} is not known; choose from {KNOWN}")
+    return name
 
 
 def _split(*arrays: NDArray[Any]) -> Split:
@@ -139,3 +145,13 @@ def _cifar10_hub() -> Split:
 def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     scaled = images.astype(np.float32) / 255
     return ((scaled - CIFAR10_MEAN) / CIFAR10_STD).astype(np.float32)
+
+
+LOADERS: dict[str, Callable[[], Split]] = {
+    "shapes": lambda: _shapes(16),
+    "shapes-32": lambda: _shapes(32),
+    "digits": lambda: _digits(8),
+    "digits-16": lambda: _digits(16),
+    "cifar10": _cifar10_hub,
+}
+"""Data sets by name; `cifar10:FOLDER` is read from a local copy."""

@@ -33,6 +33,11 @@ def test_a_smaller_image_ends_in_a_smaller_map():
         ({"image_side": -4}, "image_side: .*greater than or equal to 1"),
         ({"hidden": 0}, "hidden: .*greater than or equal to 1"),
         ({"pools_after": [4, 2]}, "pools_after must increase without repeats"),
+        (
+            {"dataset": "cifar"},
+            "test: dataset: 'cifar' is not known; choose from shapes, .*cifar10:FOLDER",
+        ),
+        ({"dataset": "shapes:here"}, "'shapes:here' is not known"),
         ({"image_side": 20}, "image_side 20 cannot be halved 3 times"),
     ],
 )
