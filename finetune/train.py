@@ -1,20 +1,16 @@
 r"""LoRA fine-tuning with TRL and PEFT.
 
 python -m finetune train --data runs/finetune/data --out runs/finetune/embedded
-accelerate launch -m finetune.train --config configs/finetune/qwen3.yaml \
+accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
     --data runs/finetune/data --out runs/finetune/qwen3
 """
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from cim_sim import cli
 from cim_sim.config import UsageError
 
 if TYPE_CHECKING:
@@ -202,18 +198,3 @@ def _no_jump(checkpoint: Path) -> Any:
                 )
 
     return NoJump()
-
-
-def main() -> int:
-    """Entry point of `accelerate launch -m finetune.train`."""
-    from finetune.commands.train import train
-
-    try:
-        return int(tyro.cli(train, prog="finetune.train"))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return cli.EXIT_USAGE
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
