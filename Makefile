@@ -60,7 +60,7 @@ endif
 demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (runs/demo/)
 	$(PY) -m search run --optimizer random $(DEMO) --out runs/demo/random
 	$(PY) -m search run --optimizer llm --model configs/models/base.yaml $(DEMO) --out runs/demo/base
-	$(PY) -m finetune local --model configs/models/demo.yaml --out runs/demo/adapter --resume
+	$(PY) -m finetune pipeline --model configs/models/demo.yaml --out runs/demo/adapter --resume
 	$(PY) -m search run --optimizer llm --model configs/models/demo.yaml $(DEMO) --out runs/demo/local
 	$(PY) -m search compare runs/demo/base runs/demo/local runs/demo/random --out runs/demo
 
@@ -68,7 +68,7 @@ search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISOD
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
-	$(PY) -m finetune local --config $(CONFIG)
+	$(PY) -m finetune pipeline --config $(CONFIG)
 
 serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml

@@ -30,11 +30,17 @@ def image_set(name: str) -> ImageSet:
     """
     kind = name.partition(":")[0]
     if kind not in IMAGE_SETS or kind not in (name, "cifar10"):
-        raise ValueError(f"dataset {name!r} is not known; choose from {_known()}")
+        raise ValueError(f"{name!r} is not known; choose from {_every()}")
     return IMAGE_SETS[kind]
 
 
-def _known() -> str:
+def known(name: str) -> str:
+    """Return the name of a dataset that there is, for the check of a configuration."""
+    image_set(name)
+    return name
+
+
+def _every() -> str:
     return ", ".join(
         f"{name} ({one.channels}x{one.side}x{one.side}, {one.about})"
         for name, one in IMAGE_SETS.items()

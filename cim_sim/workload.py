@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from cim_sim.config import Config
-from cim_sim.image_sets import ImageSet, image_set
+from cim_sim.image_sets import ImageSet, image_set, known
 from cim_sim.space import Design
 from cim_sim.types import Count, Ints
 
@@ -50,7 +51,7 @@ class Stack:
 class Workload(Config):
     """Image, dataset and backbone: six convolutions, pools after 2, 4 and 6, two FC layers."""
 
-    dataset: str = "shapes"
+    dataset: Annotated[str, AfterValidator(known)] = "shapes"
     """What accuracy is measured on, and whose images are costed: a name of `IMAGE_SETS`."""
     hidden: Count = 1024
     """Width between the two fully connected layers (LCDA, section IV)."""

@@ -1,51 +1,20 @@
-"""What an adapter directory holds beside PEFT's files: manifest, template, card."""
+"""What an adapter's directory holds beside PEFT's files, and what it must be served on."""
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from pydantic import Field, ValidationError
+from typing import TYPE_CHECKING
 
 from cim_sim.cards import render
-from cim_sim.config import Config, UsageError, digest
+from cim_sim.config import UsageError, digest
 from cim_sim.files import write_whole
 from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
+from search.record.adapter import MANIFEST, AdapterManifest, read_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-MANIFEST = "adapter_manifest.json"
-"""Written last: where it stands, the training is complete."""
-MERGED = "merged"
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
-
-
-class AdapterManifest(Config):
-    """Where an adapter comes from and what it must be served with."""
-
-    format: int = 1
-    base: str
-    """Path or hub id of the model it was trained on."""
-    base_revision: str | None = None
-    base_digest: str
-    data: str
-    data_digest: str
-    trained_on: tuple[str, ...]
-    """Digests of the scenarios in the training data; `compare` marks them."""
-    examples: int
-    renderer: str
-    """Digest of the prompt renderer that wrote the data."""
-    template: str
-    """Digest of the chat template."""
-    end_token: str
-    seed: int
-    steps: int
-    losses: dict[str, float] = Field(default_factory=dict)
-    """Answer loss on held-out scenarios, before and after, and of the last training steps."""
-    seconds: float
-    recipe: dict[str, Any]
-    versions: dict[str, str]
 
 
 def require_base(adapter: Path, base: Path) -> AdapterManifest:
@@ -55,35 +24,18 @@ def require_base(adapter: Path, base: Path) -> AdapterManifest:
         UsageError: no or another manifest, another base, or a renderer that has changed since.
     """
     manifest = read_manifest(adapter)
-    found = directory_digest(base)
-    if found != manifest.base_digest:
+    present = directory_digest(base)
+    if present != manifest.base_digest:
         raise UsageError(
             f"{adapter}: trained on a base with digest {manifest.base_digest}, but {base} has "
-            f"{found}; train again: python -m finetune local"
+            f"{present}; train again: python -m finetune pipeline"
         )
     if manifest.renderer != renderer_digest():
         raise UsageError(
             f"{adapter}: taught with prompts of renderer {manifest.renderer}, but the search now "
-            f"writes those of {renderer_digest()}; train again: python -m finetune local"
+            f"writes those of {renderer_digest()}; train again: python -m finetune pipeline"
         )
     return manifest
-
-
-def read_manifest(adapter: Path) -> AdapterManifest:
-    """Read `adapter_manifest.json`.
-
-    Raises:
-        UsageError: it is absent (training has not finished) or not readable.
-    """
-    file = adapter / MANIFEST
-    try:
-        return AdapterManifest.model_validate_json(file.read_text(encoding="utf-8"))
-    except OSError:
-        raise UsageError(
-            f"{file} is missing: no finished adapter; make one: python -m finetune local"
-        ) from None
-    except ValidationError as error:
-        raise UsageError(f"{file}: not a manifest: {error.errors()[0]['msg']}") from None
 
 
 def write_manifest(adapter: Path, manifest: AdapterManifest) -> None:

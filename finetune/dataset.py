@@ -17,7 +17,7 @@ from pydantic import Field
 from cim_sim import cards
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
-from finetune.traces import Problem, Trace
+from finetune.traces import Task, Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
@@ -76,7 +76,7 @@ class DatasetManifest(Config):
 
 
 def build(
-    problems: Sequence[Problem],
+    tasks: Sequence[Task],
     traces: dict[tuple[str, str], list[Trace]],
     recipe: DatasetRecipe,
 ) -> dict[str, list[Example]]:
@@ -86,18 +86,23 @@ def build(
         UsageError: no scenario has a feasible design.
     """
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    held = _held_out([problem.scenario.digest for problem in problems], recipe)
-    for number, problem in enumerate(problems):
+    held = _held_out([task.scenario.digest for task in tasks], recipe)
+    for number, task in enumerate(tasks):
         rng = np.random.default_rng([recipe.seed, number])
-        rows = traces.get((problem.space.name, problem.scenario.digest), [])
-        split = "validation" if problem.scenario.digest in held else "train"
-        splits[split] += _examples(problem, rows, recipe, rng)
+        rows = traces.get((task.space.name, task.scenario.digest), [])
+        split = "validation" if task.scenario.digest in held else "train"
+        splits[split] += _examples(task, rows, recipe, rng)
     if not splits["train"]:
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
             "needed (make bench-accuracy N=150), or scenarios with looser limits"
         )
     return {name: _distinct(examples) for name, examples in splits.items()}
+
+
+def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
+    """Draw conversations from the traces in `data` and write them there."""
+    return write(data, build(*read_traces(data), recipe), recipe)
 
 
 def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe) -> DatasetManifest:
@@ -155,7 +160,7 @@ def read_split(folder: Path, name: str) -> "Dataset":
 
 
 def _examples(
-    problem: Problem, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+    task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Example]:
     feasible = sorted((row for row in rows if row.evaluation.reward is not None), key=_reward)
     infeasible = [row for row in rows if row.evaluation.infeasible is not None]
@@ -167,7 +172,7 @@ def _examples(
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
         worse = [row for row in feasible if _reward(row) < _reward(target)]
         shown = _history(worse, infeasible, recipe, rng)
-        yield _example(problem, shown, target, recipe.style)
+        yield _example(task, shown, target, recipe.style)
 
 
 def _history(
@@ -192,14 +197,14 @@ def _history(
     return [pool[int(place)] for place in order]
 
 
-def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
+def _example(task: Task, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
     history = [entry(row.evaluation) for row in shown]
     reply = {"role": "assistant", "content": answer(target.evaluation.design)}
     return Example(
-        prompt=render(problem.scenario, problem.space, history, style),
+        prompt=render(task.scenario, task.space, history, style),
         completion=[reply],
-        scenario=problem.scenario.digest,
-        space=problem.space.name,
+        scenario=task.scenario.digest,
+        space=task.space.name,
         source=target.source,
         evidence=target.evidence,
         history=len(history),

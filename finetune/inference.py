@@ -1,7 +1,7 @@
 """A model in this process: sampled answers, and how likely it finds given ones."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from search.llm.prompt import Message
 
@@ -9,6 +9,14 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Prompt = Sequence[Message]
+
+
+class Answer(NamedTuple):
+    """A fixed prompt, and what a model answers to it."""
+
+    messages: list[dict[str, str]]
+    prompt_ids: list[int]
+    answer_ids: list[int]
 
 
 def sample(
@@ -99,3 +107,28 @@ def greedy(
             input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False
         )
     return [int(token) for token in out[0, len(prompt_ids) :]]
+
+
+def fixed_answers(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[Answer]:
+    """Return a model's greedy answers to the fixed prompts."""
+    answers = []
+    for prompt in fixed_prompts():
+        prompt_ids, _ = encode(tokenizer, prompt, "")
+        answer_ids = greedy(model, tokenizer, prompt_ids)
+        answers.append(Answer([dict(message) for message in prompt], prompt_ids, answer_ids))
+    return answers
+
+
+def logprobs_of(model: "PreTrainedModel", answers: Sequence[Answer]) -> list[list[float]]:
+    """Return the log-probability of each token of each answer."""
+    return [token_logprobs(model, answer.prompt_ids, answer.answer_ids) for answer in answers]
+
+
+def mean_difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
+    """Return the mean absolute difference over all tokens of all answers, in nats."""
+    differences = [
+        abs(a - b)
+        for left_answer, right_answer in zip(left, right, strict=True)
+        for a, b in zip(left_answer, right_answer, strict=True)
+    ]
+    return sum(differences) / len(differences)

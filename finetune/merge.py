@@ -1,12 +1,16 @@
-"""Base and adapter in one model, for servers on which adapters are slow."""
+"""Base and adapter in one model, for servers on which adapters are slow.
+
+vLLM applies an unmerged adapter in kernels of its own, which are made for GPUs; on a processor they
+are slow, and a merged model needs none.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cim_sim import cli
 from cim_sim.config import UsageError
-from finetune.adapter import MERGED, require_base
-from finetune.inference import encode, fixed_prompts, greedy, token_logprobs
+from finetune.adapter import require_base
+from finetune.inference import fixed_answers, logprobs_of, mean_difference
+from search.record.adapter import MERGED, read_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -23,38 +27,21 @@ class Tuned(NamedTuple):
     base: Path
 
 
-def merge(adapter: Path = Path("runs/finetune/local")) -> int:
-    """Write `merged/` into an adapter directory, and check that it answers as the adapter does.
-
-    Args:
-        adapter: directory of the adapter.
-    """
-    difference = merge_adapter(adapter)
-    cli.emit(merged=str(adapter / MERGED), mean_logprob_difference=round(difference, 5))
-    return 0 if difference <= WORST_MEAN else cli.EXIT_FAILED
-
-
 def merge_adapter(adapter: Path) -> float:
-    """Merge, and return the mean absolute difference of answer log-probabilities, in nats."""
+    """Merge, and return the mean absolute difference of answer log-probabilities, in nats.
+
+    W + (alpha / r) B A is summed in fp32 and then rounded to bf16, the type of the base's file.
+    The rounding moves every weight a little, so that what it does to the answers is measured.
+    """
     import torch
 
     tuned = load_tuned(adapter)
-    answers = []
-    for prompt in fixed_prompts():
-        prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
-        answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
-        answers.append(
-            (prompt_ids, answer_ids, token_logprobs(tuned.model, prompt_ids, answer_ids))
-        )
+    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    unmerged = logprobs_of(tuned.model, answers)
     whole: Any = tuned.model.merge_and_unload().to(torch.bfloat16)
     whole.save_pretrained(adapter / MERGED)
     tuned.tokenizer.save_pretrained(adapter / MERGED)
-    differences = [
-        abs(one - other)
-        for prompt_ids, answer_ids, before in answers
-        for one, other in zip(before, token_logprobs(whole, prompt_ids, answer_ids), strict=True)
-    ]
-    return sum(differences) / len(differences)
+    return mean_difference(unmerged, logprobs_of(whole, answers))
 
 
 def load_tuned(adapter: Path) -> Tuned:
@@ -67,7 +54,6 @@ def load_tuned(adapter: Path) -> Tuned:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from finetune.adapter import read_manifest
     from finetune.train import resolve_base
 
     named = read_manifest(adapter)
@@ -81,3 +67,15 @@ def load_tuned(adapter: Path) -> Tuned:
     return Tuned(
         PeftModel.from_pretrained(model, adapter), AutoTokenizer.from_pretrained(adapter), base
     )
+
+
+def load_model(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
+    """Load a model, or an adapter on its base, in fp32."""
+    if (folder / "adapter_config.json").is_file():
+        tuned = load_tuned(folder)
+        return tuned.model, tuned.tokenizer
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return model, AutoTokenizer.from_pretrained(folder)

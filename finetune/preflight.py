@@ -37,6 +37,8 @@ def inspect(trainer: "SFTTrainer", given: int) -> Check:
             not end in the end-of-turn token: training would look fine and teach nothing.
     """
     rows = trainer.train_dataset
+    # A wrong template or a cut answer raises nothing: the loss falls all the same, over the wrong
+    # tokens. So the labels themselves are read, in every row.
     end = trainer.processing_class.eos_token_id
     supervised = []
     for index, (ids, labels) in enumerate(zip(rows["input_ids"], rows["labels"], strict=True)):
@@ -46,6 +48,7 @@ def inspect(trainer: "SFTTrainer", given: int) -> Check:
                 f"training example {index}: {len(learnt)} of {len(ids)} tokens are supervised, "
                 "expected those of the answer: check max_length and completion_only_loss"
             )
+        # Some templates put a newline behind the end of a turn, hence the last two.
         if end not in learnt[-2:]:
             raise UsageError(
                 f"training example {index}: its answer does not end in the end-of-turn token "
@@ -76,10 +79,12 @@ def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
     model, args = trainer.model, trainer.args
     config = model.config.get_text_config()
     weights = sum(p.numel() * p.element_size() for p in model.parameters())
+    # Gradient, mean and variance of each trained parameter: three numbers of 4 bytes.
     states = 12 * sum(p.numel() for p in model.parameters() if p.requires_grad)
     batch_tokens = tokens * args.per_device_train_batch_size
     per_unit = 2 if args.gradient_checkpointing else 34
     activations = per_unit * batch_tokens * config.hidden_size * config.num_hidden_layers
+    # The loss needs logits and their gradient for the whole vocabulary, in fp32.
     logits = 8 * batch_tokens * config.vocab_size
     return float(weights + states + activations + logits) / 1e9
 

@@ -7,17 +7,14 @@ so that "always smaller" and "always larger" both score one half.
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cim_sim import cli
-from cim_sim.config import Config, load
-from cim_sim.paths import EMBEDDED_SPACE
+from cim_sim.config import Config
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
-from finetune.traces import Problem
+from finetune.traces import Task
 from search.evaluators import build
 from search.landscape import draw
 from search.llm.prompt import answer, render
@@ -36,7 +33,7 @@ PAIRS = 40
 class Question(NamedTuple):
     """Two designs in one scenario that differ in one kernel."""
 
-    problem: Problem
+    task: Task
     smaller: Design
     larger: Design
     larger_wins: bool
@@ -52,43 +49,17 @@ class Beliefs(Config):
     right_where_smaller_wins: float
 
 
-def probes(
-    model: Path = Path("finetune/tiny/model"),
-    space: Path = EMBEDDED_SPACE,
-    split: Literal["train", "validation", "test"] = "test",
-    scenarios: int = 40,
-    questions: int = 200,
-) -> int:
-    """Ask a model which of two kernels is better, by log-likelihood, on unseen scenarios.
-
-    Args:
-        model: directory of a model or of an adapter made here.
-        space: where the designs are from.
-        split: part of the scenario family.
-        scenarios: how many of its scenarios.
-        questions: how many questions, half of them won by the larger kernel.
-    """
-    from search.study.family import scenarios as family
-
-    where = load(space, Space)
-    problems = [Problem(space=where, scenario=one) for one in family(split, scenarios, where)]
-    asked = balanced(problems, questions)
-    beliefs = ask(*_loaded(model), asked)
-    cli.emit(model=str(model), split=split, **beliefs.model_dump(mode="json"))
-    return 0
-
-
-def balanced(problems: Sequence[Problem], count: int, seed: int = 0) -> list[Question]:
-    """Draw clear questions from all problems in turn, half of them won by the larger kernel."""
+def balanced(tasks: Sequence[Task], count: int, seed: int = 0) -> list[Question]:
+    """Draw clear questions from all scenarios in turn, half of them won by the larger kernel."""
     drawn = [
-        list(_questions(problem, np.random.default_rng([seed, number])))
-        for number, problem in enumerate(problems)
+        list(_questions(task, np.random.default_rng([seed, number])))
+        for number, task in enumerate(tasks)
     ]
     kinds: dict[bool, list[Question]] = {True: [], False: []}
     for place in range(PAIRS):
-        for found in drawn:
-            if place < len(found):
-                kinds[found[place].larger_wins].append(found[place])
+        for questions in drawn:
+            if place < len(questions):
+                kinds[questions[place].larger_wins].append(questions[place])
     half = min(count // 2, *map(len, kinds.values()))
     return [question for kind in kinds.values() for question in kind[:half]]
 
@@ -101,7 +72,7 @@ def ask(
     larger = np.array([question.larger_wins for question in asked])
     balanced = bootstrap_groups(
         lambda rows: _balanced(right[rows], larger[rows]),
-        [question.problem.scenario.digest for question in asked],
+        [question.task.scenario.digest for question in asked],
         np.random.default_rng(0),
         resamples=1000,
     )
@@ -114,15 +85,15 @@ def ask(
     )
 
 
-def _questions(problem: Problem, rng: np.random.Generator) -> Iterator[Question]:
-    """Yield the clear ones of the pairs drawn in one problem."""
-    pairs = [_pair(problem.space, rng) for _ in range(PAIRS)]
+def _questions(task: Task, rng: np.random.Generator) -> Iterator[Question]:
+    """Yield the clear ones of the pairs drawn in one scenario."""
+    pairs = [_pair(task.space, rng) for _ in range(PAIRS)]
     designs = [design for pair in pairs for design in pair]
-    evaluator = build(problem.scenario, problem.space, Judge(evaluator="surrogate"))
+    evaluator = build(task.scenario, task.space, Judge(evaluator="surrogate"))
     scores = [evaluation.score for evaluation in evaluator.evaluate(designs)]
     for (smaller, larger), low, high in zip(pairs, scores[::2], scores[1::2], strict=True):
         if abs(high - low) >= CLEAR:
-            yield Question(problem, smaller, larger, high > low)
+            yield Question(task, smaller, larger, high > low)
 
 
 def _pair(space: Space, rng: np.random.Generator) -> tuple[Design, Design]:
@@ -130,15 +101,15 @@ def _pair(space: Space, rng: np.random.Generator) -> tuple[Design, Design]:
     (indices,) = draw(space, 1, rng)
     place = 2 * int(rng.integers(space.layers)) + 1
     small, large = sorted(rng.choice(len(space.kernels), 2, replace=False))
-    one, other = indices.copy(), indices.copy()
-    one[place], other[place] = small, large
-    return space.decode(one.tolist()), space.decode(other.tolist())
+    smaller, larger = indices.copy(), indices.copy()
+    smaller[place], larger[place] = small, large
+    return space.decode(smaller.tolist()), space.decode(larger.tolist())
 
 
 def _prefers_larger(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", question: Question
 ) -> bool:
-    prompt = render(question.problem.scenario, question.problem.space, [])
+    prompt = render(question.task.scenario, question.task.space, [])
     likelihoods = [
         sum(token_logprobs(model, *encode(tokenizer, prompt, answer(design))))
         for design in (question.smaller, question.larger)
@@ -151,17 +122,3 @@ def _balanced(right: np.ndarray, larger: np.ndarray) -> float:
     if larger.all() or not larger.any():
         return float("nan")
     return float((right[larger].mean() + right[~larger].mean()) / 2)
-
-
-def _loaded(path: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:
-    """Load a model, or an adapter on its base, in fp32."""
-    if (path / "adapter_config.json").is_file():
-        from finetune.merge import load_tuned
-
-        tuned = load_tuned(path)
-        return tuned.model, tuned.tokenizer
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-    return model, AutoTokenizer.from_pretrained(path)

@@ -5,7 +5,7 @@ An unknown key is an error, and for the words of Axolotl and LLaMA-Factory it na
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -14,6 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from cim_sim.config import UsageError
+from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
     from trl import ModelConfig, SFTConfig
@@ -31,7 +32,6 @@ TRL_NAMES = {
     "lora_target_linear": "lora_target_modules: all-linear",
     "lr_scheduler": "lr_scheduler_type",
     "max_seq_length": "max_length",
-    "max_samples": "max_steps",
     "micro_batch_size": "per_device_train_batch_size",
     "no_cuda": "use_cpu",
     "num_epochs": "num_train_epochs",
@@ -42,11 +42,18 @@ TRL_NAMES = {
     "template": "chat_template_path",
     "torch_dtype": "dtype",
     "train_on_inputs": "completion_only_loss",
-    "use_rslora_": "use_rslora",
     "warmup_ratio": "warmup_steps",
 }
 """What Axolotl, LLaMA-Factory and older TRL call a setting, and what TRL 1 calls it."""
 
+NAMED: tuple[tuple[str, object, Dtype], ...] = (
+    ("bf16", True, "bfloat16"),
+    ("fp16", True, "float16"),
+    ("bf16", False, "float32"),
+    ("dtype", "bfloat16", "bfloat16"),
+    ("dtype", "float16", "float16"),
+)
+"""Key, value, and the type that a recipe with it asks for; the first that fits counts."""
 UNSERVABLE = ("lm_head", "embed_tokens")
 """Modules whose LoRA vLLM refuses or drops (vllm#9280, vllm#51594)."""
 
@@ -58,6 +65,8 @@ class Recipe:
     model: "ModelConfig"
     training: "SFTConfig"
     written: dict[str, Any]
+    precision: Precision
+    """What the training computes in; `dtype` of a recipe is what the frozen weights are kept in."""
 
 
 def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
@@ -79,15 +88,50 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     model, training = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
-    return Recipe(ModelConfig(**model), _training(training, out), written)
+    precision = _precision(values)
+    return Recipe(ModelConfig(**model), _training(training, precision, out), written, precision)
 
 
-def _training(values: dict[str, Any], out: Path) -> "SFTConfig":
+def told(recipe: Recipe) -> str:
+    """Return two lines: where and in what type the training computes, and what is not default."""
+    from trl import ModelConfig, SFTConfig
+
+    known = {field.name: field for kind in (ModelConfig, SFTConfig) for field in fields(kind)}
+    defaults = {
+        key: field.default if field.default is not MISSING else None for key, field in known.items()
+    }
+    changed = [
+        f"{key} {value} ({defaults[key]})"
+        for key, value in recipe.written.items()
+        if value != defaults[key]
+    ]
+    where = "on the GPU"
+    if recipe.training.use_cpu:
+        where = "use_cpu: " + ("named" if recipe.written.get("use_cpu") else "no CUDA found")
+    return (
+        f"training computes in {recipe.precision}; {where}\n"
+        f"recipe, with TRL's defaults in brackets: {', '.join(changed)}"
+    )
+
+
+def _precision(values: Mapping[str, Any]) -> Precision:
+    matching = ((key, dtype) for key, value, dtype in NAMED if values.get(key) == value)
+    key, named = next(matching, ("", None))
+    return chosen(named, key, _on_cpu(values))
+
+
+def _on_cpu(values: Mapping[str, Any]) -> bool:
     import torch
+
+    return bool(values.get("use_cpu", not torch.cuda.is_available()))
+
+
+def _training(values: dict[str, Any], precision: Precision, out: Path) -> "SFTConfig":
     from trl import SFTConfig
 
-    cpu = values.get("use_cpu", not torch.cuda.is_available())
-    return SFTConfig(**{"report_to": "none", **values, "output_dir": str(out), "use_cpu": cpu})
+    # TRL reads an absent bf16 as true, so both are always said.
+    mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
+    return SFTConfig(**{**values, **mixed, "output_dir": str(out), "use_cpu": _on_cpu(values)})
 
 
 def _read(path: Path) -> dict[str, Any]:

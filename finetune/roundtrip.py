@@ -8,53 +8,26 @@ is the base with PEFT's adapter on top.
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cim_sim import cli
-from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
-from finetune.adapter import MERGED, require_base
-from finetune.inference import encode, fixed_prompts, greedy, token_logprobs
-from finetune.merge import Tuned, load_tuned
+from finetune.adapter import require_base
+from finetune.inference import Answer, fixed_answers, logprobs_of, mean_difference
+from finetune.merge import load_tuned
+from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, directory_digest
-from search.llm.server import serving
+from search.llm.server import serving, with_dtype
+from search.record.adapter import MERGED, ROUND_TRIP, RoundTrip
 
 if TYPE_CHECKING:
     from openai import OpenAI
-    from transformers import PreTrainedModel
 
-RESULT = "roundtrip.json"
 AGREE_MEAN = 0.1
-"""Largest mean difference between vLLM (bf16) and transformers (fp32), nats per answer token."""
+"""Largest mean difference between vLLM, often in bf16, and transformers in fp32, nats a token."""
 DIFFER_LEAST = 5.0
 """The tuned model must differ from the base by this many times the disagreement of the stacks."""
-
-
-class RoundTrip(Config):
-    """Outcome of the check; differences are means of |log p - log p'| over answer tokens."""
-
-    passed: bool
-    faults: tuple[str, ...]
-    prompts: int
-    tokens: int
-    concurrency: int
-    tuned_against_transformers: float
-    base_against_transformers: float
-    tuned_against_base: float
-    same_text: float
-    """Share of greedy answers that vLLM and transformers write alike; bf16 decides near ties."""
-    served: str
-    """Digest of the directory that vLLM served as the tuned model."""
-    base: str
-
-
-class Answer(NamedTuple):
-    """A fixed prompt, and what the tuned model answers in transformers."""
-
-    messages: list[dict[str, str]]
-    prompt_ids: list[int]
-    answer_ids: list[int]
 
 
 class Served(NamedTuple):
@@ -68,26 +41,6 @@ class Served(NamedTuple):
     """Greedy answers of its own."""
 
 
-def roundtrip(
-    adapter: Path = Path("runs/finetune/local"),
-    model: Path = Path("configs/models/local.yaml"),
-    base: Path = Path("configs/models/base.yaml"),
-) -> int:
-    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside the adapter.
-
-    Args:
-        adapter: directory of the adapter.
-        model: how the tuned model is served in a search.
-        base: how its base is.
-    """
-    tuned = placed(load(model, ModelConfig), adapter)
-    result = check(adapter, tuned, load(base, ModelConfig))
-    for fault in result.faults:
-        print(f"round trip: {fault}")
-    cli.emit(**result.model_dump(mode="json"))
-    return 0 if result.passed else cli.EXIT_FAILED
-
-
 def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
     """Return the configuration with this adapter's directories for those written in it."""
     if model.adapter is not None:
@@ -97,14 +50,15 @@ def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
 
 def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     """Serve both models in turn, compare, and write the result."""
-    (adapter / RESULT).unlink(missing_ok=True)
+    model, base = with_dtype(model), with_dtype(base)
+    (adapter / ROUND_TRIP).unlink(missing_ok=True)
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
-    answers = _answers(tuned)
-    expected = _transformers(tuned.model, answers)
+    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    expected = logprobs_of(tuned.model, answers)
     with tuned.model.disable_adapter():
-        expected_base = _transformers(tuned.model, answers)
+        expected_base = logprobs_of(tuned.model, answers)
     served = _ask(model, answers, adapter / "logs" / "tuned.log")
     served_base = _ask(base, answers, adapter / "logs" / "base.log")
     texts = [tuned.tokenizer.decode(a.answer_ids, skip_special_tokens=True) for a in answers]
@@ -115,78 +69,49 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
         passed=not faults,
         faults=tuple(faults),
         prompts=len(answers),
-        tokens=sum(len(one.answer_ids) for one in answers),
+        tokens=sum(len(answer.answer_ids) for answer in answers),
         concurrency=model.concurrency,
+        dtype=str(model.server.dtype),
         served=directory_digest(model.adapter or model.path or Path()),
         base=directory_digest(tuned.base),
         **figures,
     )
-    write_whole(adapter / RESULT, result.model_dump_json(indent=1) + "\n")
+    write_whole(adapter / ROUND_TRIP, result.model_dump_json(indent=1) + "\n")
     return result
-
-
-def require_passed(adapter: Path) -> RoundTrip:
-    """Read `roundtrip.json`.
-
-    Raises:
-        UsageError: the check was not made, or failed.
-    """
-    file = adapter / RESULT
-    if not file.is_file():
-        raise UsageError(f"{file} is missing: run python -m finetune roundtrip --adapter {adapter}")
-    result = RoundTrip.model_validate_json(file.read_text(encoding="utf-8"))
-    if not result.passed:
-        raise UsageError(f"{file}: the round trip failed: {'; '.join(result.faults)}")
-    return result
-
-
-def _answers(tuned: Tuned) -> list[Answer]:
-    found = []
-    for prompt in fixed_prompts():
-        prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
-        answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
-        found.append(Answer([dict(message) for message in prompt], prompt_ids, answer_ids))
-    return found
-
-
-def _transformers(model: "PreTrainedModel", answers: Sequence[Answer]) -> list[list[float]]:
-    return [token_logprobs(model, one.prompt_ids, one.answer_ids) for one in answers]
 
 
 def _ask(model: ModelConfig, answers: Sequence[Answer], log: Path) -> Served:
     """Serve a model and ask all questions at the concurrency of a search."""
-    from openai import OpenAI
-
     with (
         serving(model, log) as server,
-        OpenAI(base_url=server.base_url, api_key="EMPTY", timeout=model.timeout_s) as client,
+        closing(Endpoint(server.base_url, "EMPTY", model.timeout_s)) as endpoint,
         ThreadPoolExecutor(model.concurrency) as pool,
     ):
-        name = model.request_name
-        logprobs = list(pool.map(lambda one: _logprobs(client, name, one), answers))
-        chats = list(pool.map(lambda one: _chat(client, name, one), answers))
+        client, name = endpoint.client, model.request_name
+        logprobs = list(pool.map(lambda answer: _logprobs(client, name, answer), answers))
+        chats = list(pool.map(lambda answer: _chat(client, name, answer), answers))
     return Served(logprobs, [ids for ids, _ in chats], [text for _, text in chats])
 
 
-def _logprobs(client: "OpenAI", name: str, one: Answer) -> list[float]:
+def _logprobs(client: "OpenAI", name: str, answer: Answer) -> list[float]:
     """Return the server's log-probability of each answer token."""
     completion = client.completions.create(
         model=name,
-        prompt=[*one.prompt_ids, *one.answer_ids],
+        prompt=[*answer.prompt_ids, *answer.answer_ids],
         echo=True,
         max_tokens=0,
         logprobs=1,
         temperature=1.0,
     )
-    found = completion.choices[0].logprobs
-    assert found is not None
-    assert found.token_logprobs is not None
-    return [float(value) for value in found.token_logprobs[len(one.prompt_ids) :]]
+    scored = completion.choices[0].logprobs
+    assert scored is not None
+    assert scored.token_logprobs is not None
+    return [float(value) for value in scored.token_logprobs[len(answer.prompt_ids) :]]
 
 
-def _chat(client: "OpenAI", name: str, one: Answer) -> tuple[list[int], str]:
+def _chat(client: "OpenAI", name: str, answer: Answer) -> tuple[list[int], str]:
     """Return how the server tokenised a conversation, and its greedy answer."""
-    messages: Any = one.messages
+    messages: Any = answer.messages
     completion = client.chat.completions.create(
         model=name,
         messages=messages,
@@ -215,11 +140,11 @@ def judge(
         expected: log-probabilities in transformers, of tuned model and base.
         served: what vLLM said, of tuned model and base.
     """
-    agree = _difference(expected[0], served[0].logprobs)
-    agree_base = _difference(expected[1], served[1].logprobs)
-    differ = _difference(served[0].logprobs, served[1].logprobs)
+    agree = mean_difference(expected[0], served[0].logprobs)
+    agree_base = mean_difference(expected[1], served[1].logprobs)
+    differ = mean_difference(served[0].logprobs, served[1].logprobs)
     faults = []
-    if any(ids != one.prompt_ids for ids, one in zip(served[0].prompt_ids, answers, strict=True)):
+    if [answer.prompt_ids for answer in answers] != served[0].prompt_ids:
         faults.append("the server's chat template gives other tokens than the training's")
     if max(agree, agree_base) > AGREE_MEAN:
         faults.append(
@@ -227,20 +152,10 @@ def judge(
         )
     if differ < DIFFER_LEAST * agree or differ == 0:
         faults.append(f"the served model differs from its base by only {differ:.4f} nats a token")
-    same = [one == other for one, other in zip(texts, served[0].texts, strict=True)]
+    same = [ours == theirs for ours, theirs in zip(texts, served[0].texts, strict=True)]
     return faults, {
         "tuned_against_transformers": round(agree, 5),
         "base_against_transformers": round(agree_base, 5),
         "tuned_against_base": round(differ, 5),
         "same_text": round(sum(same) / len(same), 4),
     }
-
-
-def _difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
-    """Mean absolute difference over all tokens, in nats."""
-    pairs = [
-        abs(one - other)
-        for a, b in zip(left, right, strict=True)
-        for one, other in zip(a, b, strict=True)
-    ]
-    return sum(pairs) / len(pairs)

@@ -14,7 +14,7 @@ import numpy as np
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluation, Evaluator
 from cim_sim.types import Floats, Indices
-from finetune.traces import Problem, Trace
+from finetune.traces import Task, Trace
 from search.landscape import Effort, Landscape, evolve, predicted, sigmas
 
 if TYPE_CHECKING:
@@ -28,16 +28,16 @@ BEST, ON_THE_WAY, RANDOM = 4, 12, 16
 
 
 def surrogate_traces(
-    problem: Problem, surrogate: "Surrogate", rng: np.random.Generator
+    task: Task, surrogate: "Surrogate", rng: np.random.Generator
 ) -> Iterator[Trace]:
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
-    accuracy = predicted(problem.scenario, problem.space, surrogate, caution=CAUTION)
-    land = Landscape(problem.scenario, problem.space, accuracy)
-    population, fitness = evolve(land.fitness, problem.space, rng, EFFORT)
-    known = sigmas(problem.scenario, problem.space, population) <= LARGEST_SIGMA
+    accuracy = predicted(task.scenario, task.space, surrogate, caution=CAUTION)
+    land = Landscape(task.scenario, task.space, accuracy)
+    population, fitness = evolve(land.fitness, task.space, rng, EFFORT)
+    known = sigmas(task.scenario, task.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], fitness[known], rng)
-    for evaluation in _evaluations(problem, surrogate, kept):
-        yield Trace(problem.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
+    for evaluation in _evaluations(task, surrogate, kept):
+        yield Trace(task.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
 
 
 def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Indices:
@@ -53,6 +53,6 @@ def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Ind
     return np.asarray(population[np.unique(places)], dtype=np.int64)
 
 
-def _evaluations(problem: Problem, surrogate: "Surrogate", population: Indices) -> list[Evaluation]:
-    designs = [problem.space.decode(row.tolist()) for row in population]
-    return Evaluator(problem.scenario, problem.space, surrogate.answer).evaluate(designs)
+def _evaluations(task: Task, surrogate: "Surrogate", population: Indices) -> list[Evaluation]:
+    designs = [task.space.decode(row.tolist()) for row in population]
+    return Evaluator(task.scenario, task.space, surrogate.answer).evaluate(designs)

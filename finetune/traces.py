@@ -49,7 +49,7 @@ class Trace(NamedTuple):
     evaluation: Evaluation
 
 
-class Problem(Config):
+class Task(Config):
     """A scenario with the space that its designs are from."""
 
     space: Space
@@ -66,27 +66,27 @@ def read_bench(folder: Path) -> list[Trained]:
     return [_trained(row) for row in rows if row["sigma"] == row["training_sigma"]]
 
 
-def bench_traces(problem: Problem, trained: Sequence[Trained]) -> Iterator[Trace]:
-    """Evaluate in one problem all networks of the bench that answer a question of it.
+def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
+    """Evaluate in one scenario all networks of the bench that answer a question of it.
 
     Where the space frees hardware, each network meets every choice of it whose cells give the
     sigma that it was tested at.
     """
-    space, scenario = problem.space, problem.scenario
-    found = {
-        design: one
-        for one in trained
-        for design in _designs(one, space)
-        if _answers(one, scenario, design, space)
+    space, scenario = task.space, task.scenario
+    trained_for = {
+        design: network
+        for network in trained
+        for design in _designs(network, space)
+        if _answers(network, scenario, design, space)
     }
-    for evaluation in screen(list(found), scenario):
-        one = found[evaluation.design]
-        if evaluation.infeasible is None:
-            evaluation = judge(evaluation, one.accuracy, scenario)  # noqa: PLW2901
-        yield Trace(space.name, "bench", one.key, evaluation)
+    for screened in screen(list(trained_for), scenario):
+        network = trained_for[screened.design]
+        feasible = screened.infeasible is None
+        judged = judge(screened, network.accuracy, scenario) if feasible else screened
+        yield Trace(space.name, "bench", network.key, judged)
 
 
-def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Trace]) -> None:
+def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -> None:
     """Write `traces.parquet` and `scenarios.jsonl`."""
     import pandas as pd
 
@@ -103,12 +103,12 @@ def write_traces(folder: Path, problems: Sequence[Problem], traces: Sequence[Tra
         for trace in traces
     ]
     write_table(folder / TRACES, pd.DataFrame(rows))
-    lines = [problem.model_dump_json() + "\n" for problem in problems]
+    lines = [task.model_dump_json() + "\n" for task in tasks]
     (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
 
 
-def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list[Trace]]]:
-    """Return the problems, and the traces by (space, scenario digest).
+def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Trace]]]:
+    """Return the tasks, and the traces by (space, scenario digest).
 
     Raises:
         UsageError: the files are absent.
@@ -116,13 +116,13 @@ def read_traces(folder: Path) -> tuple[list[Problem], dict[tuple[str, str], list
     if not (folder / TRACES).is_file():
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
     lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
-    found: dict[tuple[str, str], list[Trace]] = {}
+    traces: dict[tuple[str, str], list[Trace]] = {}
     rows: list[Any] = read_table(folder / TRACES).to_dict("records")
     for row in rows:
         evaluation = Evaluation.model_validate_json(row["evaluation"])
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
-        found.setdefault((row["space"], row["scenario"]), []).append(trace)
-    return [Problem.model_validate_json(line) for line in lines], found
+        traces.setdefault((row["space"], row["scenario"]), []).append(trace)
+    return [Task.model_validate_json(line) for line in lines], traces
 
 
 def _rows(folder: Path) -> Iterator[Mapping[str, Any]]:
@@ -167,9 +167,9 @@ def _trained(row: Mapping[str, Any]) -> Trained:
     return Trained(row["training_key"], query, Accuracy.model_validate(measured))
 
 
-def _designs(one: Trained, space: Space) -> Iterator[Design]:
+def _designs(network: Trained, space: Space) -> Iterator[Design]:
     """Yield the designs of a space whose proxy network is the trained one."""
-    layers = [(channels * space.width_divisor, kernel) for channels, kernel in one.query.layers]
+    layers = [(channels * space.width_divisor, kernel) for channels, kernel in network.query.layers]
     choices = [getattr(space.hardware, name) for name in space.freed]
     for values in product(*choices):
         hardware = FreeHardware.model_validate(dict(zip(space.freed, values, strict=True)))
@@ -178,9 +178,9 @@ def _designs(one: Trained, space: Space) -> Iterator[Design]:
             yield design
 
 
-def _answers(one: Trained, scenario: Scenario, design: Design, space: Space) -> bool:
+def _answers(network: Trained, scenario: Scenario, design: Design, space: Space) -> bool:
     """Whether the training measured what the scenario asks; the number of draws may differ."""
-    asked, measured = scenario.query(design, space, seed=0), one.query
+    asked, measured = scenario.query(design, space, seed=0), network.query
     if max(abs(asked.sigma - measured.sigma), abs(asked.training_sigma - measured.sigma)) > SAME:
         return False
     recipe = asked.recipe.model_copy(update={"draws": measured.recipe.draws})

@@ -1,19 +1,16 @@
-"""LoRA fine-tuning with TRL and PEFT.
+r"""LoRA fine-tuning with TRL and PEFT.
 
-python -m finetune train --config configs/finetune/embedded.yaml --data runs/finetune/data
-accelerate launch -m finetune.train --config configs/finetune/qwen3.yaml --data ... --out ...
+python -m finetune train --data runs/finetune/data --out runs/finetune/embedded
+accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
+    --data runs/finetune/data --out runs/finetune/qwen3
 """
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import tyro
-
-from cim_sim import cli
 from cim_sim.config import UsageError
 
 if TYPE_CHECKING:
@@ -23,56 +20,23 @@ if TYPE_CHECKING:
     from finetune.recipe import Recipe
 
 
-def train(
-    *,
-    data: Path,
-    out: Path,
-    config: Path = Path("configs/finetune/embedded.yaml"),
-    overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
-    resume: bool = False,
-    overwrite: bool = False,
-    dry_run: bool = False,
-) -> int:
-    """LoRA fine-tuning: an adapter that PEFT and vLLM load with nothing else.
-
-    Args:
-        data: directory written by `python -m finetune dataset`.
-        out: directory of the adapter.
-        config: recipe in TRL's key names.
-        overrides: single settings that win over the recipe, as in learning_rate=1e-3.
-        resume: go on from the last checkpoint in `out`.
-        overwrite: write into `out` although it is not empty.
-        dry_run: show the resolved recipe, the counts, one example and the memory needed, and stop.
-    """
-    trainer, recipe, check = prepare(config, overrides, data, out)
-    if dry_run:
-        from finetune.preflight import describe
-
-        print(describe(trainer, check))
-        cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
-        return 0
-    checkpoint = last_checkpoint(out, resume, overwrite)
-    summary = fit(trainer, recipe, data, checkpoint)
-    if trainer.is_world_process_zero():
-        cli.emit(adapter=str(out), **summary)
-    return 0
-
-
 def prepare(
     config: Path, overrides: Sequence[str], data: Path, out: Path
 ) -> tuple["SFTTrainer", "Recipe", "Check"]:
-    """Read the recipe, build the trainer, and look at what it would be trained on.
+    """Read the recipe, say what it resolved to, build the trainer, and look at its data.
 
     Raises:
         UsageError: recipe, base or data are not usable, or the loss mask is wrong.
     """
     from finetune.dataset import read_manifest
     from finetune.preflight import inspect
-    from finetune.recipe import load_recipe
+    from finetune.recipe import load_recipe, told
 
     recipe = load_recipe(config, overrides, out)
     given = read_manifest(data).counts["train"]
     trainer = build_trainer(recipe, data)
+    if trainer.is_world_process_zero():
+        print(told(recipe), flush=True)
     return trainer, recipe, inspect(trainer, given)
 
 
@@ -93,6 +57,7 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=model_settings.dtype, attn_implementation=model_settings.attn_implementation
     )
+    # With columns `prompt` and `completion` TRL masks the prompt: the loss covers the answer alone.
     return SFTTrainer(
         model=model,
         args=recipe.training,
@@ -131,9 +96,9 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
     Raises:
         UsageError: `out` is in use.
     """
-    found = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    checkpoints = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     if resume:
-        return found[-1] if found else None
+        return checkpoints[-1] if checkpoints else None
     if not overwrite and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: --resume goes on, --overwrite starts afresh")
     return None
@@ -144,6 +109,7 @@ def fit(
 ) -> dict[str, Any]:
     """Train, save the adapter, and return losses (nats per answer token), steps and seconds."""
     started = time.monotonic()
+    # Held-out answers before and after tell learning from the mere falling of a training loss.
     before = trainer.evaluate()["eval_loss"]
     if checkpoint is not None:
         trainer.add_callback(_no_jump(checkpoint))
@@ -167,13 +133,15 @@ def save(
     seconds: float,
 ) -> None:
     """Write the adapter, its tokenizer and template, card and manifest."""
-    from finetune.adapter import AdapterManifest, template_digest, versions, write_manifest
+    from finetune.adapter import template_digest, versions, write_manifest
     from finetune.dataset import read_manifest
     from search.llm.model import directory_digest
+    from search.record.adapter import AdapterManifest
 
     out, source = Path(trainer.args.output_dir), read_manifest(data)
     base = resolve_base(str(recipe.model.model_name_or_path), recipe.model.model_revision)
     tokenizer = trainer.processing_class
+    # PEFT writes this name into adapter_config.json; the resolved directory loads anywhere here.
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)
     trainer.model.save_pretrained(str(out))
     tokenizer.save_pretrained(str(out))
@@ -192,6 +160,8 @@ def save(
             end_token=str(tokenizer.eos_token),
             seed=trainer.args.seed,
             steps=trainer.state.global_step,
+            dtype=recipe.precision.dtype,
+            dtype_reason=recipe.precision.reason,
             losses=losses,
             seconds=seconds,
             recipe=recipe.written,
@@ -228,18 +198,3 @@ def _no_jump(checkpoint: Path) -> Any:
                 )
 
     return NoJump()
-
-
-def main() -> int:
-    """Entry point of `accelerate launch -m finetune.train`."""
-    import tyro
-
-    try:
-        return int(tyro.cli(train, prog="finetune.train"))
-    except UsageError as error:
-        print(error, file=sys.stderr)
-        return cli.EXIT_USAGE
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

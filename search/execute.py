@@ -8,8 +8,9 @@ from pathlib import Path
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
+from search.llm.server import with_dtype
 from search.loop import Report, Search
-from search.optimizers import OPTIMIZERS, settings_of
+from search.optimizers import OPTIMIZERS, llm, settings_of
 from search.proposal import Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
@@ -22,8 +23,10 @@ def resolved(config: RunConfig) -> RunConfig:
     Raises:
         UsageError: optimiser or settings are not known.
     """
-    settings = settings_of(config.optimizer, config.settings).model_dump(mode="json")
-    return config.model_copy(update={"settings": settings})
+    settings = settings_of(config.optimizer, config.settings)
+    if isinstance(settings, llm.Settings):
+        settings = settings.model_copy(update={"model": with_dtype(settings.model)})
+    return config.model_copy(update={"settings": settings.model_dump(mode="json")})
 
 
 def execute(

@@ -50,7 +50,7 @@ def load(name: str) -> Split:
     try:
         side = image_set(name).side
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"dataset {error}") from None
     if name.startswith("shapes"):
         return _shapes(side)
     if name.startswith("digits"):

@@ -5,10 +5,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
 from cim_sim import cards
-from cim_sim.config import Config, UsageError, load
+from cim_sim.config import Config, load
 from cim_sim.files import write_whole
 from cim_sim.space import Design, Space
 from finetune.inference import sample
@@ -36,20 +34,6 @@ class BaseManifest(Config):
     recipe: dict[str, Any]
     figures: dict[str, float]
     seconds: float
-
-
-def read_base_manifest(folder: Path) -> BaseManifest:
-    """Read the manifest of an embedded base.
-
-    Raises:
-        UsageError: it is absent or not readable.
-    """
-    try:
-        return BaseManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        raise UsageError(
-            f"{folder / MANIFEST}: no manifest; make the base: make base-model"
-        ) from None
 
 
 def weights_digest(folder: Path) -> str:

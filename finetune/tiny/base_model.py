@@ -4,17 +4,16 @@ A stand-in for a general language model, so that the whole loop runs on two CPU 
 valid designs and believes what `finetune.beliefs` says. No figure of it stands for a real model.
 """
 
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from cim_sim import cli
 from cim_sim.config import Config
 from finetune.tiny.corpus import conversations
 from finetune.tiny.tokenizer import CONTEXT, train_tokenizer
+from search.llm.precision import Dtype
 
 if TYPE_CHECKING:
     import torch
@@ -40,6 +39,8 @@ class Pretraining(Config):
     prompt_weight: float = 0.1
     """Weight of a prompt's token in the loss, beside 1 for a token of the answer."""
     threads: int = 1
+    dtype: Dtype = "bfloat16"
+    """Type of the matrix products; weights are fp32. The verb takes the faster one here."""
 
 
 class Example(NamedTuple):
@@ -50,17 +51,17 @@ class Example(NamedTuple):
     """Which tokens the assistant wrote, the end of its turn included."""
 
 
-def base_model(out: Path = MODEL, quick: bool = False) -> int:
-    """Pre-train the embedded base anew, with its tokenizer, card and manifest.
+class Made(NamedTuple):
+    """A pre-trained base."""
 
-    Args:
-        out: directory that is written.
-        quick: a hundredth of the conversations, to try the machinery; the result is no model.
-    """
-    from finetune.tiny.base_card import measure, write
+    model: "PreTrainedModel"
+    tokenizer: "PreTrainedTokenizerBase"
+    figures: dict[str, float]
+    """Steps, and the loss of the last ones in nats per token of the answer."""
 
-    recipe = Pretraining(conversations=100) if quick else Pretraining()
-    started = time.monotonic()
+
+def make(recipe: Pretraining) -> Made:
+    """Draw conversations, train a tokenizer on the first of them and a model on all."""
     dialogues = list(conversations(recipe.conversations, recipe.seed))
     tokenizer = train_tokenizer(
         _texts(dialogues[: recipe.tokenizer_conversations]), recipe.vocabulary
@@ -73,12 +74,8 @@ def base_model(out: Path = MODEL, quick: bool = False) -> int:
         losses.append(loss)
         if step % 25 == 0:
             print(f"step {step}: {loss:.3f} per token of the answer", flush=True)
-    seconds = time.monotonic() - started
-    figures = {"steps": len(losses), "loss": round(float(np.mean(losses[-25:])), 4)}
-    figures |= measure(model, tokenizer)
-    write(out, model=model, tokenizer=tokenizer, recipe=recipe, figures=figures, seconds=seconds)
-    cli.emit(base_model=str(out), seconds=round(seconds, 1), **figures)
-    return 0
+    loss = round(float(np.mean(losses[-25:])), 4)
+    return Made(model, tokenizer, {"steps": len(losses), "loss": loss})
 
 
 def build_model(recipe: Pretraining, tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel":
@@ -149,7 +146,7 @@ def pretrain(
     )
     model.train()
     for batch in plan:
-        loss, shown = _loss(model, batch, recipe.prompt_weight)
+        loss, shown = _loss(model, batch, recipe)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
@@ -159,7 +156,7 @@ def pretrain(
 
 
 def _loss(
-    model: "PreTrainedModel", batch: Sequence[Example], prompt_weight: float
+    model: "PreTrainedModel", batch: Sequence[Example], recipe: Pretraining
 ) -> tuple["torch.Tensor", float]:
     """Return the weighted loss, and the mean over answer tokens alone."""
     import torch
@@ -168,13 +165,13 @@ def _loss(
     ids = pad_sequence([torch.tensor(e.ids) for e in batch], batch_first=True)
     real = pad_sequence([torch.ones(len(e.ids)) for e in batch], batch_first=True)
     answer = pad_sequence([torch.tensor(e.answer).float() for e in batch], batch_first=True)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
         # Padding stands on the right, so causal attention alone keeps it out of sight.
         logits = model(input_ids=ids).logits
     losses = torch.nn.functional.cross_entropy(
         logits[:, :-1].float().flatten(0, 1), ids[:, 1:].flatten(), reduction="none"
     )
     answers = answer[:, 1:].flatten()
-    weights = answers + prompt_weight * (real[:, 1:].flatten() - answers)
+    weights = answers + recipe.prompt_weight * (real[:, 1:].flatten() - answers)
     shown = (losses * answers).sum() / answers.sum()
     return (losses * weights).sum() / weights.sum(), float(shown.detach())

@@ -152,7 +152,7 @@ def _result(
         stand_in=bool(lineage and lineage.stand_in),
         adapter=adapter.path if adapter else None,
         trained_on_this_scenario=bool(
-            adapter and first.manifest.digests.scenario in adapter.trained_on
+            adapter and first.manifest.digests.scenario in adapter.manifest.trained_on
         ),
         runs=[_run_result(run, budget) for run in arm.runs],
     )

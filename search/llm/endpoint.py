@@ -12,13 +12,13 @@ from search.llm.client import Completion, Unavailable
 
 
 class Endpoint:
-    """An OpenAI-compatible endpoint, over HTTP."""
+    """An OpenAI-compatible endpoint, over HTTP; `client` reaches this machine past any proxy."""
 
     def __init__(self, base_url: str, api_key: str, timeout_s: float) -> None:
         from openai import DefaultHttpxClient, OpenAI
 
         self._base_url, self._timeout_s = base_url, timeout_s
-        self._client = OpenAI(
+        self.client = OpenAI(
             base_url=base_url,
             api_key=api_key,
             max_retries=0,
@@ -33,7 +33,7 @@ class Endpoint:
         rest: dict[str, Any] = dict(request)
         model, messages = rest.pop("model"), rest.pop("messages")
         try:
-            response = self._client.chat.completions.with_raw_response.create(
+            response = self.client.chat.completions.with_raw_response.create(
                 model=model, messages=messages, extra_body=rest
             )
         except openai.APITimeoutError:
@@ -48,7 +48,7 @@ class Endpoint:
 
     def close(self) -> None:
         """Close all connections."""
-        self._client.close()
+        self.client.close()
 
 
 def _is_local(base_url: str) -> bool:

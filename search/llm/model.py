@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from cim_sim.config import Config, UsageError
+from search.llm.precision import Dtype
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -30,10 +31,18 @@ class ServerSettings(Config):
     """Patience until the model answers."""
     enforce_eager: bool = True
     """No compilation: starts in half the time; set false for long runs on a GPU."""
+    dtype: Dtype | None = None
+    """Of weights and activations; None: the faster one here, which a run's config.yaml records."""
     kv_cache_bytes: Annotated[int, Field(ge=1)] | None = None
     """None: vLLM's own choice, most of the GPU's or several GB of main memory."""
     arguments: tuple[str, ...] = ()
     """Further arguments of vLLM's server, as on its command line."""
+
+    @model_validator(mode="after")
+    def _dtype_is_recorded(self) -> Self:
+        if any(word.startswith("--dtype") for word in self.arguments):
+            raise ValueError("give --dtype as server.dtype: arms of a comparison must share it")
+        return self
 
 
 class ModelConfig(Config):

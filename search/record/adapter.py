@@ -1,39 +1,78 @@
-"""What a local model was made from: its adapter's manifest, the round-trip check, a stand-in."""
+"""What an adapter's directory says of itself: `finetune` writes it, `search` reads it."""
 
-import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import yaml
+from pydantic import Field, ValidationError
 
 from cim_sim.config import Config, UsageError
-from search.llm.model import ModelConfig
 
 MANIFEST = "adapter_manifest.json"
+"""Written last: where it stands, the training is complete."""
 ROUND_TRIP = "roundtrip.json"
-STAND_IN = "stand-in"
-"""Tag in the card of a model that only stands in for a general language model."""
-_LONG = ("recipe", "versions", "losses")
+MERGED = "merged"
+"""Directory of base and adapter in one model."""
+
+ConfigT = TypeVar("ConfigT", bound=Config)
+
+
+class AdapterManifest(Config):
+    """Where an adapter comes from and what it must be served with."""
+
+    format: int = 1
+    base: str
+    """Path or hub id of the model it was trained on."""
+    base_revision: str | None = None
+    base_digest: str
+    data: str
+    data_digest: str
+    trained_on: tuple[str, ...]
+    """Digests of the scenarios in the training data; `compare` marks them."""
+    examples: int
+    renderer: str
+    """Digest of the prompt renderer that wrote the data."""
+    template: str
+    """Digest of the chat template."""
+    end_token: str
+    seed: int
+    steps: int
+    dtype: str
+    """Floating-point type that the training computed in."""
+    dtype_reason: str
+    losses: dict[str, float] = Field(default_factory=dict)
+    """Nats per answer token: held-out before and after, and the mean over the training steps."""
+    seconds: float
+    recipe: dict[str, Any]
+    versions: dict[str, str]
+
+
+class RoundTrip(Config):
+    """Outcome of the check; differences are means of |log p - log p'| over answer tokens, nats."""
+
+    passed: bool
+    faults: tuple[str, ...]
+    prompts: int
+    tokens: int
+    concurrency: int
+    dtype: str
+    """Floating-point type that vLLM computed in."""
+    tuned_against_transformers: float
+    base_against_transformers: float
+    tuned_against_base: float
+    same_text: float
+    """Share of greedy answers that both stacks write alike; rounding decides near ties."""
+    served: str
+    """Digest of the directory that vLLM served as the tuned model."""
+    base: str
 
 
 class Adapter(Config):
     """A fine-tuned adapter as its directory described it when the run began."""
 
     path: str
-    manifest: dict[str, Any]
-    """Without recipe, versions and losses."""
-    round_trip: dict[str, Any] | None
+    manifest: AdapterManifest
+    round_trip: RoundTrip | None
     """None: nobody checked that the served model is the trained one."""
-
-    @property
-    def trained_on(self) -> tuple[str, ...]:
-        """Digests of the scenarios in its training data."""
-        return tuple(self.manifest.get("trained_on", ()))
-
-    @property
-    def passed(self) -> bool:
-        """Whether the round trip was made and passed."""
-        return self.round_trip is not None and self.round_trip.get("passed") is True
 
 
 class Lineage(Config):
@@ -44,51 +83,38 @@ class Lineage(Config):
     adapter: Adapter | None
 
 
-def lineage_of(model: ModelConfig) -> Lineage:
-    """Read the lineage of a model; of one that is served elsewhere nothing is known.
+def read_adapter(folder: Path) -> Adapter:
+    """Read what an adapter's directory says of itself.
 
     Raises:
-        UsageError: a manifest or a round-trip result is damaged.
+        UsageError: a file is damaged, or the manifest absent.
     """
-    if model.path is None:
-        return Lineage(stand_in=False, adapter=None)
-    folder = _adapter_of(model.path, model.adapter)
-    if folder is None:
-        return Lineage(stand_in=_is_stand_in(model.path), adapter=None)
-    manifest = _read(folder / MANIFEST)
-    base = Path(str(manifest.get("base", "")))
-    adapter = Adapter(
+    checked = (folder / ROUND_TRIP).exists()
+    return Adapter(
         path=str(folder),
-        manifest={key: value for key, value in manifest.items() if key not in _LONG},
-        round_trip=_read(folder / ROUND_TRIP) if (folder / ROUND_TRIP).exists() else None,
+        manifest=read_manifest(folder),
+        round_trip=_read(folder / ROUND_TRIP, RoundTrip) if checked else None,
     )
-    return Lineage(stand_in=_is_stand_in(base), adapter=adapter)
 
 
-def _adapter_of(path: Path, adapter: Path | None) -> Path | None:
-    """Find the adapter of a model; a merged copy lies inside the directory of its adapter."""
-    places = [adapter] if adapter else [path, path.parent]
-    found = next((place for place in places if (place / MANIFEST).is_file()), None)
-    return found or adapter
+def read_manifest(folder: Path) -> AdapterManifest:
+    """Read an adapter's manifest.
+
+    Raises:
+        UsageError: it is damaged, or absent: training has not finished.
+    """
+    return _read(folder / MANIFEST, AdapterManifest)
 
 
-def _is_stand_in(path: Path) -> bool:
-    """Look for the tag in the YAML header of the model's card."""
-    card = path / "README.md"
-    if not card.is_file():
-        return False
-    parts = card.read_text(encoding="utf-8").split("---\n")
-    header = yaml.safe_load(parts[1]) if len(parts) > 2 else None
-    return isinstance(header, dict) and STAND_IN in (header.get("tags") or ())
-
-
-def _read(file: Path) -> dict[str, Any]:
+def _read(file: Path, kind: type[ConfigT]) -> ConfigT:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        return kind.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"{file}: {error.strerror or error}; is the adapter finished?") from None
-    except ValueError as error:
-        raise UsageError(f"{file}: not JSON: {error}") from None
-    if not isinstance(data, dict):
-        raise UsageError(f"{file}: expected an object, found {data!r:.80}")
-    return data
+        raise UsageError(
+            f"{file}: {error.strerror or error}: no finished adapter; make one: "
+            "python -m finetune pipeline"
+        ) from None
+    except ValidationError as error:
+        fault = error.errors()[0]
+        place = ".".join(map(str, fault["loc"]))
+        raise UsageError(f"{file}: {place}{': ' if place else ''}{fault['msg']}") from None

@@ -30,8 +30,11 @@ def test_a_smaller_image_ends_in_a_smaller_map():
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"dataset": "shape"}, "dataset 'shape' is not known; choose from shapes"),
-        ({"dataset": "digits:here"}, "dataset 'digits:here' is not known"),
+        (
+            {"dataset": "cifar"},
+            "test: dataset: 'cifar' is not known; choose from shapes .*cifar10:FOLDER",
+        ),
+        ({"dataset": "digits:here"}, "'digits:here' is not known"),
         ({"image_side": 32}, "image_side is not known"),
         ({"hidden": 0}, "hidden: .*greater than or equal to 1"),
         ({"pools_after": [4, 2]}, "pools_after must increase without repeats"),

@@ -3,7 +3,7 @@ import pytest
 from cim_sim.config import load
 from cim_sim.space import Space
 from finetune.dataset import DatasetRecipe, build, write
-from finetune.traces import BENCH, Problem, bench_traces, read_bench
+from finetune.traces import BENCH, Task, bench_traces, read_bench
 from search.study.family import scenarios
 
 RECIPE = """
@@ -34,28 +34,28 @@ def trained_networks():
 
 
 @pytest.fixture(scope="session")
-def problems():
+def tasks():
     spaces = [load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")]
     return [
-        Problem(space=space, scenario=scenario)
+        Task(space=space, scenario=scenario)
         for space in spaces
         for scenario in scenarios("train", 5, space, bench_sigmas=True)
     ]
 
 
 @pytest.fixture(scope="session")
-def traces(problems, trained_networks):
+def traces(tasks, trained_networks):
     return {
-        (problem.space.name, problem.scenario.digest): list(bench_traces(problem, trained_networks))
-        for problem in problems
+        (task.space.name, task.scenario.digest): list(bench_traces(task, trained_networks))
+        for task in tasks
     }
 
 
 @pytest.fixture(scope="session")
-def data(problems, traces, tmp_path_factory):
+def data(tasks, traces, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     recipe = DatasetRecipe(examples=6)
-    write(folder, build(problems, traces, recipe), recipe)
+    write(folder, build(tasks, traces, recipe), recipe)
     return folder
 
 
@@ -75,3 +75,20 @@ def adapter(data, recipe_file, tmp_path_factory):
     trainer, recipe, _ = prepare(recipe_file, (), data, out)
     fit(trainer, recipe, data, None)
     return out
+
+
+@pytest.fixture(scope="session")
+def prepared(recipe_file, data, tmp_path_factory):
+    """A trainer, its recipe and what was counted, before any step."""
+    from finetune.train import prepare
+
+    return prepare(recipe_file, (), data, tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture(scope="session")
+def base():
+    """The embedded base and its tokenizer."""
+    from finetune.merge import load_model
+    from finetune.tiny.base_model import MODEL
+
+    return load_model(MODEL)

@@ -5,28 +5,25 @@ import pytest
 
 from cim_sim.config import load
 from cim_sim.space import Space
-from finetune.tiny.base_card import measure, read_base_manifest, weights_digest
+from finetune.tiny.base_card import MANIFEST, BaseManifest, measure, weights_digest
 from finetune.tiny.base_model import MODEL, Pretraining, batches, pretrain, tokenise
 from finetune.tiny.corpus import SPACES, conversations
 from search.llm.examples import renderer_digest
 
 
-@pytest.fixture(scope="module")
-def base():
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    return AutoModelForCausalLM.from_pretrained(MODEL), AutoTokenizer.from_pretrained(MODEL)
+@pytest.fixture
+def manifest():
+    return BaseManifest.model_validate_json((MODEL / MANIFEST).read_text())
 
 
-def test_the_base_was_taught_with_the_renderer_that_the_search_uses():
-    assert read_base_manifest(MODEL).renderer == renderer_digest(), (
+def test_the_base_was_taught_with_the_renderer_that_the_search_uses(manifest):
+    assert manifest.renderer == renderer_digest(), (
         "the prompt renderer changed: the embedded base no longer knows its prompts; "
         "run make base-model and commit finetune/tiny/model"
     )
 
 
-def test_manifest_and_card_speak_of_the_committed_weights():
-    manifest = read_base_manifest(MODEL)
+def test_manifest_and_card_speak_of_the_committed_weights(manifest):
     card = (MODEL / "README.md").read_text(encoding="utf-8")
     assert manifest.weights == weights_digest(MODEL)
     assert manifest.weights in card
@@ -41,8 +38,9 @@ def test_the_base_is_small_and_takes_a_head_size_that_vllm_knows(base):
     assert (MODEL / "model.safetensors").stat().st_size < 10e6
 
 
+@pytest.mark.slow
 def test_nearly_all_answers_are_valid_and_widths_grow(base, monkeypatch):
-    monkeypatch.setattr("finetune.base_card.ASKED", 48)
+    monkeypatch.setattr("finetune.tiny.base_card.ASKED", 48)
     figures = measure(*base)
     assert figures["valid"] >= 0.9  # 98 % in truth: fewer than 90 % of 48 once in 400 such samples
     assert figures["growing"] > 0.9
@@ -84,6 +82,7 @@ def test_batches_hold_each_conversation_once_within_the_budget(base):
     assert all(len(b) * max(len(e.ids) for e in b) <= 4096 for b in cut)
 
 
+@pytest.mark.slow
 def test_pretraining_learns_and_repeats(base):
     from finetune.tiny.base_model import build_model
 

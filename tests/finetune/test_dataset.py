@@ -12,8 +12,8 @@ from search.llm.reply import parse_reply
 
 
 @pytest.fixture(scope="module")
-def splits(problems, traces):
-    return build(problems, traces, DatasetRecipe(examples=20))
+def splits(tasks, traces):
+    return build(tasks, traces, DatasetRecipe(examples=20))
 
 
 def scores_in(text):
@@ -23,11 +23,11 @@ def scores_in(text):
     ]
 
 
-def test_the_answer_is_better_than_all_that_is_shown(splits, problems, traces):
-    known = {problem.scenario.digest: problem for problem in problems}
+def test_the_answer_is_better_than_all_that_is_shown(splits, tasks, traces):
+    known = {task.scenario.digest: task for task in tasks}
     for example in splits["train"] + splits["validation"]:
-        problem = known[example.scenario]
-        design = parse_reply(example.completion[0]["content"], problem.space)
+        task = known[example.scenario]
+        design = parse_reply(example.completion[0]["content"], task.space)
         rows = traces[example.space, example.scenario]
         (row,) = [row for row in rows if row.evaluation.design == design]
         shown = [] if example.history == 0 else scores_in(example.prompt[1]["content"])
@@ -35,13 +35,13 @@ def test_the_answer_is_better_than_all_that_is_shown(splits, problems, traces):
         assert (example.source, example.evidence) == (row.source, row.evidence)
 
 
-def test_prompts_are_the_search_s(splits, problems):
-    known = {problem.scenario.digest: problem for problem in problems}
+def test_prompts_are_the_search_s(splits, tasks):
+    known = {task.scenario.digest: task for task in tasks}
     empty = [example for example in splits["train"] if example.history == 0]
     assert empty
     for example in empty:
-        problem = known[example.scenario]
-        assert example.prompt == render(problem.scenario, problem.space, [])
+        task = known[example.scenario]
+        assert example.prompt == render(task.scenario, task.space, [])
 
 
 def test_histories_are_empty_mixed_and_hopeless(splits):
@@ -80,6 +80,6 @@ def test_changed_conversations_are_refused(data, tmp_path):
         read_manifest(tmp_path)
 
 
-def test_traces_without_a_feasible_design_are_no_dataset(problems):
+def test_traces_without_a_feasible_design_are_no_dataset(tasks):
     with pytest.raises(UsageError, match="no training scenario has a feasible design"):
-        build(problems, {}, DatasetRecipe())
+        build(tasks, {}, DatasetRecipe())

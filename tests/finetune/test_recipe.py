@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cim_sim.config import UsageError
-from finetune.recipe import TRL_NAMES, load_recipe
+from finetune.recipe import TRL_NAMES, load_recipe, told
+from search.llm import precision
 
 
 def write(tmp_path, text):
@@ -62,14 +63,35 @@ def test_every_translation_leads_to_a_name_that_trl_knows():
 @pytest.mark.parametrize("file", sorted(Path("configs/finetune").glob("*.yaml")), ids=str)
 def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
-    from finetune.data import DataRecipe
+    from finetune.gather import DataRecipe
 
     if file.name == "data.yaml":
         assert load(file, DataRecipe).surrogate_scenarios
     else:
-        overrides = ("bf16=false", "use_cpu=true")
-        assert load_recipe(file, overrides, tmp_path).training.completion_only_loss
+        assert load_recipe(file, ("use_cpu=true",), tmp_path).training.completion_only_loss
 
 
 def test_a_lone_word_is_no_override(tmp_path):
     assert "--set max_steps: expected key=value" in fault(tmp_path, "", "max_steps")
+
+
+@pytest.mark.parametrize(
+    ("slowdown", "line", "said"),
+    [
+        (18.0, "", "fp32: bf16 took 18 times as long as fp32 here"),
+        (0.5, "", "bf16: bf16 took 0.5 times as long as fp32 here"),
+        (18.0, "bf16: true\n", "bf16: named by bf16; warning: the choice of this machine is"),
+        (0.5, "dtype: bfloat16\n", "bf16: named by dtype; use_cpu"),
+        (18.0, "bf16: false\n", "fp32: named by bf16; use_cpu"),
+    ],
+)
+def test_precision_is_probed_unless_it_is_named(tmp_path, monkeypatch, slowdown, line, said):
+    monkeypatch.setattr(precision, "slowdown", lambda: slowdown)
+    file = tmp_path / "recipe.yaml"
+    file.write_text(f"model_name_or_path: x\nuse_cpu: true\nmax_steps: 7\n{line}")
+    recipe = load_recipe(file, (), tmp_path / "out")
+    assert (recipe.training.bf16, recipe.training.fp16) == (said.startswith("bf16"), False)
+    where, changed = told(recipe).splitlines()
+    assert where.startswith(f"training computes in {said}")
+    assert where.endswith("; use_cpu: named")
+    assert "max_steps 7 (-1)" in changed

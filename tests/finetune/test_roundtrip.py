@@ -4,9 +4,10 @@ import shutil
 
 import pytest
 
-from cim_sim.config import UsageError
+from finetune.inference import Answer
 from finetune.merge import merge_adapter
-from finetune.roundtrip import Answer, Served, check, judge, placed, require_passed
+from finetune.roundtrip import Served, check, judge, placed
+from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig, ServerSettings
 
 SERVER = ServerSettings(kv_cache_bytes=64 << 20)
@@ -47,17 +48,13 @@ def test_the_configuration_of_the_search_is_used_with_this_adapter(tmp_path):
     assert str(placed(on_top, tmp_path).path) == "base"
 
 
-def test_without_a_check_nothing_is_compared(tmp_path):
-    with pytest.raises(UsageError, match="run python -m finetune roundtrip --adapter"):
-        require_passed(tmp_path)
-
-
+@pytest.mark.slow
 @pytest.mark.vllm
 def test_a_really_trained_and_really_served_model_passes(adapter, tmp_path):
     shutil.copytree(adapter, tmp_path / "adapter")
     merge_adapter(tmp_path / "adapter")
-    local = BASE.model_copy(update={"name": "local"})
-    result = check(tmp_path / "adapter", placed(local, tmp_path / "adapter"), BASE)
+    local = placed(BASE.model_copy(update={"name": "local"}), tmp_path / "adapter")
+    result = check(tmp_path / "adapter", local, BASE)
     assert result.faults == ()
     assert result.tuned_against_base > 5 * result.tuned_against_transformers
-    assert require_passed(tmp_path / "adapter") == result
+    assert lineage_of(local).adapter.round_trip == result

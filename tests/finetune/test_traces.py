@@ -10,12 +10,12 @@ from cim_sim.evaluate import screen
 from finetune.traces import read_bench, read_traces, write_traces
 
 
-def test_each_trace_names_a_training_that_answers_the_scenario(problems, traces, trained_networks):
+def test_each_trace_names_a_training_that_answers_the_scenario(tasks, traces, trained_networks):
     known = {(one.key, one.query.adc): one for one in trained_networks}
     checked = 0
-    for problem in problems:
-        for trace in traces[problem.space.name, problem.scenario.digest]:
-            query = problem.scenario.query(trace.evaluation.design, problem.space, seed=0)
+    for task in tasks:
+        for trace in traces[task.space.name, task.scenario.digest]:
+            query = task.scenario.query(trace.evaluation.design, task.space, seed=0)
             one = known[trace.evidence, query.adc]
             assert trace.source == "bench"
             assert (query.layers, query.recipe.clip_rms) == (one.query.layers, 2.5)
@@ -27,24 +27,24 @@ def test_each_trace_names_a_training_that_answers_the_scenario(problems, traces,
     assert checked > 20
 
 
-def test_costs_and_rewards_are_the_simulators(problems, traces):
-    problem = max(problems, key=lambda p: len(traces[p.space.name, p.scenario.digest]))
-    rows = traces[problem.space.name, problem.scenario.digest]
-    again = screen([row.evaluation.design for row in rows], problem.scenario)
+def test_costs_and_rewards_are_the_simulators(tasks, traces):
+    task = max(tasks, key=lambda p: len(traces[p.space.name, p.scenario.digest]))
+    rows = traces[task.space.name, task.scenario.digest]
+    again = screen([row.evaluation.design for row in rows], task.scenario)
     assert [one.cost for one in again] == [row.evaluation.cost for row in rows]
     for row in rows:
         one = row.evaluation
         if one.reward is not None:
-            assert one.reward == problem.scenario.objective.reward(one.accuracy.mean, one.cost)
+            assert one.reward == task.scenario.objective.reward(one.accuracy.mean, one.cost)
         else:
             assert one.infeasible.kind in ("floorplan", "area", "accuracy")
 
 
-def test_traces_come_back_from_their_files(problems, traces, tmp_path):
+def test_traces_come_back_from_their_files(tasks, traces, tmp_path):
     every = [trace for rows in traces.values() for trace in rows]
-    write_traces(tmp_path, problems, every)
+    write_traces(tmp_path, tasks, every)
     again, found = read_traces(tmp_path)
-    assert again == problems
+    assert again == tasks
     assert found == {key: rows for key, rows in traces.items() if rows}
 
 

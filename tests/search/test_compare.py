@@ -11,12 +11,21 @@ from search.__main__ import main
 from search.comparison.compare import compare, regret_ends
 from search.comparison.equality import NotComparable, arms_of, require_comparable
 from search.comparison.page import notes, page
-from search.record.adapter import Adapter, Lineage
+from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
 from search.record.runs import read_run
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
-PASSED = {"passed": True, "served": "w", "concurrency": 8}
+MANIFEST = AdapterManifest(
+    base="b", base_digest="d", data="data", data_digest="d", trained_on=(), examples=1,
+    renderer="r", template="t", end_token="e", seed=0, steps=1, dtype="float32",
+    dtype_reason="", seconds=1.0, recipe={}, versions={},
+)  # fmt: skip
+PASSED = RoundTrip(
+    passed=True, faults=(), prompts=1, tokens=1, concurrency=8, dtype="float32",
+    tuned_against_transformers=0.0, base_against_transformers=0.0, tuned_against_base=1.0,
+    same_text=1.0, served="w", base="d",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -45,7 +54,7 @@ def make_model(tmp_path, make):
 
 def tuned(run, round_trip, trained_on=(), stand_in=False):
     """Give a run the lineage of a fine-tuned model."""
-    manifest = {"trained_on": list(trained_on)}
+    manifest = MANIFEST.model_copy(update={"trained_on": tuple(trained_on)})
     adapter = Adapter(path="runs/a", manifest=manifest, round_trip=round_trip)
     lineage = Lineage(stand_in=stand_in, adapter=adapter)
     changes = {"lineage": lineage, "model": {**run.manifest.model, "weights": "w"}}
@@ -99,26 +108,28 @@ def test_models_must_be_asked_alike_unless_that_is_the_question(make_model):
     busy = make_model("busy", concurrency=2)
     assert "prompt.style: 'codesign' is not 'naive'" in refusal(base, naive)
     assert "sampling.temperature: 0.7 is not 1.5" in refusal(base, hot)
+    fp32 = make_model("fp32", server={"dtype": "float32"})
     assert "server.concurrency: 8 is not 2" in refusal(base, busy)
+    assert "server.dtype: None is not 'float32'" in refusal(base, fp32)
     require_comparable([base, naive], factors=["prompt"])
     require_comparable([base, hot], factors=["sampling"])
-    require_comparable([base, busy], factors=["server"])
+    require_comparable([base, busy, fp32], factors=["server"])
     assert [arm.name for arm in arms_of([base, naive])] == [
         "base (base-codesign-0)", "base (base-naive-0)",
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("round_trip", "said"),
+    ("changes", "said"),
     [
         (None, "adapter runs/a was never made"),
-        ({"passed": False, "faults": ["differs by 0.0000"]}, "failed (differs by 0.0000)"),
-        ({**PASSED, "served": "old"}, "was made with weights old at concurrency 8, not ('w', 8)"),
-        ({**PASSED, "concurrency": 1}, "at concurrency 1, not ('w', 8)"),
+        ({"passed": False, "faults": ("differs by 0.0000",)}, "failed (differs by 0.0000)"),
+        ({"served": "old"}, "was made with weights old at concurrency 8, not ('w', 8)"),
+        ({"concurrency": 1}, "at concurrency 1, not ('w', 8)"),
     ],
 )
-def test_an_adapter_without_a_passed_round_trip_is_refused(make, make_model, round_trip, said):
-    local = tuned(make_model("local"), round_trip)
+def test_an_adapter_without_a_passed_round_trip_is_refused(make, make_model, changes, said):
+    local = tuned(make_model("local"), changes and PASSED.model_copy(update=changes))
     message = refusal(make("a"), local)
     assert said in message
     assert "python -m finetune roundtrip --adapter runs/a" in message

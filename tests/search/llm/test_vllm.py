@@ -19,6 +19,7 @@ ASK = [{"role": "user", "content": "A design, please."}]
 SPACE = load("configs/spaces/embedded.yaml", Space)
 
 
+@pytest.mark.slow
 @pytest.mark.vllm
 def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path):
     model = ModelConfig(

@@ -93,5 +93,5 @@ def test_the_verb_trains_a_round_once(quick, tmp_path, capsys):
         record = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert (record["trainings"], record["trained_now"]) == (1, trained)
     (line,) = bench.read(tmp_path / bench.LINES)
-    assert line["origin"] == "found 9"
-    assert len(line["tests"]) == 1 + active.OTHER_LEVELS
+    assert line.origin == "found 9"
+    assert len(line.tests) == 1 + active.OTHER_LEVELS

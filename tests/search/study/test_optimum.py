@@ -61,9 +61,9 @@ def test_nothing_feasible_is_said_so(scenario, space):
 
 
 def test_a_scenario_that_the_surrogate_does_not_know_is_refused(scenario, space, tmp_path):
-    digits = scenario(workload={"dataset": "digits"})
-    with pytest.raises(UsageError, match="dataset digits"):
-        optimum.known(digits, space, tmp_path)
+    larger = scenario(workload={"dataset": "shapes-32"})
+    with pytest.raises(UsageError, match="dataset shapes-32"):
+        optimum.known(larger, space, tmp_path)
 
 
 def test_a_known_optimum_is_read_back_and_the_verb_prints_it(

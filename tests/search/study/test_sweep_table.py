@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from search.comparison.compare import Scale
+from search.stats import RegretEnds
 from search.study import sweep_table
 from search.study.sweep_page import page
 
@@ -36,7 +36,7 @@ def test_regret_is_one_until_something_is_feasible_and_counts_what_never_was():
             rows("b", "s", 1, [nan] * 5),
         ]
     )
-    a, b = sweep_table.summarise(table, {"s": Scale(1.0, 0.5, "given")})
+    a, b = sweep_table.summarise(table, {"s": RegretEnds(1.0, 0.5, "given")})
     assert a.regret[1].mean == pytest.approx((1 + 1) / 2)
     assert a.regret[5].mean == pytest.approx((0.8 + 0) / 2)
     assert (a.regret[5].low, a.regret[5].high) == pytest.approx((0.0, 0.8))
@@ -58,7 +58,9 @@ def test_without_a_known_optimum_the_sweep_itself_gives_the_scale():
     table = pd.concat(
         [rows("r", "s", 0, [0.1, 0.2, 0.3]), rows("g", "s", 0, [0.2, 0.7, 0.1], "genetic")]
     )
-    assert sweep_table.scales_of_trials(table) == {"s": Scale(0.7, 0.2, "the best of this sweep")}
+    assert sweep_table.scales_of_trials(table) == {
+        "s": RegretEnds(0.7, 0.2, "the best of this sweep")
+    }
 
 
 def test_rounding_is_no_scale():

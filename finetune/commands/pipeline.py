@@ -1,38 +1,36 @@
-"""The verb `local`: from trained networks to a served, checked model, in one go."""
+"""The verb `pipeline`: from trained networks to a served, checked model, in one go."""
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from cim_sim import cli
 from cim_sim.config import UsageError, load
+from finetune.commands.train import Overrides
 
 
-def local(
+def pipeline(
     *,
     config: Path = Path("configs/finetune/embedded.yaml"),
     data_config: Path = Path("configs/finetune/data.yaml"),
     out: Path = Path("runs/finetune/local"),
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
-    overrides: Annotated[tuple[str, ...], tyro.conf.arg(name="set")] = (),
+    overrides: Overrides = (),
     resume: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Traces, dataset, LoRA training, merge and round trip.
 
     Args:
-        config: training recipe in TRL's key names.
-        data_config: scenarios and sources of the traces.
-        out: directory of the adapter; data/, merged/ and roundtrip.json go there too.
-        model: how the tuned model is served in a search.
-        base: how its base is.
+        config: YAML file of the training recipe, in TRL's key names.
+        data_config: YAML file of the scenarios and of the sources of accuracy.
+        out: directory of the adapter; data/, merged/ and roundtrip.json are written there too.
+        model: YAML file that says how the tuned model is served in a search.
+        base: YAML file that says how its base model is served.
         overrides: single settings that win over the recipe, as in max_steps=100.
-        resume: keep data that is there and go on from the last checkpoint.
+        resume: keep the data that are there and go on from the last checkpoint.
         overwrite: write into `out` although it is not empty.
     """
     from finetune.merge import WORST_MEAN, merge_adapter
@@ -40,7 +38,10 @@ def local(
     from finetune.roundtrip import check, placed
     from finetune.train import fit, last_checkpoint, prepare
     from search.llm.model import ModelConfig
+    from search.llm.server import vllm_version
 
+    # Whatever can be refused is refused here, before minutes of work.
+    vllm_version()
     served, served_base = load(model, ModelConfig), load(base, ModelConfig)
     checkpoint = last_checkpoint(out, resume, overwrite)
     load_recipe(config, overrides, out)  # its faults are told before the data are made
@@ -65,6 +66,7 @@ def local(
         adapter=str(out),
         conversations=counts.examples,
         steps=summary["steps"],
+        dtype=recipe.precision.dtype,
         losses=summary["losses"],
         merge_difference=round(difference, 5),
         roundtrip_passed=result.passed,
@@ -76,11 +78,12 @@ def local(
 
 
 def _make_data(config: Path, data: Path) -> None:
-    from finetune.data import DataRecipe, make_dataset, make_traces
+    from finetune.dataset import make_dataset
+    from finetune.gather import DataRecipe, make_traces
 
     recipe = load(config, DataRecipe)
     make_traces(recipe, data)
-    make_dataset(recipe, data)
+    make_dataset(data, recipe.dataset)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""The verbs of `python -m finetune`, one module each."""

@@ -1,0 +1,19 @@
+"""The verb `merge`: base and adapter in one model."""
+
+from pathlib import Path
+
+from cim_sim import cli
+
+
+def merge(adapter: Path = Path("runs/finetune/local")) -> int:
+    """Write `merged/` into an adapter's directory, and check that it answers as the adapter does.
+
+    Args:
+        adapter: directory of the adapter.
+    """
+    from finetune.merge import WORST_MEAN, merge_adapter
+    from search.record.adapter import MERGED
+
+    difference = merge_adapter(adapter)
+    cli.emit(merged=str(adapter / MERGED), mean_logprob_difference=round(difference, 5))
+    return 0 if difference <= WORST_MEAN else cli.EXIT_FAILED

@@ -1,0 +1,28 @@
+"""The verb `roundtrip`: the gate before any comparison."""
+
+from pathlib import Path
+
+from cim_sim import cli
+from cim_sim.config import load
+
+
+def roundtrip(
+    adapter: Path = Path("runs/finetune/local"),
+    model: Path = Path("configs/models/local.yaml"),
+    base: Path = Path("configs/models/base.yaml"),
+) -> int:
+    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside the adapter.
+
+    Args:
+        adapter: directory of the adapter.
+        model: YAML file that says how the tuned model is served in a search.
+        base: YAML file that says how its base model is served.
+    """
+    from finetune.roundtrip import check, placed
+    from search.llm.model import ModelConfig
+
+    result = check(adapter, placed(load(model, ModelConfig), adapter), load(base, ModelConfig))
+    for fault in result.faults:
+        print(f"round trip: {fault}")
+    cli.emit(**result.model_dump(mode="json"))
+    return 0 if result.passed else cli.EXIT_FAILED

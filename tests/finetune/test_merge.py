@@ -1,0 +1,28 @@
+"""Merging: the copy answers as the adapter does, and both load."""
+
+import shutil
+
+import pytest
+
+from cim_sim.config import UsageError
+from finetune.merge import WORST_MEAN, load_model, load_tuned, merge_adapter
+from search.record.adapter import MERGED
+
+
+@pytest.mark.slow
+def test_a_merged_copy_answers_as_the_adapter_does(adapter, tmp_path):
+    from peft import PeftModel
+
+    shutil.copytree(adapter, tmp_path / "adapter", ignore=shutil.ignore_patterns("checkpoint-*"))
+    assert merge_adapter(tmp_path / "adapter") < WORST_MEAN
+    merged, tokenizer = load_model(tmp_path / "adapter" / MERGED)
+    unmerged, _ = load_model(tmp_path / "adapter")
+    assert isinstance(unmerged, PeftModel)
+    assert not isinstance(merged, PeftModel)
+    assert tokenizer.chat_template == (adapter / "chat_template.jinja").read_text()
+
+
+def test_an_unfinished_adapter_is_refused(tmp_path):
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"adapter_manifest.json: .*no finished adapter"):
+        load_tuned(tmp_path)

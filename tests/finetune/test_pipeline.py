@@ -1,0 +1,49 @@
+"""The program: what can be refused is refused before any work, by one line that says what to do."""
+
+import builtins
+import sys
+
+import pytest
+
+from finetune.__main__ import main
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    def program(*words):
+        monkeypatch.setattr(sys, "argv", ["finetune", *map(str, words)])
+        code = main()
+        return code, capsys.readouterr().err
+
+    return program
+
+
+def test_a_faulty_recipe_is_refused_before_data_are_made(run, tmp_path):
+    code, said = run("pipeline", "--out", tmp_path / "out", "--set", "lora_rank=4", "max_steps=x")
+    assert code == 2
+    assert "lora_rank is not known; TRL calls it lora_r" in said
+    assert "max_steps: Input should be a valid integer" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_used_directory_is_refused_before_data_are_made(run, tmp_path):
+    (tmp_path / "note").write_text("mine")
+    code, said = run("pipeline", "--out", tmp_path)
+    assert code == 2
+    assert "is not empty: --resume goes on, --overwrite starts afresh" in said
+    assert [file.name for file in tmp_path.iterdir()] == ["note"]
+
+
+def test_a_missing_extra_is_named_with_the_command_that_installs_it(run, tmp_path, monkeypatch):
+    real = builtins.__import__
+
+    def without_trl(name, *rest):
+        if name == "trl":
+            raise ModuleNotFoundError("No module named 'trl'", name="trl")
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without_trl)
+    code, said = run("pipeline", "--out", tmp_path / "out")
+    assert code == 2
+    assert said.startswith("trl is not installed; install it with: ")
+    assert "-e '.[finetune]'" in said

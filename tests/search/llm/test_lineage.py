@@ -1,0 +1,73 @@
+"""What a model was made from, as its directories say."""
+
+import json
+
+import pytest
+
+from cim_sim.config import UsageError
+from search.llm.lineage import lineage_of
+from search.llm.model import ModelConfig
+
+MANIFEST = {
+    "base_digest": "d", "data": "data", "data_digest": "d", "examples": 1, "renderer": "r",
+    "template": "t", "end_token": "e", "steps": 1, "dtype": "float32", "dtype_reason": "",
+    "seconds": 1.0, "recipe": {}, "versions": {}, "trained_on": ["s1", "s2"], "seed": 0,
+}  # fmt: skip
+ROUND_TRIP = {
+    "faults": [], "prompts": 1, "tokens": 1, "concurrency": 8, "dtype": "float32", "served": "w",
+    "tuned_against_transformers": 0.0, "base_against_transformers": 0.0, "same_text": 1.0,
+    "tuned_against_base": 1.0, "base": "d",
+}  # fmt: skip
+
+
+@pytest.fixture
+def base(tmp_path):
+    folder = tmp_path / "base"
+    folder.mkdir()
+    (folder / "README.md").write_text("---\ntags: [co-design, stand-in]\n---\n# Stand-in\n")
+    return folder
+
+
+@pytest.fixture
+def adapter(tmp_path, base):
+    folder = tmp_path / "adapter"
+    (folder / "merged").mkdir(parents=True)
+    (folder / "adapter_manifest.json").write_text(json.dumps({**MANIFEST, "base": str(base)}))
+    return folder
+
+
+def test_a_base_is_a_stand_in_when_its_card_says_so(base, tmp_path):
+    assert lineage_of(ModelConfig(name="base", path=base)).stand_in
+    (base / "README.md").write_text("# stand-in\n")
+    assert not lineage_of(ModelConfig(name="base", path=base)).stand_in
+    assert not lineage_of(ModelConfig(name="x", path=tmp_path / "none")).stand_in
+
+
+def test_a_merged_copy_is_traced_to_the_adapter_around_it(adapter, base):
+    (adapter / "roundtrip.json").write_text(json.dumps({**ROUND_TRIP, "passed": True}))
+    merged = lineage_of(ModelConfig(name="local", path=adapter / "merged"))
+    served = lineage_of(ModelConfig(name="local", path=base, adapter=adapter))
+    assert merged == served
+    assert merged.stand_in
+    assert merged.adapter.manifest.trained_on == ("s1", "s2")
+    assert merged.adapter.round_trip.passed
+
+
+def test_a_round_trip_that_was_not_made_is_none(adapter):
+    model = ModelConfig(name="local", path=adapter / "merged")
+    assert lineage_of(model).adapter.round_trip is None
+
+
+def test_an_unfinished_or_damaged_adapter_is_a_clear_error(adapter, base):
+    model = ModelConfig(name="local", path=base, adapter=adapter)
+    for text, fault in (("{", "Invalid JSON"), ("{}", "base: Field required")):
+        (adapter / "adapter_manifest.json").write_text(text)
+        with pytest.raises(UsageError, match=rf"adapter_manifest\.json: {fault}"):
+            lineage_of(model)
+    (adapter / "adapter_manifest.json").write_text(json.dumps({**MANIFEST, "base": str(base)}))
+    (adapter / "roundtrip.json").write_text('{"passed": true}')
+    with pytest.raises(UsageError, match=r"roundtrip\.json: faults: Field required"):
+        lineage_of(model)
+    (adapter / "adapter_manifest.json").unlink()
+    with pytest.raises(UsageError, match=r"adapter_manifest\.json: No such file.*make one: python"):
+        lineage_of(model)
