@@ -165,7 +165,8 @@ def adc_prices(rows: "pd.DataFrame") -> "pd.DataFrame":
     ideal = matched[matched["adc_levels"].isna()].set_index("training_key")["mean"]
     tested = matched[matched["adc_levels"].notna()]
     price = ideal.reindex(tested["training_key"]).to_numpy() - tested["mean"].to_numpy()
-    return tested.assign(price=price)[["family", "dataset", "adc_levels", "adc_rows", "price"]]
+    columns = ["family", "dataset", "adc_levels", "adc_rows", "price"]
+    return tested.assign(price=price)[columns].dropna()
 
 
 def findings(rows: "pd.DataFrame") -> str:
