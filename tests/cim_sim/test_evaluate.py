@@ -93,6 +93,7 @@ def test_what_is_asked_of_accuracy_knows_no_hardware():
     query = accuracy.queries[0]
     assert query.layers == ((8, 3), (8, 3), (16, 3), (16, 3), (32, 3), (32, 3))
     assert query.training_sigma == query.sigma == 0.07
+    assert query.images == "selection"
 
 
 def test_cell_bits_act_on_accuracy_through_sigma():

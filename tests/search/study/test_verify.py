@@ -59,6 +59,7 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space):
     assert [(query.layers[0].channels, query.seed) for query in asked] == [
         (4, 1), (4, 2), (8, 1), (8, 2),
     ]  # fmt: skip
+    assert {query.images for query in asked} == {"exam"}, "no search saw these images"
     a, b = result.winners
     assert a.accuracies == pytest.approx((0.25, 0.26))
     assert a.holds == 0.5
