@@ -108,7 +108,7 @@ DIGESTS = f"""
 from cim_sim.config import load
 from cim_sim.identity import simulator_digest
 from cim_sim.scenario import Scenario
-from search.llm.prompt import renderer_digest
+from search.llm.examples import renderer_digest
 print(simulator_digest(), renderer_digest(), load({ENERGY!r}, Scenario).digest)
 """
 
