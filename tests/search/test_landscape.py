@@ -14,7 +14,7 @@ def test_whole_populations_get_the_rewards_of_the_evaluator(config):
     answers = landscape.predicted(wanted.scenario, wanted.space, surrogate.load())
     land = landscape.Landscape(wanted.scenario, wanted.space, answers)
     designs = [wanted.space.decode(row.tolist()) for row in population]
-    singles = build(wanted).evaluate(designs)
+    singles = build(wanted.scenario, wanted.space, wanted).evaluate(designs)
     expected = [np.nan if one.reward is None else one.reward for one in singles]
     fitness = land.fitness(population)
     np.testing.assert_allclose(
@@ -31,7 +31,9 @@ def test_free_hardware_acts_on_price_and_accuracy_in_populations_too(config):
     wanted = config(scenario=free, space="configs/spaces/codesign.yaml", evaluator="surrogate")
     population = landscape.draw(wanted.space, 30, np.random.default_rng(0))
     answers = landscape.predicted(wanted.scenario, wanted.space, surrogate.load())
-    singles = build(wanted).evaluate([wanted.space.decode(row.tolist()) for row in population])
+    singles = build(wanted.scenario, wanted.space, wanted).evaluate(
+        [wanted.space.decode(row.tolist()) for row in population]
+    )
     price = landscape.prices(wanted.scenario, wanted.space, population)
     for row, one in enumerate(singles):
         assert price.allowed[row] == (one.infeasible is None)
