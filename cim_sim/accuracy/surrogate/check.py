@@ -10,7 +10,7 @@ import numpy as np
 from cim_sim.accuracy.bench import jobs as bench_jobs
 from cim_sim.accuracy.surrogate import fit as surrogate_fit
 from cim_sim.accuracy.surrogate import model as surrogate
-from cim_sim.accuracy.surrogate.model import Fitted, inputs_of, predictive_std, targets_of
+from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, predictive_std, targets_of
 from cim_sim.accuracy.surrogate.process import condition
 from cim_sim.files import read_table
 from cim_sim.types import Floats, Ints
@@ -58,7 +58,13 @@ def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
             continue
         form = surrogate_fit.calibrated(truth[~held], means[~held], stds[~held])
         spread[held] = predictive_std(means[held], stds[held], form)
-    return rows.assign(predicted=means, predicted_std=spread, family=surrogate_fit.families(rows))
+    alone, _ = surrogate_fit.cross_fit(rows, fitted.fold_scales, trees=False)
+    return rows.assign(
+        predicted=means,
+        predicted_std=spread,
+        predicted_without_trees=alone,
+        family=surrogate_fit.families(rows),
+    )
 
 
 def standard(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -118,8 +124,8 @@ def errors(rows: "pd.DataFrame") -> dict[str, Any]:
     """Error and coverage for a new single-seed result as searches ask, and over all tests."""
     single = standard(rows)
 
-    def rmse(part: "pd.DataFrame") -> float:
-        return float(np.sqrt(np.mean((part["predicted"] - part["mean"]) ** 2)))
+    def rmse(part: "pd.DataFrame", column: str = "predicted") -> float:
+        return float(np.sqrt(np.mean((part[column] - part["mean"]) ** 2)))
 
     def coverage(part: "pd.DataFrame") -> float:
         inside = (part["predicted"] - part["mean"]).abs() <= 1.6449 * part["predicted_std"]
@@ -128,6 +134,7 @@ def errors(rows: "pd.DataFrame") -> dict[str, Any]:
     return {
         "rmse": rmse(single),
         "rmse_interval": bootstrap(single, rmse),
+        "rmse_without_trees": rmse(single, "predicted_without_trees"),
         "coverage_90": coverage(single),
         "coverage_90_interval": bootstrap(single, coverage),
         "rows": len(single),
@@ -219,7 +226,7 @@ def found(table: Path, fitted: Fitted) -> dict[str, Any]:
         return {"found_bias": None, "found_rmse": None, "found_designs": 0}
     rows = surrogate.read_table(table)
     process = condition(inputs_of(rows), targets_of(rows), fitted.scales)
-    error = process.predict(inputs_of(last), with_std=False)[0][:, 0] - last["mean"].to_numpy()
+    error = ask(process, inputs_of(last), with_std=False)[0][:, 0] - last["mean"].to_numpy()
     return {
         "found_bias": float(error.mean()),
         "found_rmse": float(np.sqrt(np.mean(error**2))),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.accuracy.surrogate.features import features
-from cim_sim.accuracy.surrogate.model import Fitted, inputs_of, targets_of
+from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, targets_of
 from cim_sim.accuracy.surrogate.process import Scales, condition
 from cim_sim.files import write_whole
 from cim_sim.types import Floats, Ints
@@ -111,7 +112,9 @@ def folds(rows: "pd.DataFrame") -> Ints:
     return np.array([digests[name] % FOLDS for name in families(rows)])
 
 
-def cross_fit(rows: "pd.DataFrame", fold_scales: Sequence[Scales]) -> tuple[Floats, Floats]:
+def cross_fit(
+    rows: "pd.DataFrame", fold_scales: Sequence[Scales], *, trees: bool = True
+) -> tuple[Floats, Floats]:
     """Predict each row from the other folds: (mean, the process's own std), both [rows]."""
     inputs, targets, fold = inputs_of(rows), targets_of(rows), folds(rows)
     means, stds = np.zeros(len(rows)), np.zeros(len(rows))
@@ -120,7 +123,9 @@ def cross_fit(rows: "pd.DataFrame", fold_scales: Sequence[Scales]) -> tuple[Floa
         if not held.any():
             continue
         process = condition(inputs[~held], targets[~held], scales)
-        predicted, stds[held] = process.predict(inputs[held])
+        if not trees:
+            process = replace(process, trees=None)
+        predicted, stds[held] = ask(process, inputs[held])
         means[held] = np.clip(predicted[:, 0], 0, 1)
     return means, stds
 

@@ -32,7 +32,11 @@ FITTED = Path(__file__).with_name("surrogate.json")
 
 DATASETS = ("shapes", "digits")
 TARGETS = ("mean", "std", "quantile_10")
+ACCURACIES = [0, 2]
+"""Which targets are accuracies."""
 WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
+FLOOR, CEILING = 0.03, 1.01
+"""Accuracies are regressed as logits between these: `digits` saturates, and chance is a floor."""
 
 
 class Fitted(Config):
@@ -55,6 +59,21 @@ def predictive_std(mean: Floats, std: Floats, spread: Sequence[float] | Floats) 
     a, b, c, d = spread
     result: Floats = np.exp(a + b * np.log(std) + c * mean + d * mean**2)
     return result
+
+
+def logits(accuracy: Floats) -> Floats:
+    """What is regressed instead of an accuracy; a share in [0, 1] of any shape."""
+    share = (np.clip(accuracy, FLOOR + 0.02, 1) - FLOOR) / (CEILING - FLOOR)
+    found: Floats = np.log(share / (1 - share))
+    return found
+
+
+def ask(process: Process, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
+    """Targets [N, targets] back from logits, and the process's own std of the first [N]."""
+    found, std = process.predict(inputs, with_std)
+    found[:, ACCURACIES] = FLOOR + (CEILING - FLOOR) / (1 + np.exp(-found[:, ACCURACIES]))
+    slope = (found[:, 0] - FLOOR) * (CEILING - found[:, 0]) / (CEILING - FLOOR)
+    return found, std * slope
 
 
 @dataclass(frozen=True)
@@ -123,7 +142,7 @@ class Surrogate:
         """Targets [N, targets], accuracy [N] and its predictive standard deviation [N]."""
         if not len(inputs):
             return np.zeros((0, len(TARGETS))), np.zeros(0), np.zeros(0)
-        targets, std = self.process.predict(inputs, with_std)
+        targets, std = ask(self.process, inputs, with_std)
         mean = np.clip(targets[:, 0], 0, 1)
         return targets, mean, predictive_std(mean, std, self.fitted.spread) if with_std else std
 
@@ -222,5 +241,7 @@ def inputs_of(rows: "pd.DataFrame") -> Inputs:
 
 
 def targets_of(rows: "pd.DataFrame") -> Floats:
-    """The answers of table rows, [N, targets]."""
-    return rows[list(TARGETS)].to_numpy(float)
+    """The answers of table rows, [N, targets], accuracies as logits."""
+    targets = rows[list(TARGETS)].to_numpy(float, copy=True)
+    targets[:, ACCURACIES] = logits(targets[:, ACCURACIES])
+    return targets

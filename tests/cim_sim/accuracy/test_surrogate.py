@@ -164,6 +164,24 @@ def test_the_process_learns_a_smooth_function_and_doubts_itself_where_it_saw_not
     assert fitted.predict(strange)[1][0] > 2 * np.median(std)
 
 
+def test_accuracies_come_back_from_logits_with_their_own_spread():
+    """Near the ceiling a step of a logit is a small step of accuracy."""
+    accuracy = np.array([0.1, 0.5, 0.9, 0.999])
+    latent = surrogate.logits(accuracy)
+
+    class Known:
+        def __init__(self, shift=0.0):
+            self.latent = latent + shift
+
+        def predict(self, inputs, with_std):
+            return np.stack([self.latent, 0 * latent, latent], axis=1), np.full(4, 0.1)
+
+    found, std = surrogate.ask(Known(), None)
+    np.testing.assert_allclose(found, np.stack([accuracy, 0 * accuracy, accuracy], axis=1))
+    step = surrogate.ask(Known(1e-6), None)[0][:, 0] - accuracy
+    np.testing.assert_allclose(std, 0.1 * step / 1e-6, rtol=1e-4)
+
+
 def test_the_gradient_of_the_likelihood_is_right():
     rng = np.random.default_rng(0)
     columns, answers = rng.normal(size=(20, 3)), rng.normal(size=20)
@@ -217,7 +235,8 @@ def rows_of(networks, seeds=(0, 1, 2), gap=0.1):
                 }
             )
     rows = pd.DataFrame(records)
-    return rows.assign(family=surrogate_fit.families(rows), predicted_std=0.01)
+    alone = {"predicted_without_trees": rows["predicted"] + 0.02}
+    return rows.assign(family=surrogate_fit.families(rows), predicted_std=0.01, **alone)
 
 
 def test_swap_pairs_grow_in_kernels_alone_and_point_to_the_larger():
@@ -270,6 +289,7 @@ def test_errors_report_bias_free_rows_as_exact():
     rows = rows_of([((8, k),) * 6 for k in (1, 3)], seeds=(0,))
     figures = surrogate_check.errors(rows)
     assert figures["rmse"] == pytest.approx(0)
+    assert figures["rmse_without_trees"] == pytest.approx(0.02)
     assert figures["coverage_90"] == 1
 
 
