@@ -1,6 +1,7 @@
 """What a layer meets on its tiles: the quantities of a tile's kind, picked for each layer."""
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -60,10 +61,10 @@ class Placement:
         return np.where(self.novel, novel, plain)
 
     def of_tile(self, name: str) -> Floats:
-        """Pick a property of `Tile` by kind."""
+        """Pick a property of `Tile`, or of one of its parts as in `htree.cycles`, by kind."""
         if name not in self._picked:
-            tiles = self.chip.novel, self.chip.plain
-            self._picked[name] = self.pick(*(getattr(tile, name) for tile in tiles))
+            quantity = attrgetter(name)
+            self._picked[name] = self.pick(quantity(self.chip.novel), quantity(self.chip.plain))
         return self._picked[name]
 
     @property
@@ -81,10 +82,10 @@ class Placement:
         """Bits that enter a tile which holds `rows` block rows of the matrix."""
         return rows * self.kernel * self.bit_vectors
 
-    def tile_out_bits(self, columns: Floats, sum_bits: Floats) -> Floats:
+    def tile_out_bits(self, columns: Floats) -> Floats:
         """Bits of the sums that leave the PEs of a tile which holds `columns`."""
         weights = columns / self.chip.setting.cells
-        return weights * (1 + sum_bits) * self.vectors / self.positions
+        return weights * (1 + self.of_tile("sum_bits")) * self.vectors / self.positions
 
 
 def place(layers: Layers, plan: Floorplan, chip: Chip) -> Placement:
