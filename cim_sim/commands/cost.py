@@ -58,17 +58,18 @@ def _read_designs(path: Path) -> "list[Design]":
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--designs {path}: {error}") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not numbered:
+    designs: list[Design] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        place = f"{path} line {number}"
+        designs.append(parse_design(line, place))
+        depth, first = len(designs[-1].layers), len(designs[0].layers)
+        if depth != first or not depth:
+            raise UsageError(f"{place}: {depth} layers, the first design has {first}")
+    if not designs:
         raise UsageError(f"--designs {path}: no designs; write one to a line, [[32,3], ...]")
-    found = [parse_design(line, f"{path} line {number}") for number, line in numbered]
-    depth = len(found[0].layers)
-    for (number, _), design in zip(numbered, found, strict=True):
-        if len(design.layers) != depth or not depth:
-            raise UsageError(
-                f"{path} line {number}: {len(design.layers)} layers, the first design has {depth}"
-            )
-    return found
+    return designs
 
 
 def _costs(designs: "Sequence[Design]", scenario: "Scenario") -> "pd.DataFrame":

@@ -18,6 +18,15 @@ from cim_sim.hardware import Hardware
 from cim_sim.types import Bools, Floats
 from cim_sim.workload import Stack
 
+COMPONENTS = ("adc", "accumulation", "buffers", "interconnect", "other")
+"""Of latency and energy; NeuroSim's own "other" is the last three together.
+
+`adc`: sense amplifiers and, with them, bit lines and word lines of the array. `accumulation`:
+shift-adders and adder trees. `other`: drivers, decoders and switch matrices, ReLU, pooling.
+"""
+AREA_COMPONENTS = ("array", "interconnect", "adc", "accumulation", "other")
+"""Of area; `other` includes buffers."""
+
 
 @dataclass(frozen=True)
 class CostBatch:

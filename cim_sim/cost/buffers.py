@@ -79,11 +79,6 @@ class TileBuffer:
         return relative[np.log2(lines / FEWEST_LINES).astype(np.intp)]
 
 
-def global_cores(largest_map_bits: Floats) -> Floats:
-    """Cores of the chip's buffer, which holds the largest input map of the network."""
-    return np.ceil(largest_map_bits / GLOBAL_CORE_BITS)
-
-
 def bank_area_um2(count: Floats, length_um: Floats, pitch_um: float, depth_um: float) -> Floats:
     """Area of flip-flops laid along `length_um` in as many full lines as they need."""
     lines = np.ceil(count / np.floor(length_um / pitch_um))

@@ -238,5 +238,5 @@ def _relu_energy(place: Placement) -> Floats:
 
 
 def _pool_energy(place: Placement) -> Floats:
-    units = place.chip.tile_side * place.chip.setting.constants.pool_pj
+    units = place.chip.pool_units * place.chip.setting.constants.pool_pj
     return pool_operations(place) * units

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from cim_sim.cost.accumulation import AdderTrees, table_size
-from cim_sim.cost.buffers import TileBuffer, bank_area_um2, global_cores
+from cim_sim.cost.buffers import GLOBAL_CORE_BITS, TileBuffer, bank_area_um2
 from cim_sim.cost.interconnect import GLOBAL_FOLD, LOCAL_FOLD, HTree, global_bus_bits
 from cim_sim.cost.layers import INPUT_BITS, Layers, in_order
 from cim_sim.cost.mapping import Floorplan
@@ -127,29 +127,30 @@ class Chip:
     """Everything built for one batch of designs."""
 
     setting: Setting
+    plan: Floorplan
     trees: AdderTrees
     plain: Tile
     novel: Tile
     plain_area_um2: Floats
     novel_area_um2: Floats
-    plain_tiles: Floats
-    novel_tiles: Floats
     bus_bits: Floats
     """Width of the global H-tree."""
     cores: Floats
-    """Cores of the global buffer."""
+    """Cores of the global buffer, which holds the largest input map of the network."""
     units: Floats
     """ReLU registers and global adder trees."""
     extra_bits: Floats
     """Bits by which the first global adders are wider than a PE's."""
-    tile_side: Floats
-    """Side of a conventional tile in cells: the number of max-pool units."""
-    most_tile_rows: Floats
 
     @cached_property
     def tiles(self) -> Floats:
         """Tiles of both kinds."""
-        return self.plain_tiles + self.novel_tiles
+        return in_order(self.plan.tiles)
+
+    @property
+    def pool_units(self) -> Floats:
+        """Max-pool units: as many as a conventional tile has rows."""
+        return self.plan.tile
 
     def htree(self, unit_um: Floats) -> HTree:
         """Global tree over a nearly square grid of tiles."""
@@ -171,15 +172,18 @@ class Chip:
         """The whole chip; the tree is laid for the larger tile."""
         c = self.setting.constants
         plain, novel = in_order(self.plain_area_um2), in_order(self.novel_area_um2)
-        unit = np.where(self.novel_tiles > 0, np.maximum(plain, novel), plain)
+        unit = np.where(self.plan.has_novel, np.maximum(plain, novel), plain)
         wires = self.htree(np.sqrt(unit)).area_um2(self.bus_bits, GLOBAL_FOLD)
         trees = self.trees
-        sums = self.units * trees.at(trees.area_um2, self.most_tile_rows, self.extra_bits)
+        most_inputs = self.plan.tile_rows.max(axis=0)
+        sums = self.units * trees.at(trees.area_um2, most_inputs, self.extra_bits)
         relu = self.units * INPUT_BITS * c.dff_area_um2
-        pools = self.tile_side * c.pool_area_um2
+        pools = self.pool_units * c.pool_area_um2
         zero = np.zeros_like(unit)
         rest = self.cores * c.global_core_area_um2 + relu + pools
-        tiles = self.plain_area_um2 * self.plain_tiles + self.novel_area_um2 * self.novel_tiles
+        novel_tiles = in_order(self.plan.tiles * self.plan.novel)
+        plain_tiles = self.tiles - novel_tiles
+        tiles = self.plain_area_um2 * plain_tiles + self.novel_area_um2 * novel_tiles
         return np.asarray(tiles + np.stack([zero, wires, zero, sums, rest]))
 
 
@@ -199,19 +203,17 @@ def build(layers: Layers, plan: Floorplan, setting: Setting) -> Chip:
     widest = np.maximum(plan.tile, novel_width)
     ports = np.where(plan.novel, novel_width, plan.tile).sum(axis=0) * (1 + 1 / setting.mux)
     pe_arrays = np.maximum(plan.pe, np.where(plan.has_novel, plan.novel_pe, 0)) / setting.size
+    map_bits = INPUT_BITS * layers.side**2 * layers.in_channels
     return Chip(
         setting=setting,
+        plan=plan,
         trees=trees,
         plain=plain,
         novel=novel,
         plain_area_um2=plain.area_um2(*cores),
         novel_area_um2=novel.area_um2(*cores),
-        plain_tiles=np.where(plan.novel, 0, plan.tiles).sum(axis=0),
-        novel_tiles=np.where(plan.novel, plan.tiles, 0).sum(axis=0),
         bus_bits=global_bus_bits(ports),
-        cores=global_cores((INPUT_BITS * layers.side**2 * layers.in_channels).max(axis=0)),
+        cores=np.ceil(map_bits.max(axis=0) / GLOBAL_CORE_BITS),
         units=np.ceil(widest / setting.mux),
         extra_bits=np.ceil(np.log2(pe_arrays)) + np.ceil(np.log2(np.maximum(across, kernel_side))),
-        tile_side=plan.tile,
-        most_tile_rows=plan.tile_rows.max(axis=0),
     )

@@ -99,7 +99,7 @@ def _chip_sum_cycles(place: Placement) -> Floats:
 def pool_operations(place: Placement) -> Floats:
     """Runs of all max-pool units, which take four outputs each."""
     windows = place.vectors / 4
-    plain = np.ceil(windows / place.chip.tile_side)
+    plain = np.ceil(windows / place.chip.pool_units)
     novel = np.ceil(windows / place.chip.novel.pe * place.kernel)
     return np.where(place.layers.pooled, place.pick(novel, plain), 0)
 

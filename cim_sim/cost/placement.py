@@ -32,19 +32,13 @@ class Placement:
     """K*^2 of a novel layer, else 1."""
     whole: Bools
     """Conventional, and every PE holds the whole matrix."""
-    inner_rows: Floats
-    """Copies inside one PE along rows; above 1 only where `whole`."""
-    inner_cols: Floats
+    inner_copies: Floats
+    """Copies inside one PE; above 1 only where `whole`."""
     treeless: Bools
     """Every subarray holds the whole matrix: nothing to add inside the PE."""
     merges: Floats
     """Weights that share an ADC, as NeuroSim rounds it for this kind of tile."""
     _picked: dict[str, Floats] = field(default_factory=dict)
-
-    @property
-    def inner_copies(self) -> Floats:
-        """Copies inside one PE."""
-        return self.inner_rows * self.inner_cols
 
     @property
     def vectors(self) -> Floats:
@@ -108,8 +102,7 @@ def place(layers: Layers, plan: Floorplan, chip: Chip) -> Placement:
         kernel=np.where(novel, layers.kernel, 1),
         positions=np.where(novel, layers.kernel**2, 1),
         whole=whole,
-        inner_rows=inner_rows,
-        inner_cols=inner_cols,
+        inner_copies=inner_rows * inner_cols,
         treeless=whole & (inner_rows >= arrays) & (inner_cols >= arrays),
         merges=np.where(novel, setting.merges, setting.merges_up),
     )

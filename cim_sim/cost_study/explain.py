@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cim_sim.cost.breakdown import Breakdown, breakdown
+from cim_sim.cost.breakdown import AREA_COMPONENTS, COMPONENTS, Breakdown, breakdown
 from cim_sim.cost.chip import floorplan_fault
-from cim_sim.cost.components import AREA_COMPONENTS, COMPONENTS
 from cim_sim.cost.latency import bus_share
 from cim_sim.cost.layers import in_order
 from cim_sim.cost.mapping import Floorplan
