@@ -109,9 +109,8 @@ def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "extra_forbidden":
         known = _field_names(kind, place[:-1])
         close = get_close_matches(str(place[-1]), known, n=1)
-        parent = ".".join(str(part) for part in place[:-1])
-        near = f"{parent}.{close[0]}" if parent and close else (close[0] if close else "")
-        hint = f"did you mean {near}?" if near else f"known keys: {', '.join(known)}"
+        near = ".".join(str(part) for part in (*place[:-1], *close))
+        hint = f"did you mean {near}?" if close else f"known keys: {', '.join(known)}"
         return f"{key} is not known; {hint}"
     if detail["type"] == "missing":
         return f"{key} is missing"

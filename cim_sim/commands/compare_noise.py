@@ -28,6 +28,9 @@ def compare_noise(*, sigma: float = 0.1, draws: cli.Count = 200, seed: cli.Natur
     """
     import torch
 
+    from cim_sim.accuracy.noise import largest, written
+    from cim_sim.accuracy.query import Recipe
+
     if not 0 < sigma <= 1:
         raise UsageError(f"compare-noise: --sigma {sigma} is not above 0 and at most 1")
     generator = torch.Generator().manual_seed(seed)
@@ -35,13 +38,14 @@ def compare_noise(*, sigma: float = 0.1, draws: cli.Count = 200, seed: cli.Natur
     agree, figures = True, {}
     print("scale     std, ours   std, theirs   KS p     noise has no gradient")
     for scale in ("layer", "channel"):
-        ours = _ours(weight, sigma, draws, scale, generator)
-        theirs, gradient = _theirs(weight, sigma, draws, scale, seed)
-        found = _compared(ours, theirs)
-        std, their_std, p = found["std"], found["their_std"], found["ks_p"]
-        print(f"{scale:9s} {std:9.4f}   {their_std:11.4f}   {p:.3f}    {gradient}")
-        agree &= abs(std - their_std) <= LARGEST_GAP and p >= LEAST_P and gradient
-        figures[scale] = found
+        recipe = Recipe(scale=scale)
+        unit = sigma * largest(weight, recipe)
+        ours = torch.stack([written(weight, sigma, recipe, generator) for _ in range(draws)])
+        theirs, constant = _theirs(weight, sigma, draws, recipe.scale, seed)
+        noise = figures[scale] = _compared((ours - weight) / unit, (theirs - weight) / unit)
+        std, their_std, p = noise["std"], noise["their_std"], noise["ks_p"]
+        print(f"{scale:9s} {std:9.4f}   {their_std:11.4f}   {p:.3f}    {constant}")
+        agree &= abs(std - their_std) <= LARGEST_GAP and p >= LEAST_P and constant
     cli.emit(agree=agree, sigma=sigma, draws=draws, **figures)
     return 0 if agree else cli.EXIT_FAILED
 
@@ -59,32 +63,11 @@ def _compared(ours: "Tensor", theirs: "Tensor") -> dict[str, float]:
     }
 
 
-def _ours(
-    weight: "Tensor",
-    sigma: float,
-    draws: int,
-    scale: Literal["layer", "channel"],
-    generator: Any,
-) -> "Tensor":
-    """Noise [draws, outputs, inputs] in units of sigma max|w|."""
-    import torch
-
-    from cim_sim.accuracy.noise import largest, written
-    from cim_sim.accuracy.query import Recipe
-
-    recipe = Recipe(scale=scale)
-    copies = torch.stack([written(weight, sigma, recipe, generator) for _ in range(draws)])
-    return (copies - weight) / (sigma * largest(weight, recipe))
-
-
 def _theirs(
     weight: "Tensor", sigma: float, draws: int, scale: Literal["layer", "channel"], seed: int
 ) -> "tuple[Tensor, bool]":
-    """Noise in the same units, read through an identity input; and whether it has no gradient."""
+    """Copies read through an identity input; and whether their noise has no gradient."""
     import torch
-
-    from cim_sim.accuracy.noise import largest
-    from cim_sim.accuracy.query import Recipe
 
     layer = _analogue_layer(weight, sigma, scale)
     torch.manual_seed(seed + 1)  # the two samples must not share a stream
@@ -92,8 +75,7 @@ def _theirs(
     outputs = [layer(identity).T for _ in range(draws)]
     outputs[0].sum().backward()
     constant = bool(torch.equal(layer.weight.grad, torch.ones_like(weight)))
-    copies = torch.stack([one.detach() for one in outputs])
-    return (copies - weight) / (sigma * largest(weight, Recipe(scale=scale))), constant
+    return torch.stack([output.detach() for output in outputs]), constant
 
 
 def _analogue_layer(weight: "Tensor", sigma: float, scale: Literal["layer", "channel"]) -> Any:
