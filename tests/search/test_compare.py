@@ -10,7 +10,7 @@ from PIL import Image
 from search.__main__ import main
 from search.comparison.compare import compare, regret_ends
 from search.comparison.equality import NotComparable, arms_of, require_comparable
-from search.comparison.page import notes, page
+from search.comparison.page import page
 from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
 from search.record.runs import read_run
 
@@ -188,26 +188,25 @@ def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
     manifest = random.manifest.model_copy(update={"status": "interrupted"})
     arms = arms_of([random._replace(manifest=manifest), base, local])
     result = compare(arms, regret_ends(arms))
-    said = "\n".join(notes(result))
+    said = page(result)
     assert "local is the embedded base, or was tuned from it: a tiny stand-in for a general" in said
     assert "local was trained on data of this very scenario" in said
     assert "One seed only for random, base, local: it allows no interval" in said
     assert f"{random.path} is interrupted: it has 6 episodes" in said
     assert "base found nothing feasible with seed 0; that counts as -1" in said
-    assert "random arm" not in said
-    text = page(result)
-    assert f"| local | 0 | {result.arms[2].best_reward.mean:.4f} |" in text
-    assert f"`{json.dumps(json.loads(GOOD))}`" in text
-    assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in text
+    assert "no random arm" not in said
+    assert f"| local | 0 | {result.arms[2].best_reward.mean:.4f} |" in said
+    assert f"`{json.dumps(json.loads(GOOD))}`" in said
+    assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in said
     without = arms_of([base])
-    assert "There is no random arm" in "\n".join(notes(compare(without, regret_ends(without))))
+    assert "There is no random arm" in page(compare(without, regret_ends(without)))
 
 
 def test_an_interval_that_contains_zero_is_said_to(make, make_model):
     runs = [make("a"), make("b", seed=1), make_model("x"), make_model("x", seed=1)]
     arms = arms_of(runs)
-    (said,) = [note for note in notes(compare(arms, None)) if "minus" in note]
-    assert "x minus random: " in said
+    lines = page(compare(arms, None)).splitlines()
+    (said,) = [line for line in lines if line.startswith("- x minus random: ")]
     assert said.endswith(
         ("contains zero: no difference is shown.", "interval does not contain zero.")
     )
