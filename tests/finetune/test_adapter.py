@@ -8,8 +8,8 @@ from cim_sim.config import UsageError
 from finetune.adapter import require_base
 from finetune.dataset import read_manifest as read_data
 from finetune.train import resolve_base
+from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.llm.prompt import renderer_digest
 from search.record.adapter import read_manifest
 
 pytestmark = pytest.mark.slow  # a real training of four steps
