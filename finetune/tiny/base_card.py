@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +52,7 @@ def measure(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> d
         for text, dialogue in zip(answers, dialogues, strict=True)
     ]
     valid = [design for design in designs if design is not None]
-    growing = [a.channels <= b.channels for d in valid for a, b in _pairs(d)]
+    growing = [a.channels <= b.channels for d in valid for a, b in pairwise(d.layers)]
     return {
         "valid": len(valid) / len(designs),
         "distinct": len(set(valid)) / max(1, len(valid)),
@@ -107,7 +108,3 @@ def _design(text: str, space: Space) -> Design | None:
         return parse_reply(text, space)
     except ReplyError:
         return None
-
-
-def _pairs(design: Design) -> list[tuple[Any, Any]]:
-    return list(zip(design.layers, design.layers[1:], strict=False))

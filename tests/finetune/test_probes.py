@@ -30,7 +30,7 @@ def test_questions_are_clear_and_differ_in_one_kernel(asked, tasks):
 def test_a_fixed_rule_scores_one_half(asked, base, monkeypatch, larger):
     monkeypatch.setattr(probes, "_prefers_larger", lambda *question: larger)
     beliefs = ask(*base, asked)
-    assert beliefs.balanced == 0.5
+    assert beliefs.balanced.mean == 0.5
     assert beliefs.interval == (0.5, 0.5)
     assert (beliefs.right_where_larger_wins, beliefs.right_where_smaller_wins) == (
         larger,

@@ -13,9 +13,13 @@ from search.comparison.equality import NotComparable, arms_of, require_comparabl
 from search.comparison.page import page
 from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
 from search.record.runs import read_run
+from search.study.optimum import Optimum
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
+OPTIMUM = Optimum(
+    scenario="s", reward=9.0, median_feasible=0.0, feasible_share=0.5, method="searches"
+)
 MANIFEST = AdapterManifest(
     base="b", base_digest="d", data="data", data_digest="d", trained_on=(), examples=1,
     renderer="r", template="t", end_token="e", seed=0, steps=1, dtype="float32",
@@ -213,8 +217,10 @@ def test_an_interval_that_contains_zero_is_said_to(make, make_model):
 
 
 def test_the_verb_writes_page_figure_and_json(make, tmp_path, monkeypatch, capsys):
-    paths = [str(make(name, seed=seed).path) for name, seed in (("a", 0), ("b", 1))]
-    (tmp_path / "optimum.json").write_text('{"reward": 9.0, "median_feasible": 0.0}')
+    runs = [make("a"), make("b", seed=1)]
+    paths = [str(run.path) for run in runs]
+    known = OPTIMUM.model_copy(update={"digests": runs[0].manifest.digests})
+    (tmp_path / "optimum.json").write_text(known.model_dump_json())
     words = ["--out", str(tmp_path / "c"), "--optimum", str(tmp_path / "optimum.json")]
     monkeypatch.setattr(sys, "argv", ["search", "compare", *paths, *words])
     assert main() == 0
@@ -249,14 +255,16 @@ def complaint(tmp_path, monkeypatch, capsys):
 
 
 def test_bad_usage_is_one_clear_message(make, complaint, tmp_path):
-    run, bad, other = make("a").path, tmp_path / "bad.json", tmp_path / "other.json"
+    begun, bad, other = make("a"), tmp_path / "bad.json", tmp_path / "other.json"
+    run = begun.path
     bad.write_text("[]")
-    other.write_text('{"reward": 1, "scenario": "x", "digests": {"evaluator": "y"}}')
+    digests = begun.manifest.digests.model_copy(update={"scenario": "x", "evaluator": "y"})
+    other.write_text(OPTIMUM.model_copy(update={"digests": digests}).model_dump_json())
     assert "name the run directories" in complaint()
     assert "nowhere: holds no run" in complaint("nowhere")
     assert "--optimum high: neither a number nor a file" in complaint(run, "--optimum", "high")
     assert "--optimum nan: not a reward" in complaint(run, "--optimum", "nan")
-    assert "expected JSON with `reward`" in complaint(run, "--optimum", bad)
+    assert "bad.json: expected keys of Optimum" in complaint(run, "--optimum", bad)
     assert "is of another scenario and evaluator than the runs" in complaint(
         run, "--optimum", other
     )

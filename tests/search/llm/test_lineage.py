@@ -69,5 +69,5 @@ def test_an_unfinished_or_damaged_adapter_is_a_clear_error(adapter, base):
     with pytest.raises(UsageError, match=r"roundtrip\.json: faults is missing"):
         lineage_of(model)
     (adapter / "adapter_manifest.json").unlink()
-    with pytest.raises(UsageError, match=r"adapter_manifest\.json: no finished adapter; make one: python"):
+    with pytest.raises(UsageError, match=r"adapter_manifest\.json: no finished adapter; make one"):
         lineage_of(model)
