@@ -147,7 +147,7 @@ def test_a_seed_twice_is_refused(make):
 def test_arms_share_all_but_the_seed(make, make_model):
     runs = [make("b", seed=1), make_model("base"), make("a", seed=0), make("c", batch=2, seed=4)]
     arms = arms_of(runs)
-    assert [(arm.name, arm.seeds) for arm in arms] == [
+    assert [(arm.name, [run.config.seed for run in arm.runs]) for arm in arms] == [
         ("random (a)", [0, 1]), ("base", [0]), ("random (c)", [4]),
     ]  # fmt: skip
 
