@@ -1,7 +1,5 @@
 """Traces: every accuracy comes from a training at the very noise of the scenario."""
 
-import json
-
 import pytest
 
 from cim_sim.config import UsageError
@@ -47,16 +45,6 @@ def test_traces_come_back_from_their_files(tasks, traces, tmp_path):
     assert found == {key: rows for key, rows in traces.items() if rows}
 
 
-def test_raw_lines_of_an_unfinished_bench_are_read_too(tmp_path):
-    test = {"sigma": 0.1, "adc_levels": None, "adc_rows": None, "mean": 0.5, "std": 0.01}
-    test |= {"quantile_10": 0.4, "draws": 12, "clean": 0.6}
-    line = {"key": "k", "layers": [[4, 3]] * 6, "dataset": "shapes", "epochs": 10, "seed": 0}
-    line |= {"training_sigma": 0.1, "tests": [test, {**test, "sigma": 0.2}]}
-    (tmp_path / "trainings.jsonl").write_text(json.dumps(line) + "\n")
-    (one,) = read_bench(tmp_path)
-    assert (one.key, one.query.sigma, one.accuracy.mean) == ("k", 0.1, 0.5)
-
-
 def test_a_missing_bench_says_how_to_make_one(tmp_path):
-    with pytest.raises(UsageError, match=r"holds no accuracy bench.*make bench-accuracy N=150"):
-        read_bench(tmp_path)
+    with pytest.raises(UsageError, match=r"no table of an accuracy bench; make one: make bench"):
+        read_bench(tmp_path / "none.parquet")
