@@ -1,7 +1,11 @@
-"""Pages and cards from Jinja templates."""
+"""Pages, cards and prompts from Jinja templates."""
 
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 
 def render(template: Path, **values: Any) -> str:
@@ -10,6 +14,11 @@ def render(template: Path, **values: Any) -> str:
     Raises:
         jinja2.UndefinedError: the template names a value that is not given.
     """
+    return _compiled(template).render(values)
+
+
+@cache
+def _compiled(template: Path) -> "Template":
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -19,4 +28,4 @@ def render(template: Path, **values: Any) -> str:
         undefined=StrictUndefined,
         autoescape=False,
     )
-    return environment.from_string(template.read_text(encoding="utf-8")).render(values)
+    return environment.from_string(template.read_text(encoding="utf-8"))

@@ -125,21 +125,13 @@ def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Eva
 def _screened(
     design: Design, scenario: Scenario, batch: cost.CostBatch, place: int, fault: str | None
 ) -> Evaluation:
-    blank = Evaluation(design=design, scenario=scenario.digest)
+    price, infeasible, limits = None, None, scenario.limits
     if fault is not None:
-        return blank.model_copy(update={"infeasible": Infeasible(kind="floorplan", reason=fault)})
-    price = Cost(
-        dynamic_energy_pj=float(batch.dynamic_energy_pj[place]),
-        leakage_energy_pj=float(batch.leakage_energy_pj[place]),
-        latency_ns=float(batch.latency_ns[place]),
-        area_um2=float(batch.area_um2[place]),
-        utilisation=float(batch.utilisation[place]),
-    )
-    limits = scenario.limits
-    if limits.area_um2 is not None and limits.area_excess(price.area_um2) > 0:
-        most = f"{limits.area_um2 / 1e6:.2f} mm2"
-        reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most}"
-        return blank.model_copy(
-            update={"cost": price, "infeasible": Infeasible(kind="area", reason=reason)}
-        )
-    return blank.model_copy(update={"cost": price})
+        infeasible = Infeasible(kind="floorplan", reason=fault)
+    else:
+        price = Cost(**{name: float(getattr(batch, name)[place]) for name in Cost.model_fields})
+        if limits.area_um2 is not None and limits.area_excess(price.area_um2) > 0:
+            most = f"{limits.area_um2 / 1e6:.2f} mm2"
+            reason = f"area {price.area_um2 / 1e6:.2f} mm2 exceeds the limit {most}"
+            infeasible = Infeasible(kind="area", reason=reason)
+    return Evaluation(design=design, scenario=scenario.digest, cost=price, infeasible=infeasible)

@@ -12,6 +12,7 @@ from multiprocessing.connection import wait
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from cim_sim.config import UsageError
+from cim_sim.extras import missing
 
 ResultT = TypeVar("ResultT")
 
@@ -123,10 +124,8 @@ def _cluster(workers: int) -> Iterator[Any]:
         quiet = {"log_to_driver": False, "logging_level": "error"}
         begin = {"env_vars": ONE_THREAD}
         ray.init(address=address or "local", runtime_env=begin, **quiet, **local)
-    except ImportError:
-        raise UsageError(
-            "--executor ray: Ray is not installed; pip install 'lcda-ft[ray]'"
-        ) from None
+    except ModuleNotFoundError as error:
+        raise missing(error) from None
     except OSError as error:
         raise UsageError(f"RAY_ADDRESS {address}: no cluster answers: {error!s:.200}") from None
     try:

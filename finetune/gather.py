@@ -1,6 +1,7 @@
 """Evaluates training scenarios side by side: what a fine-tuning learns from."""
 
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,21 +9,19 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config, load
+from cim_sim.paths import BENCH_TABLE
 from cim_sim.space import Space
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
-from finetune.traces import BENCH, Source, Task, Trace, bench_traces, read_bench, write_traces
-
-CHUNK = 10
-"""Scenarios that a process of the pool evaluates at a time."""
+from finetune.traces import Source, Task, Trace, bench_traces, read_bench, write_traces
 
 
 class DataRecipe(Config):
     """Which scenarios are evaluated, by what, and how conversations are drawn: data.yaml."""
 
-    bench: Path = BENCH
-    """Accuracy bench: the trained networks."""
+    bench: Path = BENCH_TABLE
+    """Parquet table of the accuracy bench: the trained networks."""
     bench_scenarios: dict[str, Natural] = Field(default_factory=dict)
     """Training scenarios of each space in configs/spaces/ at the noise levels of the bench."""
     surrogate_scenarios: dict[str, Natural] = Field(default_factory=dict)
@@ -31,72 +30,53 @@ class DataRecipe(Config):
     workers: Count = 2
 
 
-class Chunk(NamedTuple):
-    """A few scenarios of one space, evaluated by one source."""
-
-    source: Source
-    space: str
-    first: int
-    number: int
-    bench: Path
-
-
 class Evaluated(NamedTuple):
-    """Scenarios with their spaces, and what became of designs in them."""
+    """A scenario with its space, and what became of designs in it."""
 
-    tasks: list[Task]
+    task: Task
     traces: list[Trace]
 
 
-def make_traces(recipe: DataRecipe, out: Path) -> Evaluated:
+def make_traces(recipe: DataRecipe, out: Path) -> list[Evaluated]:
     """Evaluate all training scenarios of a recipe, and write them and their traces to `out`."""
-    chunks = list(_chunks(recipe))
-    total = sum(chunk.number for chunk in chunks)
-    parts: dict[int, Evaluated] = {}
-    for number, part in each(evaluate_chunk, [(chunk,) for chunk in chunks], recipe.workers):
-        parts[number] = part
-        if len(parts) % 10 == 0 or len(parts) == len(chunks):
-            scenarios = sum(len(done.tasks) for done in parts.values())
-            evaluations = sum(len(done.traces) for done in parts.values())
-            print(f"{scenarios} of {total} scenarios, {evaluations} evaluations")
-    ordered = [parts[number] for number in sorted(parts)]  # as listed, not as they ended
-    whole = Evaluated(
-        [task for part in ordered for task in part.tasks],
-        [trace for part in ordered for trace in part.traces],
-    )
-    write_traces(out, whole.tasks, whole.traces)
-    return whole
+    jobs = list(_jobs(recipe))
+    done: dict[int, Evaluated] = {}
+    for number, evaluated in each(evaluate, jobs, recipe.workers):
+        done[number] = evaluated
+        if len(done) % 100 == 0 or len(done) == len(jobs):
+            evaluations = sum(len(scenario.traces) for scenario in done.values())
+            print(f"{len(done)} of {len(jobs)} scenarios, {evaluations} evaluations", flush=True)
+    ordered = [done[number] for number in sorted(done)]  # as listed, not as they ended
+    traces = [trace for scenario in ordered for trace in scenario.traces]
+    write_traces(out, [scenario.task for scenario in ordered], traces)
+    return ordered
 
 
-def evaluate_chunk(chunk: Chunk) -> Evaluated:
-    """Evaluate the scenarios of one chunk; runs in a process of the pool."""
-    from search.study.family import scenarios
-
-    space = load(Path("configs/spaces") / f"{chunk.space}.yaml", Space)
-    bench = chunk.source == "bench"
-    family = scenarios("train", chunk.number, space, first=chunk.first, bench_sigmas=bench)
-    tasks = [Task(space=space, scenario=scenario) for scenario in family]
-    if bench:
-        trained = read_bench(chunk.bench)
-        return Evaluated(tasks, [row for task in tasks for row in bench_traces(task, trained)])
-    return Evaluated(tasks, list(_searched(tasks, chunk.first)))
-
-
-def _searched(tasks: list[Task], first: int) -> Iterator[Trace]:
+def evaluate(source: Source, space_name: str, number: int, bench: Path) -> Evaluated:
+    """Evaluate a space's training scenario of that number; runs in a process of the pool."""
     from cim_sim.accuracy.surrogate import model as surrogate
     from finetune.targets import surrogate_traces
+    from search.study.family import scenarios
 
-    for number, task in enumerate(tasks, start=first):
-        rng = np.random.default_rng([*task.space.name.encode(), number])
-        yield from surrogate_traces(task, surrogate.load(), rng)
+    space = load(Path("configs/spaces") / f"{space_name}.yaml", Space)
+    [scenario] = scenarios("train", 1, space, first=number, bench_sigmas=source == "bench")
+    task = Task(space=space, scenario=scenario)
+    if source == "bench":
+        return Evaluated(task, list(bench_traces(task, _trained(bench))))
+    rng = np.random.default_rng([*space.name.encode(), number])
+    return Evaluated(task, list(surrogate_traces(task, surrogate.load(), rng)))
 
 
-def _chunks(recipe: DataRecipe) -> Iterator[Chunk]:
-    wanted: list[tuple[Source, dict[str, int]]] = [
-        ("bench", recipe.bench_scenarios),
-        ("surrogate", recipe.surrogate_scenarios),
-    ]
-    for source, spaces in wanted:
-        for space, count in spaces.items():
-            for first in range(0, count, CHUNK):
-                yield Chunk(source, space, first, min(CHUNK, count - first), recipe.bench)
+_trained = cache(read_bench)
+"""Each process reads the table once."""
+
+
+def _jobs(recipe: DataRecipe) -> Iterator[tuple[Source, str, int, Path]]:
+    """Yield the arguments of `evaluate` for each scenario."""
+    wanted: dict[Source, dict[str, int]] = {
+        "bench": recipe.bench_scenarios,
+        "surrogate": recipe.surrogate_scenarios,
+    }
+    for source, counts in wanted.items():
+        for space, count in counts.items():
+            yield from ((source, space, number, recipe.bench) for number in range(count))

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from search.llm.prompt import Message
 
 if TYPE_CHECKING:
@@ -12,9 +14,9 @@ Prompt = Sequence[Message]
 
 
 class Answer(NamedTuple):
-    """A fixed prompt, and what a model answers to it."""
+    """A fixed prompt, its tokens, and those of what a model answers to it."""
 
-    messages: list[dict[str, str]]
+    prompt: Prompt
     prompt_ids: list[int]
     answer_ids: list[int]
 
@@ -94,9 +96,7 @@ def fixed_prompts() -> list[Prompt]:
     return [render(*case) for case in CASES]
 
 
-def greedy(
-    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", prompt_ids: Sequence[int]
-) -> list[int]:
+def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
     """Return the tokens of the most likely answer, at most 64, its end included."""
     import torch
 
@@ -114,8 +114,7 @@ def fixed_answers(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase"
     answers = []
     for prompt in fixed_prompts():
         prompt_ids, _ = encode(tokenizer, prompt, "")
-        answer_ids = greedy(model, tokenizer, prompt_ids)
-        answers.append(Answer([dict(message) for message in prompt], prompt_ids, answer_ids))
+        answers.append(Answer(prompt, prompt_ids, greedy(model, prompt_ids)))
     return answers
 
 
@@ -126,9 +125,4 @@ def logprobs_of(model: "PreTrainedModel", answers: Sequence[Answer]) -> list[lis
 
 def mean_difference(left: Sequence[Sequence[float]], right: Sequence[Sequence[float]]) -> float:
     """Return the mean absolute difference over all tokens of all answers, in nats."""
-    differences = [
-        abs(a - b)
-        for left_answer, right_answer in zip(left, right, strict=True)
-        for a, b in zip(left_answer, right_answer, strict=True)
-    ]
-    return sum(differences) / len(differences)
+    return float(np.abs(np.concatenate(left) - np.concatenate(right)).mean())

@@ -103,15 +103,13 @@ def _logprobs(client: "OpenAI", name: str, answer: Answer) -> list[float]:
         logprobs=1,
         temperature=1.0,
     )
-    scored = completion.choices[0].logprobs
-    assert scored is not None
-    assert scored.token_logprobs is not None
+    scored: Any = completion.choices[0].logprobs
     return [float(value) for value in scored.token_logprobs[len(answer.prompt_ids) :]]
 
 
 def _chat(client: "OpenAI", name: str, answer: Answer) -> tuple[list[int], str]:
     """Return how the server tokenised a conversation, and its greedy answer."""
-    messages: Any = answer.messages
+    messages: Any = answer.prompt
     completion = client.chat.completions.create(
         model=name,
         messages=messages,

@@ -5,7 +5,6 @@ gives an honest evaluation in every scenario whose variation is the noise that i
 tested at. No accuracy here is made up; each row names the training that it comes from.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -16,12 +15,10 @@ from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table
 from cim_sim.hardware import FreeHardware
-from cim_sim.paths import BENCH_TABLE
 from cim_sim.scenario import Scenario
 from cim_sim.space import ConvChoice, Design, Space
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
-BENCH = BENCH_TABLE.parent
 
 SAME = 1e-4
 """Sigmas this close are one: a cell's, rounded, converts to a weight's."""
@@ -56,14 +53,22 @@ class Task(Config):
     scenario: Scenario
 
 
-def read_bench(folder: Path) -> list[Trained]:
-    """Return the matched tests of a bench under an ADC: Parquet, or its raw lines.
+def read_bench(table: Path) -> list[Trained]:
+    """Return the matched tests under an ADC of a bench's Parquet table.
 
     Raises:
-        UsageError: `folder` holds neither.
+        UsageError: there is no such table.
     """
-    rows = [row for row in _rows(folder) if row["adc_levels"] is not None]
-    return [_trained(row) for row in rows if row["sigma"] == row["training_sigma"]]
+    if not table.is_file():
+        raise UsageError(
+            f"{table}: no table of an accuracy bench; "
+            f"make one: make bench-accuracy N=150 PUBLISH={table}"
+        )
+    tests = read_table(table)
+    matched = (tests["sigma"] == tests["training_sigma"]) & tests["adc_levels"].notna()
+    asked = tests[matched].astype(object)
+    rows: list[Any] = asked.where(asked.notna(), None).to_dict("records")
+    return [_trained(row) for row in rows]
 
 
 def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
@@ -123,31 +128,6 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
         traces.setdefault((row["space"], row["scenario"]), []).append(trace)
     return [Task.model_validate_json(line) for line in lines], traces
-
-
-def _rows(folder: Path) -> Iterator[Mapping[str, Any]]:
-    tables, lines = sorted(folder.glob("*.parquet")), folder / "trainings.jsonl"
-    if tables:
-        for table in tables:
-            frame = read_table(table).astype(object)
-            rows: list[Any] = frame.where(frame.notna(), None).to_dict("records")
-            yield from rows
-    elif lines.is_file():
-        for text in lines.read_text(encoding="utf-8").splitlines():
-            yield from _flat(json.loads(text))
-    else:
-        raise UsageError(
-            f"{folder} holds no accuracy bench (*.parquet or trainings.jsonl); "
-            "make one: make bench-accuracy N=150"
-        )
-
-
-def _flat(line: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Give a raw line of the bench the columns of its table."""
-    shared = {**line, "training_key": line["key"]}
-    for number, (channels, kernel) in enumerate(line["layers"], start=1):
-        shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
-    return ({**shared, **test} for test in line["tests"])
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:

@@ -159,34 +159,29 @@ class Search:
         started_at: str,
         seconds: float,
     ) -> Trial:
+        design = slot.proposal.design
+        outcome: dict[str, Any] = {"failure": slot.proposal.failure}
+        if design and self._known(design):
+            outcome = self._repeat(design)
+        elif design:
+            result = results[design.design_id]
+            outcome = {"failure" if isinstance(result, Failure) else "evaluation": result}
         return Trial(
             step=slot.step,
-            design=slot.proposal.design,
+            design=design,
             screened=slot.screened,
             started_at=started_at,
             seconds=seconds,
-            **self._outcome(slot.proposal, results),
+            **outcome,
         )
-
-    def _outcome(
-        self, proposal: Proposal, results: dict[str, Evaluation | Failure]
-    ) -> dict[str, Any]:
-        """Return what became of a proposal, as fields of its trial."""
-        if proposal.design is None:
-            return {"failure": proposal.failure}
-        if self._known(proposal.design):
-            return self._repeat(proposal.design)
-        result = results[proposal.design.design_id]
-        return {"failure" if isinstance(result, Failure) else "evaluation": result}
 
     def _returned(self, slot: Slot, started_at: str) -> Trial:
         """Return what the optimiser is told of a proposal; only trials are recorded."""
         if slot.passed_over is None:
             return self.trials[slot.step]
         design = slot.passed_over.design
-        outcome: dict[str, Any] = {"evaluation": slot.passed_over}
-        if design.design_id in self.tried:
-            outcome = self._repeat(design)
+        tried = design.design_id in self.tried
+        outcome = self._repeat(design) if tried else {"evaluation": slot.passed_over}
         return Trial(step=slot.step, design=design, started_at=started_at, seconds=0, **outcome)
 
     def _known(self, design: Design) -> bool:

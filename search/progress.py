@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 
 from search.record.manifest import RunConfig
 from search.record.trace import Trial
@@ -16,14 +17,43 @@ def shown(config: RunConfig, before: Sequence[Trial]) -> Iterator[Callable[[Tria
         config: of the run.
         before: trials that an earlier session recorded.
     """
-    best = _Best(before)
+    rewards = [trial.score for trial in before if trial.feasible]
     if before:
         print(f"going on after {len(before)} of {config.episodes} episodes", flush=True)
-    if not sys.stdout.isatty():
-        yield lambda trial: print(best.line(trial, config.episodes), flush=True)
+
+    def best_with(trial: Trial) -> str:
+        rewards.extend([trial.score] if trial.feasible else [])
+        return f"best {max(rewards):.4f}" if rewards else "best none"
+
+    if sys.stdout.isatty():
+        with _bar(config.optimizer, config.episodes, len(before)) as step:
+            yield lambda trial: step(f"{best_with(trial)}  {outcome(trial)}")
         return
-    with _bar(config, len(before), best) as advance:
-        yield advance
+    width = len(str(config.episodes))
+
+    def line(trial: Trial) -> None:
+        design = trial.design.wire() if trial.design else "no design"
+        place = f"{trial.step + 1:{width}}/{config.episodes}"
+        print(f"{place}  {outcome(trial)}  {best_with(trial)}  {design}", flush=True)
+
+    yield line
+
+
+@contextmanager
+def counted(total: int) -> Iterator[Callable[[str], None]]:
+    """Yield what to call as each run ends: a live bar on a terminal, some fifty lines in a pipe."""
+    if sys.stdout.isatty():
+        with _bar("runs", total) as step:
+            yield step
+        return
+    numbers = count(1)
+
+    def line(text: str) -> None:
+        done = next(numbers)
+        if done * 50 // total != (done - 1) * 50 // total:
+            print(f"{done:{len(str(total))}}/{total} runs, last {text}", flush=True)
+
+    yield line
 
 
 def outcome(trial: Trial) -> str:
@@ -39,31 +69,9 @@ def outcome(trial: Trial) -> str:
     return text.splitlines()[0][:160] + again
 
 
-class _Best:
-    """The best reward so far, as trials pass by."""
-
-    def __init__(self, trials: Sequence[Trial]) -> None:
-        self.trial: Trial | None = None
-        for trial in trials:
-            self.see(trial)
-
-    def see(self, trial: Trial) -> None:
-        if trial.feasible and (self.trial is None or trial.score > self.trial.score):
-            self.trial = trial
-
-    def line(self, trial: Trial, episodes: int) -> str:
-        self.see(trial)
-        design = trial.design.wire() if trial.design else "no design"
-        width = len(str(episodes))
-        place = f"{trial.step + 1:{width}}/{episodes}"
-        return f"{place}  {outcome(trial)}  best {self}  {design}"
-
-    def __str__(self) -> str:
-        return f"{self.trial.score:.4f}" if self.trial else "none"
-
-
 @contextmanager
-def _bar(config: RunConfig, done: int, best: _Best) -> Iterator[Callable[[Trial], None]]:
+def _bar(name: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]]:
+    """Yield what takes one step of a live bar and shows a text beside it."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -72,43 +80,8 @@ def _bar(config: RunConfig, done: int, best: _Best) -> Iterator[Callable[[Trial]
         TimeRemainingColumn,
     )
 
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("best {task.fields[best]}  {task.fields[last]}", markup=False),
-    )
+    text_column = TextColumn("{task.description}", markup=False)
+    columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text_column)
     with Progress(*columns) as progress:
-        task = progress.add_task(
-            config.optimizer, total=config.episodes, completed=done, best=str(best), last=""
-        )
-
-        def advance(trial: Trial) -> None:
-            best.see(trial)
-            progress.update(task, advance=1, best=str(best), last=outcome(trial))
-
-        yield advance
-
-
-@contextmanager
-def counted(total: int) -> Iterator[Callable[[str], None]]:
-    """Yield what to call as each run ends: a live bar on a terminal, some fifty lines in a pipe."""
-    if sys.stdout.isatty():
-        from rich.markup import escape
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        columns = ("runs", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, "[progress.description]{task.description}") as bar:
-            task = bar.add_task("", total=total)
-            yield lambda text: bar.update(task, advance=1, description=escape(text))
-        return
-    done = 0
-
-    def step(text: str) -> None:
-        nonlocal done
-        done += 1
-        if done * 50 // total != (done - 1) * 50 // total:
-            print(f"{done:{len(str(total))}}/{total} runs, last {text}", flush=True)
-
-    yield step
+        task = progress.add_task("", total=total, completed=done)
+        yield lambda text: progress.update(task, advance=1, description=text)

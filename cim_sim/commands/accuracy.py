@@ -27,11 +27,8 @@ def accuracy(
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space, parse_design
 
-    chosen, problem, choices = (
-        parse_design(design, "--design"),
-        load(scenario, Scenario),
-        load(space, Space),
-    )
+    chosen, problem = parse_design(design, "--design"), load(scenario, Scenario)
+    choices = load(space, Space)
     problem.require_fits(choices)
     choices.require(chosen)
     query = problem.query(chosen, choices, seed)

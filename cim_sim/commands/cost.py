@@ -1,21 +1,20 @@
 """The verb `cost`: what every design of a file costs."""
 
-import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cim_sim import cli
 from cim_sim.config import UsageError, load
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from cim_sim.scenario import Scenario
     from cim_sim.space import Design
 
-COST_COLUMNS = (
-    "design",
-    "feasible",
+COSTS = (
     "latency_ns",
     "energy_pj",
     "dynamic_energy_pj",
@@ -24,8 +23,8 @@ COST_COLUMNS = (
     "utilisation",
     "clock_ns",
     "tiles",
-    "reason",
 )
+"""Columns of the file; empty without a floorplan, and `reason` then says why."""
 
 
 def cost(designs: Path, out: Path, scenario: Path) -> int:
@@ -39,19 +38,15 @@ def cost(designs: Path, out: Path, scenario: Path) -> int:
     from cim_sim.scenario import Scenario
 
     problem = load(scenario, Scenario)
-    chosen = _read_designs(designs)
-    rows = _cost_rows(chosen, problem)
+    table = _costs(_read_designs(designs), problem)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with out.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COST_COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
+        table.to_csv(out, index=False)
     except OSError as error:
         raise UsageError(f"--out {out}: {error.strerror or error}") from None
-    feasible = sum(bool(row["feasible"]) for row in rows)
-    print(f"{len(rows)} designs costed, {feasible} with a floorplan: {out}")
-    cli.emit(designs=len(rows), feasible=feasible, out=str(out))
+    feasible = int(table["feasible"].sum())
+    print(f"{len(table)} designs costed, {feasible} with a floorplan: {out}")
+    cli.emit(designs=len(table), feasible=feasible, out=str(out))
     return 0
 
 
@@ -63,33 +58,30 @@ def _read_designs(path: Path) -> "list[Design]":
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--designs {path}: {error}") from None
-    numbered = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
-    if not numbered:
+    designs: list[Design] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        place = f"{path} line {number}"
+        designs.append(parse_design(line, place))
+        depth, first = len(designs[-1].layers), len(designs[0].layers)
+        if depth != first or not depth:
+            raise UsageError(f"{place}: {depth} layers, the first design has {first}")
+    if not designs:
         raise UsageError(f"--designs {path}: no designs; write one to a line, [[32,3], ...]")
-    found = [parse_design(line, f"{path} line {number}") for number, line in numbered]
-    depth = len(found[0].layers)
-    for (number, _), design in zip(numbered, found, strict=True):
-        if len(design.layers) != depth or not depth:
-            raise UsageError(
-                f"{path} line {number}: {len(design.layers)} layers, the first design has {depth}"
-            )
-    return found
+    return designs
 
 
-def _cost_rows(designs: "Sequence[Design]", scenario: "Scenario") -> list[dict[str, Any]]:
+def _costs(designs: "Sequence[Design]", scenario: "Scenario") -> "pd.DataFrame":
+    import pandas as pd
+
     from cim_sim.cost import evaluate_mixed, floorplan_fault_mixed
 
     hardware = [scenario.complete(design) for design in designs]
     stack = scenario.workload.stack(designs)
-    batch, faults = evaluate_mixed(stack, hardware), floorplan_fault_mixed(stack, hardware)
-    rows = []
-    for index, design in enumerate(designs):
-        fits = bool(batch.feasible[index])
-        wire = json.dumps(design.wire(), separators=(",", ":"))
-        row: dict[str, Any] = {"design": wire, "feasible": int(fits)}
-        for name in COST_COLUMNS[2:-1]:
-            row[name] = repr(float(getattr(batch, name)[index])) if fits else ""
-        if not fits:
-            row["reason"] = faults[index]
-        rows.append(row)
-    return rows
+    batch = evaluate_mixed(stack, hardware)
+    wires = [json.dumps(design.wire(), separators=(",", ":")) for design in designs]
+    costs = {name: getattr(batch, name) for name in COSTS}
+    faults = floorplan_fault_mixed(stack, hardware)
+    feasible = batch.feasible.astype(int)
+    return pd.DataFrame({"design": wires, "feasible": feasible, **costs, "reason": faults})

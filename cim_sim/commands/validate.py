@@ -45,14 +45,11 @@ def _print_table(report: "Report") -> None:
     print(" " * 58 + f"{'median / p99 / max':>24}" * len(QUANTITIES))
     for (mode, device, node), group in groupby(rows, family):
         members = list(group)
-        found = statistics(members)
         unequal = sum(bool(one.unequal) for one in members)
-        cells = "".join(
-            f"{_triple(found[name]):>24}" if found[name]["rows"] else f"{'-':>24}"
-            for name in QUANTITIES
-        )
+        cells = "".join(f"{_cell(spread):>24}" for spread in statistics(members).values())
         print(f"{mode:30}{device:8}{node:5}{len(members):6}{unequal:9}{cells}")
 
 
-def _triple(found: dict[str, float]) -> str:
-    return " ".join(f"{found[name]:.0e}" for name in ("median", "p99", "max"))
+def _cell(spread: dict[str, float]) -> str:
+    figures = [f"{spread[name]:.0e}" for name in ("median", "p99", "max")]
+    return " ".join(figures) if spread["rows"] else "-"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cim_sim.cost.constants import Constants
-from cim_sim.types import Floats
+from cim_sim.types import Bools, Floats
 
 TILE_CORE_BITS = 1024
 TILE_CORE_WIDTH = 32
@@ -31,6 +31,7 @@ at 22, 32 and 45 nm to .2 %; 4 extrapolated (it is below 1e-5 of any total)."""
 class TileBuffer:
     """One buffer of a tile that asks for `bits` in words of `word` bits, each [designs]."""
 
+    constants: Constants
     bits: Floats
     word: Floats
 
@@ -40,7 +41,7 @@ class TileBuffer:
         return np.ceil(self.bits / TILE_CORE_BITS)
 
     @property
-    def full(self) -> "np.ndarray[tuple[int, ...], np.dtype[np.bool_]]":
+    def full(self) -> Bools:
         """Whether a core has its full size; a smaller one has words as wide as asked for."""
         return self.bits >= TILE_CORE_BITS
 
@@ -49,32 +50,33 @@ class TileBuffer:
         """Bits of one line."""
         return np.where(self.full, TILE_CORE_WIDTH, self.word)
 
-    def access_pj_per_bit(self, constants: Constants) -> Floats:
+    @property
+    def access_pj_per_bit(self) -> Floats:
         """Energy of writing a bit and reading it back."""
         share = self._decoder(DECODER_ENERGY)
-        read = self.width * constants.dff_pj + constants.tile_decoder_pj * share
-        return (read + constants.tile_write_pj * share) / self.width
+        read = self.width * self.constants.dff_pj + self.constants.tile_decoder_pj * share
+        return (read + self.constants.tile_write_pj * share) / self.width
 
-    def core_area_um2(self, constants: Constants) -> Floats:
+    @property
+    def core_area_um2(self) -> Floats:
         """Area of one core."""
-        flops = TILE_CORE_BITS * constants.dff_area_um2
-        decoder = (constants.tile_core_area_um2 - flops) * self._decoder(DECODER_AREA)
-        return np.minimum(self.bits, TILE_CORE_BITS) * constants.dff_area_um2 + decoder
+        c = self.constants
+        return self._core(c.dff_area_um2, c.tile_core_area_um2, DECODER_AREA)
 
-    def core_leak_uw(self, constants: Constants) -> Floats:
+    @property
+    def core_leak_uw(self) -> Floats:
         """Leakage of one core."""
-        flops = TILE_CORE_BITS * constants.dff_leak_uw
-        decoder = (constants.tile_core_leak_uw - flops) * self._decoder(DECODER_LEAK)
-        return np.minimum(self.bits, TILE_CORE_BITS) * constants.dff_leak_uw + decoder
+        c = self.constants
+        return self._core(c.dff_leak_uw, c.tile_core_leak_uw, DECODER_LEAK)
+
+    def _core(self, flop: float, full_core: float, relative: Floats) -> Floats:
+        """Flip-flops for as many bits as asked for, and the decoder: the rest of a full core."""
+        decoder = (full_core - TILE_CORE_BITS * flop) * self._decoder(relative)
+        return np.minimum(self.bits, TILE_CORE_BITS) * flop + decoder
 
     def _decoder(self, relative: Floats) -> Floats:
         lines = np.where(self.full, TILE_CORE_LINES, self.bits / self.word)
         return relative[np.log2(lines / FEWEST_LINES).astype(np.intp)]
-
-
-def global_cores(largest_map_bits: Floats) -> Floats:
-    """Cores of the chip's buffer, which holds the largest input map of the network."""
-    return np.ceil(largest_map_bits / GLOBAL_CORE_BITS)
 
 
 def bank_area_um2(count: Floats, length_um: Floats, pitch_um: float, depth_um: float) -> Floats:

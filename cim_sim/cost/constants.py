@@ -17,7 +17,7 @@ from cim_sim.hardware import Hardware
 KEYS = ("device", "subarray", "cell_bits", "adc_levels", "node_nm", "col_mux")
 """The hardware fields that select a row of the table."""
 
-Key = tuple[str, int, int, int, int, int]
+Key = tuple[str | int, ...]
 
 PJ = 1e12
 UM = 1e6
@@ -98,7 +98,7 @@ def constants(hardware: Hardware) -> Constants:
     Raises:
         UsageError: the table does not hold the setting; lists the nearest ones that it holds.
     """
-    key = _key(hardware)
+    key = tuple(getattr(hardware, name) for name in KEYS)
     rows = table()
     if key not in rows:
         near = "\n".join(f"  {_words(other)}" for other in nearest(key))
@@ -127,21 +127,8 @@ def table() -> Mapping[Key, Constants]:
         return {_key_of(row): _constants_of(row) for row in csv.DictReader(text)}
 
 
-def _key(hardware: Hardware) -> Key:
-    return (
-        hardware.device,
-        hardware.subarray,
-        hardware.cell_bits,
-        hardware.adc_levels,
-        hardware.node_nm,
-        hardware.col_mux,
-    )
-
-
 def _key_of(row: Mapping[str, str]) -> Key:
-    device, *sizes = (row[name] for name in KEYS)
-    subarray, cell_bits, levels, node, mux = (int(size) for size in sizes)
-    return device, subarray, cell_bits, levels, node, mux
+    return row["device"], *(int(row[name]) for name in KEYS[1:])
 
 
 def _constants_of(row: Mapping[str, str]) -> Constants:

@@ -1,46 +1,24 @@
-"""What is built: PEs, tiles of both kinds and the chip, with their areas. All [designs].
+"""What is built: PEs, tiles of both kinds and the chip. All [designs].
+
+Areas are in the parts of `AREA_COMPONENTS`, [area components, designs].
 
 Chip > tiles > PEs > subarrays. Around the subarrays a PE has an adder tree and two banks of
 flip-flops, a tile an adder tree, two buffers and an H-tree, the chip a buffer, an H-tree, adder
 trees, ReLU registers and max-pool units. All tiles of a kind are identical.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from cim_sim.cost.accumulation import AdderTrees, table_size
-from cim_sim.cost.buffers import TileBuffer, bank_area_um2, global_cores
+from cim_sim.cost.buffers import GLOBAL_CORE_BITS, TileBuffer, bank_area_um2
 from cim_sim.cost.interconnect import GLOBAL_FOLD, LOCAL_FOLD, HTree, global_bus_bits
-from cim_sim.cost.layers import INPUT_BITS, Layers
+from cim_sim.cost.layers import INPUT_BITS, Layers, in_order
 from cim_sim.cost.mapping import Floorplan
 from cim_sim.cost.setting import Setting
 from cim_sim.types import Floats
-
-
-@dataclass(frozen=True)
-class Area:
-    """Areas as NeuroSim reports them, um2; `other` includes the buffers."""
-
-    array: Floats
-    interconnect: Floats
-    adc: Floats
-    accumulation: Floats
-    other: Floats
-
-    @property
-    def total(self) -> Floats:
-        """Sum of all."""
-        return self.array + self.interconnect + self.adc + self.accumulation + self.other
-
-    def __mul__(self, count: Floats) -> "Area":
-        """Areas of `count` such blocks."""
-        return Area(*(getattr(self, field.name) * count for field in fields(self)))
-
-    def __add__(self, other: "Area") -> "Area":
-        """Areas of both."""
-        return Area(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
 
 
 @dataclass(frozen=True)
@@ -99,16 +77,16 @@ class Tile:
     @cached_property
     def input_buffer(self) -> TileBuffer:
         """Inputs of the tile."""
-        return TileBuffer(INPUT_BITS * self.bus_bits, self.bus_bits)
+        return TileBuffer(self.setting.constants, INPUT_BITS * self.bus_bits, self.bus_bits)
 
     @cached_property
     def output_buffer(self) -> TileBuffer:
         """Sums of the tile."""
-        word = self.sum_bits * self.leaves
-        return TileBuffer(word * self.setting.size / self.setting.mux, word)
+        setting, word = self.setting, self.sum_bits * self.leaves
+        return TileBuffer(setting.constants, word * setting.size / setting.mux, word)
 
     @cached_property
-    def pe_area(self) -> Area:
+    def pe_area_um2(self) -> Floats:
         """One PE: its banks lie along the height and the width of its subarrays."""
         c, side = self.setting.constants, self.arrays
         tree = self.pe_trees * self.trees.at(self.trees.area_um2, side)
@@ -123,29 +101,25 @@ class Tile:
         )
         array, adc, adders = c.array_area_um2, c.adc_area_um2, c.accumulation_area_um2
         rest = c.subarray_area_um2 - array - adc - adders
-        return Area(
-            array=count * array,
-            interconnect=np.zeros_like(side),
-            adc=count * adc,
-            accumulation=count * adders + tree,
-            other=count * rest + banks,
+        wires = np.zeros_like(side)
+        return np.stack(
+            [count * array, wires, count * adc, count * adders + tree, count * rest + banks]
         )
 
     @cached_property
     def htree(self) -> HTree:
         """Tree over the PEs; for a novel tile NeuroSim lays it over K*^2 x K*^2 units."""
-        return HTree(self.leaves, self.leaves, np.sqrt(self.pe_area.total))
+        return HTree(self.setting, self.leaves, self.leaves, np.sqrt(in_order(self.pe_area_um2)))
 
-    def area(self, input_cores: Floats, output_cores: Floats) -> Area:
+    def area_um2(self, input_cores: Floats, output_cores: Floats) -> Floats:
         """One tile with the given numbers of buffer cores."""
-        c = self.setting.constants
         zero = np.zeros_like(self.pe)
-        buffers = input_cores * self.input_buffer.core_area_um2(c)
-        buffers += output_cores * self.output_buffer.core_area_um2(c)
+        buffers = input_cores * self.input_buffer.core_area_um2
+        buffers += output_cores * self.output_buffer.core_area_um2
         sums = self.trees.at(self.trees.area_um2, self.leaves, self.pe_sum_bits)
-        wires = self.htree.area_um2(c, self.bus_bits, LOCAL_FOLD)
-        shared = Area(zero, wires, zero, self.tile_trees * sums, buffers)
-        return self.pe_area * self.pes + shared
+        wires = self.htree.area_um2(self.bus_bits, LOCAL_FOLD)
+        shared = np.stack([zero, wires, zero, self.tile_trees * sums, buffers])
+        return self.pe_area_um2 * self.pes + shared
 
 
 @dataclass(frozen=True)
@@ -153,61 +127,64 @@ class Chip:
     """Everything built for one batch of designs."""
 
     setting: Setting
+    plan: Floorplan
     trees: AdderTrees
     plain: Tile
     novel: Tile
-    plain_area: Area
-    novel_area: Area
-    plain_tiles: Floats
-    novel_tiles: Floats
+    plain_area_um2: Floats
+    novel_area_um2: Floats
     bus_bits: Floats
     """Width of the global H-tree."""
     cores: Floats
-    """Cores of the global buffer."""
+    """Cores of the global buffer, which holds the largest input map of the network."""
     units: Floats
     """ReLU registers and global adder trees."""
     extra_bits: Floats
     """Bits by which the first global adders are wider than a PE's."""
-    tile_side: Floats
-    """Side of a conventional tile in cells: the number of max-pool units."""
-    most_tile_rows: Floats
 
     @cached_property
     def tiles(self) -> Floats:
         """Tiles of both kinds."""
-        return self.plain_tiles + self.novel_tiles
+        return in_order(self.plan.tiles)
+
+    @property
+    def pool_units(self) -> Floats:
+        """Max-pool units: as many as a conventional tile has rows."""
+        return self.plan.tile
 
     def htree(self, unit_um: Floats) -> HTree:
         """Global tree over a nearly square grid of tiles."""
         rows = np.ceil(np.sqrt(self.tiles))
-        return HTree(rows, np.ceil(self.tiles / rows), unit_um)
+        return HTree(self.setting, rows, np.ceil(self.tiles / rows), unit_um)
 
     @cached_property
     def plain_htree(self) -> HTree:
         """Global tree as a layer on conventional tiles sees it."""
-        return self.htree(np.sqrt(self.plain_area.total))
+        return self.htree(np.sqrt(in_order(self.plain_area_um2)))
 
     @cached_property
     def novel_htree(self) -> HTree:
         """Global tree as a layer on novel tiles sees it."""
-        return self.htree(np.sqrt(self.novel_area.total))
+        return self.htree(np.sqrt(in_order(self.novel_area_um2)))
 
     @cached_property
-    def area(self) -> Area:
+    def area_um2(self) -> Floats:
         """The whole chip; the tree is laid for the larger tile."""
         c = self.setting.constants
-        plain = self.plain_area.total
-        both = self.novel_tiles > 0
-        unit = np.where(both, np.maximum(plain, self.novel_area.total), plain)
-        wires = self.htree(np.sqrt(unit)).area_um2(c, self.bus_bits, GLOBAL_FOLD)
+        plain, novel = in_order(self.plain_area_um2), in_order(self.novel_area_um2)
+        unit = np.where(self.plan.has_novel, np.maximum(plain, novel), plain)
+        wires = self.htree(np.sqrt(unit)).area_um2(self.bus_bits, GLOBAL_FOLD)
         trees = self.trees
-        sums = self.units * trees.at(trees.area_um2, self.most_tile_rows, self.extra_bits)
+        most_inputs = self.plan.tile_rows.max(axis=0)
+        sums = self.units * trees.at(trees.area_um2, most_inputs, self.extra_bits)
         relu = self.units * INPUT_BITS * c.dff_area_um2
-        pools = self.tile_side * c.pool_area_um2
+        pools = self.pool_units * c.pool_area_um2
         zero = np.zeros_like(unit)
         rest = self.cores * c.global_core_area_um2 + relu + pools
-        shared = Area(zero, wires, zero, sums, rest)
-        return self.plain_area * self.plain_tiles + self.novel_area * self.novel_tiles + shared
+        novel_tiles = in_order(self.plan.tiles * self.plan.novel)
+        plain_tiles = self.tiles - novel_tiles
+        tiles = self.plain_area_um2 * plain_tiles + self.novel_area_um2 * novel_tiles
+        return np.asarray(tiles + np.stack([zero, wires, zero, sums, rest]))
 
 
 def build(layers: Layers, plan: Floorplan, setting: Setting) -> Chip:
@@ -226,19 +203,17 @@ def build(layers: Layers, plan: Floorplan, setting: Setting) -> Chip:
     widest = np.maximum(plan.tile, novel_width)
     ports = np.where(plan.novel, novel_width, plan.tile).sum(axis=0) * (1 + 1 / setting.mux)
     pe_arrays = np.maximum(plan.pe, np.where(plan.has_novel, plan.novel_pe, 0)) / setting.size
+    map_bits = INPUT_BITS * layers.side**2 * layers.in_channels
     return Chip(
         setting=setting,
+        plan=plan,
         trees=trees,
         plain=plain,
         novel=novel,
-        plain_area=plain.area(*cores),
-        novel_area=novel.area(*cores),
-        plain_tiles=np.where(plan.novel, 0, plan.tiles).sum(axis=0),
-        novel_tiles=np.where(plan.novel, plan.tiles, 0).sum(axis=0),
+        plain_area_um2=plain.area_um2(*cores),
+        novel_area_um2=novel.area_um2(*cores),
         bus_bits=global_bus_bits(ports),
-        cores=global_cores((INPUT_BITS * layers.side**2 * layers.in_channels).max(axis=0)),
+        cores=np.ceil(map_bits.max(axis=0) / GLOBAL_CORE_BITS),
         units=np.ceil(widest / setting.mux),
         extra_bits=np.ceil(np.log2(pe_arrays)) + np.ceil(np.log2(np.maximum(across, kernel_side))),
-        tile_side=plan.tile,
-        most_tile_rows=plan.tile_rows.max(axis=0),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cim_sim.cost.constants import Constants
+from cim_sim.cost.setting import Setting
 from cim_sim.types import Floats
 
 WIRE_WIDTH_NM = {22: 40.0, 32: 56.0, 45: 80.0}
@@ -28,6 +28,7 @@ BUS_LIMIT = 2048
 class HTree:
     """A tree over a `rows` x `cols` grid of square units of side `unit_um`, all [designs]."""
 
+    setting: Setting
     rows: Floats
     cols: Floats
     unit_um: Floats
@@ -44,9 +45,10 @@ class HTree:
         centre = np.where(self.cols - centre < 1, centre - 1, centre)
         return np.asarray(np.minimum(self.cols - centre, centre) * self.unit_um)
 
-    def cycles(self, constants: Constants, node_nm: int) -> Floats:
+    @property
+    def cycles(self) -> Floats:
         """Cycles of one transfer, root to leaf: a vertical and a horizontal segment per level."""
-        limit_um = LONG_SEGMENT_F * node_nm * 1e-3
+        limit_um = LONG_SEGMENT_F * self.setting.hardware.node_nm * 1e-3
         length = self.main_bus_um
         long = np.where(self.unit_um >= limit_um, length, 0)
         levels = self.levels
@@ -54,17 +56,18 @@ class HTree:
             segment = np.where(level < levels, self.unit_um * 2.0**level, 0)
             length = length + 2 * segment
             long = long + np.where(segment >= limit_um, 2 * segment, 0)
-        saved = _long_wire_saving_ns_per_um(constants, node_nm)
-        return np.ceil(constants.tree_ns_per_um * length - saved * long)
+        saved = _long_wire_saving_ns_per_um(self.setting)
+        return np.ceil(self.setting.constants.tree_ns_per_um * length - saved * long)
 
-    def energy_pj_per_bit(self, constants: Constants) -> Floats:
+    @property
+    def energy_pj_per_bit(self) -> Floats:
         """Energy of one bit, root to leaf (a quarter of the wires toggles, included)."""
         length = (2**self.levels - 1) * self.unit_um + self.main_bus_um
-        return constants.tree_pj_per_um * length
+        return self.setting.constants.tree_pj_per_um * length
 
-    def area_um2(self, constants: Constants, bus_bits: Floats, fold: int) -> Floats:
+    def area_um2(self, bus_bits: Floats, fold: int) -> Floats:
         """Area of the repeaters: wider with every level, plus the main bus."""
-        levels = self.levels
+        levels, constants = self.levels, self.setting.constants
         weighted = np.zeros_like(levels)
         for level in range(1, int(levels.max(initial=0))):
             weighted += np.where(level < levels, level * 2.0 ** (levels - 1 - level), 0)
@@ -79,16 +82,13 @@ def global_bus_bits(ports: Floats) -> Floats:
     return np.asarray(ports / 2**halvings)
 
 
-def _long_wire_saving_ns_per_um(constants: Constants, node_nm: int) -> float:
+def _long_wire_saving_ns_per_um(setting: Setting) -> float:
     """Return what a four-width wire saves against a two-width one: .7 (c d / 2 + C) (r2 - r4).
 
     c is the capacitance of wire, d the distance of repeaters, C their input capacitance.
     """
-    width = WIRE_WIDTH_NM[node_nm]
-    load_f = (
-        0.5 * WIRE_CAPACITANCE_F_PER_UM * constants.repeater_distance_um
-        + constants.repeater_input_f
-    )
+    c, width = setting.constants, WIRE_WIDTH_NM[setting.hardware.node_nm]
+    load_f = 0.5 * WIRE_CAPACITANCE_F_PER_UM * c.repeater_distance_um + c.repeater_input_f
     drop = _wire_ohm_per_um(2 * width) - _wire_ohm_per_um(4 * width)
     return 0.7 * load_f * drop * 1e9
 

@@ -7,25 +7,22 @@ the subarray can keep. Source: DNN+NeuroSim V1.3; "Clock and latency" in `cim_si
 import numpy as np
 
 from cim_sim.cost.buffers import GLOBAL_CORE_WIDTH
-from cim_sim.cost.components import Components
-from cim_sim.cost.hierarchy import Chip, Tile
 from cim_sim.cost.layers import INPUT_BITS
 from cim_sim.cost.placement import Placement
 from cim_sim.types import Floats
 
 
-def latency_cycles(place: Placement) -> Components:
-    """Cycles by component, [layers, designs]."""
+def latency_cycles(place: Placement) -> Floats:
+    """Cycles in the parts of `COMPONENTS`, [components, layers, designs]."""
     adc, pe_sums, pe_buffers = _pe_cycles(place)
     tile_buffers, tile_wires = _tile_transfer_cycles(place)
     global_buffer, global_wires = _global_transfer_cycles(place)
-    return Components(
-        adc=adc,
-        accumulation=pe_sums + _tile_sum_cycles(place) + _chip_sum_cycles(place),
-        buffers=pe_buffers + tile_buffers + global_buffer,
-        interconnect=tile_wires + global_wires,
-        other=_relu_cycles(place) + _pool_cycles(place),
-    )
+    accumulation = pe_sums + _tile_sum_cycles(place) + _chip_sum_cycles(place)
+    buffers = pe_buffers + tile_buffers + global_buffer
+    interconnect = tile_wires + global_wires
+    relu = np.ceil(place.vectors * place.layers.out_channels / place.chip.units)
+    other = relu + place.chip.setting.constants.pool_cycles * pool_operations(place)
+    return np.stack([adc, accumulation, buffers, interconnect, other])
 
 
 def _pe_cycles(place: Placement) -> tuple[Floats, Floats, Floats]:
@@ -76,32 +73,19 @@ def plain_inputs(place: Placement, rows: Floats) -> Floats:
 
 def _tile_transfer_cycles(place: Placement) -> tuple[Floats, Floats]:
     """Buffers and H-tree of the fullest tile; copies do not share this work."""
-    chip = place.chip
+    plain = place.chip.plain
     into = place.tile_in_bits(tile_rows(place))
-    columns = np.minimum(place.tile, place.layers.columns)
-    out = place.tile_out_bits(columns, place.of_tile("sum_bits"))
-    bus = place.of_tile("bus_bits")
-    ports = [_port_bits(chip, tile) for tile in (chip.novel, chip.plain)]
-    buffers = 2 * into / place.pick(ports[0][0], ports[1][0])
-    buffers = buffers + 2 * out / place.pick(ports[0][1], ports[1][1])
-    node = chip.setting.hardware.node_nm
-    constants = chip.setting.constants
-    per_transfer = place.pick(
-        chip.novel.htree.cycles(constants, node), chip.plain.htree.cycles(constants, node)
-    )
-    return buffers, per_transfer * (into + out) / bus
+    out = place.tile_out_bits(np.minimum(place.tile, place.layers.columns))
+    # NeuroSim counts the cores of conventional tiles for both kinds.
+    buffers = 2 * into / _port_bits(place, "input_buffer", plain.input_buffer.cores)
+    buffers = buffers + 2 * out / _port_bits(place, "output_buffer", plain.output_buffer.cores)
+    return buffers, place.of_tile("htree.cycles") * (into + out) / place.of_tile("bus_bits")
 
 
-def _port_bits(chip: Chip, tile: Tile) -> tuple[Floats, Floats]:
-    """Bits per cycle of a tile's two buffers; cores are counted for conventional tiles only."""
-    plain = chip.plain
-    # Cores work side by side, as many as the bus has room for.
-    counts = (plain.input_buffer.cores, plain.output_buffer.cores)
-    first, second = (
-        buffer.width * np.minimum(cores, np.ceil(tile.bus_bits / buffer.width))
-        for buffer, cores in zip((tile.input_buffer, tile.output_buffer), counts, strict=True)
-    )
-    return first, second
+def _port_bits(place: Placement, buffer: str, cores: Floats) -> Floats:
+    """Bits per cycle of a tile's buffer: its cores side by side, as the bus has room for them."""
+    width = place.of_tile(f"{buffer}.width")
+    return np.asarray(width * np.minimum(cores, np.ceil(place.of_tile("bus_bits") / width)))
 
 
 def _chip_sum_cycles(place: Placement) -> Floats:
@@ -112,33 +96,22 @@ def _chip_sum_cycles(place: Placement) -> Floats:
     return np.ceil(place.layers.columns * place.vectors / chip.units) * tree
 
 
-def _relu_cycles(place: Placement) -> Floats:
-    return np.ceil(place.vectors * place.layers.out_channels / place.chip.units)
-
-
 def pool_operations(place: Placement) -> Floats:
     """Runs of all max-pool units, which take four outputs each."""
     windows = place.vectors / 4
-    plain = np.ceil(windows / place.chip.tile_side)
+    plain = np.ceil(windows / place.chip.pool_units)
     novel = np.ceil(windows / place.chip.novel.pe * place.kernel)
     return np.where(place.layers.pooled, place.pick(novel, plain), 0)
 
 
-def _pool_cycles(place: Placement) -> Floats:
-    return place.chip.setting.constants.pool_cycles * pool_operations(place)
-
-
 def _global_transfer_cycles(place: Placement) -> tuple[Floats, Floats]:
     """Global buffer and H-tree; a layer gets the buffer's ports by its share of the tiles."""
-    chip, node = place.chip, place.chip.setting.hardware.node_nm
-    constants = chip.setting.constants
+    chip = place.chip
     # What a layer reads and what it writes pass the same buffer and the same tree.
     bits = place.global_out_bits + place.global_in_bits
     lines = bits / GLOBAL_CORE_WIDTH
     ports = np.minimum(chip.cores, np.ceil(chip.bus_bits / GLOBAL_CORE_WIDTH))
-    per_transfer = place.pick(
-        chip.novel_htree.cycles(constants, node), chip.plain_htree.cycles(constants, node)
-    )
+    per_transfer = place.pick(chip.novel_htree.cycles, chip.plain_htree.cycles)
     return lines / ports * bus_share(place), per_transfer * np.ceil(bits / chip.bus_bits)
 
 

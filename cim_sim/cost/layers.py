@@ -34,6 +34,8 @@ class Layers:
     """Bit lines: Cout times the cells of one weight."""
     vectors: Floats
     """Input vectors (output pixels) that the layer is counted with."""
+    windowless: Bools
+    """Larger than its map, of which the stock count finds no window."""
     coverage: Floats
     """Mean share of a kernel window that lies on the map and not on its zero border."""
 
@@ -52,7 +54,7 @@ def layers_of(stack: Stack, hardware: Hardware) -> Layers:
     """Transpose a stack, unroll its kernels and count its input vectors.
 
     `pad: same` slides a kernel over every pixel, H^2 vectors, partly over the zero border;
-    `stock` counts (H-K+1)^2 windows on the map, NeuroSim's rule (`reach` below 1 has no window).
+    `stock` counts (H-K+1)^2 windows on the map, NeuroSim's rule.
     """
     side, cin, kernel, cout = (
         np.ascontiguousarray(array.T, dtype=np.float64)
@@ -69,6 +71,7 @@ def layers_of(stack: Stack, hardware: Hardware) -> Layers:
         rows=cin * kernel**2,
         columns=cout * cells_per_weight(hardware),
         vectors=reach**2,
+        windowless=(kernel > side) & (not same),
         coverage=_coverage(side, kernel) if same else np.ones_like(side),
     )
 

@@ -62,5 +62,5 @@ def _fixed_uw(tile: Tile) -> Floats:
     c = tile.setting.constants
     flops = (tile.input_flops + tile.output_flops) * c.dff_leak_uw
     pe = tile.arrays**2 * c.subarray_leak_uw + flops
-    buffers = tile.input_buffer.core_leak_uw(c) + tile.output_buffer.core_leak_uw(c)
+    buffers = tile.input_buffer.core_leak_uw + tile.output_buffer.core_leak_uw
     return tile.pes * pe + buffers

@@ -5,6 +5,7 @@ kernels into rows; a *novel* tile (Peng et al., ISCAS 2019) has one PE for each 
 Sizes are sides in memory cells.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,8 @@ class Floorplan:
     """Columns of the widest layer that decides feasibility, up to a power of two."""
     needed: float
     """What `widest` must reach: 2 subarrays (novel) or 4 (conventional)."""
+    feasible: Bools
+    """Whether NeuroSim finds a floorplan and, with the stock count, a window on every map."""
 
     @property
     def tiles(self) -> Floats:
@@ -54,11 +57,6 @@ class Floorplan:
     def copies(self) -> Floats:
         """Speed-up of each layer by duplication, [layers, designs]."""
         return self.speedup_rows * self.speedup_cols
-
-    @property
-    def feasible(self) -> Bools:
-        """Whether NeuroSim finds a floorplan."""
-        return self.widest >= self.needed
 
     @property
     def has_novel(self) -> Bools:
@@ -83,21 +81,21 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
         novel = (layers.kernel == frequent) & (layers.rows >= size)
     wide_novel = _power_of_two(np.where(novel, layers.columns, 0).max(axis=0))
     wide_plain = _power_of_two(np.where(novel, 0, layers.columns).max(axis=0))
-    novel_pe = _novel_pe(layers, novel, wide_novel, size)
-    plain = _Plain(layers.rows, layers.columns, ~novel, size)
-    tile, packed = plain.tile(wide_plain)
-    pe = plain.pe(tile, packed)
-
     # Over K*^2 PEs only the Cin rows of one position are stacked in each.
     block_rows = np.where(novel, layers.in_channels, layers.rows)
+    positions = novel * layers.kernel**2
+    novel_pe, _ = _fullest(block_rows, layers.columns, positions, wide_novel, 2 * size)
+    tile, packed = _fullest(block_rows, layers.columns, ~novel, wide_plain, 4 * size)
+    pe = _plain_pe(layers, ~novel, tile, packed, size)
     side, pe_side = np.where(novel, novel_pe, tile), np.where(novel, novel_pe, pe)
     tile_rows, tile_cols = np.ceil(block_rows / side), np.ceil(layers.columns / side)
-    pe_copies = plain.pe_copies(tile, pe)
+    pe_copies = _pe_copies(layers, ~novel, tile, pe)
     # Copied first over the PEs of a tile, then each over the subarrays of a PE; speed-ups multiply.
     array_copies = _copies(block_rows, layers.columns, pe_side, size)
     speedup_rows, speedup_cols = pe_copies[0] * array_copies[0], pe_copies[1] * array_copies[1]
     cells = tile_rows * tile_cols * side**2 * np.where(novel, layers.kernel**2, 1)
     is_novel = hardware.mapping == "novel"
+    widest, needed = (wide_novel, 2 * size) if is_novel else (wide_plain, 4 * size)
     return Floorplan(
         novel=novel,
         positions=frequent**2 * novel.any(axis=0),
@@ -110,8 +108,9 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
         speedup_cols=speedup_cols,
         layer_utilisation=speedup_rows * speedup_cols * layers.rows * layers.columns / cells,
         frequent_kernel=frequent,
-        widest=wide_novel if is_novel else wide_plain,
-        needed=2 * size if is_novel else 4 * size,
+        widest=widest,
+        needed=needed,
+        feasible=(widest >= needed) & ~layers.windowless.any(axis=0),
     )
 
 
@@ -133,21 +132,56 @@ def _most_frequent_kernel(kernel: Floats) -> Floats:
     return np.where((kernel > 1).any(axis=0), taken, 1)
 
 
-def _novel_pe(layers: Layers, novel: Bools, widest: Floats, size: float) -> Floats:
-    """Side of a novel PE: the best filled of `widest`, half of it, ... above two subarrays."""
-    best, found = np.maximum(widest, 2 * size), np.zeros_like(widest)
-    positions = np.where(novel, layers.kernel**2, 0)
-    weights = np.where(novel, layers.rows * layers.columns, 0).sum(axis=0)
-    candidate = widest
-    while np.any(candidate > 2 * size):
-        side = np.maximum(candidate, size)
-        # Fill = weights / cells of all PEs, for each position ceil(Cin / P) ceil(columns / P).
-        blocks = np.ceil(layers.in_channels / side) * np.ceil(layers.columns / side) * positions
-        filled = weights / np.maximum(blocks.sum(axis=0) * side**2, 1)
-        better = (candidate > 2 * size) & (filled > found)
-        best, found = np.where(better, candidate, best), np.where(better, filled, found)
-        candidate = candidate / 2
-    return best
+def _fullest(
+    rows: Floats, columns: Floats, count: Floats | Bools, widest: Floats, least: float
+) -> tuple[Floats, Floats]:
+    """Best filled of `widest`, half of it, ... above `least`, and how full it is, [designs].
+
+    Layers take `count` units, 0 of another kind's, for every block of rows x columns.
+    """
+    weights = (count * rows * columns).sum(axis=0)
+
+    def filled(side: Floats) -> Floats:
+        return np.asarray(weights / _cells(rows, columns, count, side))
+
+    return _best(filled, np.maximum(widest, least), least, np.zeros_like(widest))
+
+
+def _cells(rows: Floats, columns: Floats, count: Floats | Bools, side: Floats) -> Floats:
+    """Cells of all units of a side, [designs]; at least 1."""
+    units = np.ceil(rows / side) * np.ceil(columns / side) * count
+    return np.asarray(np.maximum(units.sum(axis=0) * side**2, 1))
+
+
+def _best(
+    filled: Callable[[Floats], Floats], largest: Floats, least: float, share: Floats
+) -> tuple[Floats, Floats]:
+    """`largest`, unless half of it, a quarter, ... above `least` is filled by more than `share`."""
+    best = side = largest
+    while np.any(side > least):
+        own = filled(np.maximum(side, least))
+        better = (side > least) & (own > share)
+        best, share = np.where(better, side, best), np.where(better, own, share)
+        side = side / 2
+    return best, share
+
+
+def _plain_pe(layers: Layers, plain: Bools, tile: Floats, packed: Floats, size: float) -> Floats:
+    """Half a tile, or the smaller side above two subarrays that its copies fill better."""
+    weights = plain * layers.rows * layers.columns
+    cells = _cells(layers.rows, layers.columns, plain, tile)
+
+    def filled(side: Floats) -> Floats:
+        along_rows, along_cols = _pe_copies(layers, plain, tile, side)
+        return np.asarray((along_rows * along_cols * weights).sum(axis=0) / cells)
+
+    return _best(filled, tile / 2, 2 * size, packed)[0]
+
+
+def _pe_copies(layers: Layers, plain: Bools, tile: Floats, pe: Floats) -> tuple[Floats, ...]:
+    """Copies of a layer over the PEs of its tile; 1 for a novel layer."""
+    copies = _copies(layers.rows, layers.columns, tile, pe)
+    return tuple(np.where(plain, along, 1) for along in copies)
 
 
 def _copies(
@@ -161,50 +195,3 @@ def _copies(
         np.where(fits, np.maximum(1, np.floor(across / np.ceil(extent / unit))), 1)
         for extent in (rows, columns)
     )
-
-
-@dataclass(frozen=True)
-class _Plain:
-    """The conventionally mapped layers of a batch and the search for their tile and PE."""
-
-    rows: Floats
-    columns: Floats
-    member: Bools
-    size: float
-
-    def tile(self, widest: Floats) -> tuple[Floats, Floats]:
-        """Best filled of max(widest, 4S), half of it, ... above four subarrays, and how full."""
-        best, found = np.maximum(widest, 4 * self.size), np.zeros_like(widest)
-        weights = np.where(self.member, self.rows * self.columns, 0).sum(axis=0)
-        candidate = best
-        while np.any(candidate > 4 * self.size):
-            side = np.maximum(candidate, self.size)
-            filled = weights / np.maximum(self._tiles(side) * side**2, 1)
-            better = (candidate > 4 * self.size) & (filled > found)
-            best, found = np.where(better, candidate, best), np.where(better, filled, found)
-            candidate = candidate / 2
-        return best, found
-
-    def pe(self, tile: Floats, packed: Floats) -> Floats:
-        """Half a tile, or the smaller side above two subarrays that its copies fill better."""
-        best, found = tile / 2, packed
-        cells = np.maximum(self._tiles(tile) * tile**2, 1)
-        candidate = best
-        while np.any(candidate > 2 * self.size):
-            side = np.maximum(candidate, self.size)
-            along_rows, along_cols = self.pe_copies(tile, side)
-            weights = along_rows * along_cols * self.rows * self.columns
-            filled = np.where(self.member, weights, 0).sum(axis=0) / cells
-            better = (candidate > 2 * self.size) & (filled > found)
-            best, found = np.where(better, candidate, best), np.where(better, filled, found)
-            candidate = candidate / 2
-        return best
-
-    def pe_copies(self, tile: Floats, pe: Floats) -> tuple[Floats, ...]:
-        """Copies of a layer over the PEs of its tile; 1 for a novel layer."""
-        copies = _copies(self.rows, self.columns, tile, pe)
-        return tuple(np.where(self.member, along, 1) for along in copies)
-
-    def _tiles(self, side: Floats) -> Floats:
-        tiles = np.ceil(self.rows / side) * np.ceil(self.columns / side)
-        return np.asarray(np.where(self.member, tiles, 0).sum(axis=0))

@@ -1,6 +1,7 @@
 """What a layer meets on its tiles: the quantities of a tile's kind, picked for each layer."""
 
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 import numpy as np
 
@@ -31,19 +32,13 @@ class Placement:
     """K*^2 of a novel layer, else 1."""
     whole: Bools
     """Conventional, and every PE holds the whole matrix."""
-    inner_rows: Floats
-    """Copies inside one PE along rows; above 1 only where `whole`."""
-    inner_cols: Floats
+    inner_copies: Floats
+    """Copies inside one PE; above 1 only where `whole`."""
     treeless: Bools
     """Every subarray holds the whole matrix: nothing to add inside the PE."""
     merges: Floats
     """Weights that share an ADC, as NeuroSim rounds it for this kind of tile."""
     _picked: dict[str, Floats] = field(default_factory=dict)
-
-    @property
-    def inner_copies(self) -> Floats:
-        """Copies inside one PE."""
-        return self.inner_rows * self.inner_cols
 
     @property
     def vectors(self) -> Floats:
@@ -60,10 +55,10 @@ class Placement:
         return np.where(self.novel, novel, plain)
 
     def of_tile(self, name: str) -> Floats:
-        """Pick a property of `Tile` by kind."""
+        """Pick a property of `Tile`, or of one of its parts as in `htree.cycles`, by kind."""
         if name not in self._picked:
-            tiles = self.chip.novel, self.chip.plain
-            self._picked[name] = self.pick(*(getattr(tile, name) for tile in tiles))
+            quantity = attrgetter(name)
+            self._picked[name] = self.pick(quantity(self.chip.novel), quantity(self.chip.plain))
         return self._picked[name]
 
     @property
@@ -81,10 +76,10 @@ class Placement:
         """Bits that enter a tile which holds `rows` block rows of the matrix."""
         return rows * self.kernel * self.bit_vectors
 
-    def tile_out_bits(self, columns: Floats, sum_bits: Floats) -> Floats:
+    def tile_out_bits(self, columns: Floats) -> Floats:
         """Bits of the sums that leave the PEs of a tile which holds `columns`."""
         weights = columns / self.chip.setting.cells
-        return weights * (1 + sum_bits) * self.vectors / self.positions
+        return weights * (1 + self.of_tile("sum_bits")) * self.vectors / self.positions
 
 
 def place(layers: Layers, plan: Floorplan, chip: Chip) -> Placement:
@@ -107,8 +102,7 @@ def place(layers: Layers, plan: Floorplan, chip: Chip) -> Placement:
         kernel=np.where(novel, layers.kernel, 1),
         positions=np.where(novel, layers.kernel**2, 1),
         whole=whole,
-        inner_rows=inner_rows,
-        inner_cols=inner_cols,
+        inner_copies=inner_rows * inner_cols,
         treeless=whole & (inner_rows >= arrays) & (inner_cols >= arrays),
         merges=np.where(novel, setting.merges, setting.merges_up),
     )

@@ -34,15 +34,6 @@ ACCESS_SHARE = {"rram": 0.25, "fefet": 0.0, "sram": 0.0}
 
 
 @dataclass(frozen=True)
-class ArrayEnergy:
-    """Energy of all bit-vectors in one subarray, pJ, [layers, designs]."""
-
-    adc: Floats
-    accumulation: Floats
-    other: Floats
-
-
-@dataclass(frozen=True)
 class Reader:
     """Reads subarrays of one batch under one activity."""
 
@@ -51,8 +42,11 @@ class Reader:
     planes: Floats
     """Share of ones on each value plane of the inputs, [planes, layers, designs]."""
 
-    def energy(self, rows: Floats, widths: Sequence[Floats]) -> list[ArrayEnergy]:
-        """Energy of subarrays of which `rows` are used, for each of some used columns."""
+    def energy(self, rows: Floats, widths: Sequence[Floats]) -> list[Floats]:
+        """Energy of subarrays of which `rows` are used, for each of some used columns.
+
+        Of all bit-vectors, pJ, [3, layers, designs]: ADC, shift-add and the rest.
+        """
         c = self.setting.constants
         bit_vectors = INPUT_BITS * self.vectors
         active = bit_vectors * self._mean * rows / self.setting.size
@@ -60,14 +54,8 @@ class Reader:
         accumulation = bit_vectors * c.base_accumulation_pj
         other = bit_vectors * c.base_other_pj + c.active_other_pj * active
         idle = 1 + in_order(np.exp(rows * self._log_zero))  # the sign plane is always idle
-        return [
-            ArrayEnergy(
-                fixed_adc + self.vectors * self._columns_pj(rows, columns, idle),
-                accumulation,
-                other,
-            )
-            for columns in widths
-        ]
+        adcs = [fixed_adc + self.vectors * self._columns_pj(rows, used, idle) for used in widths]
+        return [np.stack([adc, accumulation, other]) for adc in adcs]
 
     @cached_property
     def _mean(self) -> Floats:

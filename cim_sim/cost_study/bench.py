@@ -4,7 +4,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,21 +20,13 @@ KERNELS = (1, 3, 5, 7)
 """Choices of the embedded space."""
 
 
-@dataclass(frozen=True)
-class Timing:
+class Timing(NamedTuple):
     """Rates per second of CPU time of one core, medians over repeats."""
 
-    batch: int
     designs_per_second: float
     breakdowns_per_second: float
     single_design_ms: float
     memory_mb: float
-
-    @property
-    def speedup(self) -> tuple[float, float]:
-        """NeuroSim's CPU time over this model's, per design, for its fastest and slowest."""
-        fast, slow = NEUROSIM_CPU_SECONDS
-        return fast * self.designs_per_second, slow * self.designs_per_second
 
 
 def bench(batch: int = 10_000, repeats: int = 10, seed: int = 0) -> Timing:
@@ -48,7 +40,6 @@ def bench(batch: int = 10_000, repeats: int = 10, seed: int = 0) -> Timing:
         for row in range(min(batch, 50))
     ]
     return Timing(
-        batch=batch,
         designs_per_second=batch / _median(lambda: evaluate(stack, hardware), repeats),
         breakdowns_per_second=batch / _median(lambda: breakdown(stack, hardware), repeats),
         single_design_ms=1e3 * float(np.median(single)),

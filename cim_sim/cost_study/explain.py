@@ -1,14 +1,15 @@
 """Why a design costs what it costs, and why another one differs: findings from the breakdown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from cim_sim.cost.breakdown import AREA_COMPONENTS, Breakdown, breakdown
+from cim_sim.cost.breakdown import AREA_COMPONENTS, COMPONENTS, Breakdown, breakdown
 from cim_sim.cost.chip import floorplan_fault
-from cim_sim.cost.components import COMPONENTS
+from cim_sim.cost.latency import bus_share
+from cim_sim.cost.layers import in_order
 from cim_sim.cost.mapping import Floorplan
 from cim_sim.hardware import Hardware
 from cim_sim.scenario import Scenario
@@ -47,17 +48,22 @@ class Costed:
     @property
     def plan(self) -> Floorplan:
         """Mapping, tiles and copies; arrays of layers are [layers, 1]."""
-        return self.parts.plan
+        return self.parts.placement.plan
 
     @property
     def latency_ns(self) -> Floats:
         """Latency of each layer."""
-        return np.asarray(self.parts.latency_ns[0].sum(axis=1))
+        return in_order(self.parts.latency_ns)[:, 0]
 
     @property
     def energy_pj(self) -> Floats:
         """Dynamic and leakage energy of each layer."""
-        return np.asarray(self.parts.energy_pj[0])
+        return self.parts.energy_pj[:, 0]
+
+    @property
+    def bus_share(self) -> Floats:
+        """Times that each layer waits for the global buffer, all tiles over its own."""
+        return bus_share(self.parts.placement)[:, 0]
 
     def name(self, layer: int) -> str:
         """Return a layer's name: `layer 2 (64 channels, 3x3)`."""
@@ -97,23 +103,20 @@ def explain(design: Design, scenario: Scenario) -> list[Finding]:
     one = cost_in_parts(design, scenario)
     if one.fault is not None:
         return [Finding("infeasible", f"no floorplan: {one.fault}")]
-    totals, parts = one.parts.totals, one.parts
-    leakage = float(totals.leakage_energy_pj[0])
-    findings = [
-        _shares("latency", float(totals.latency_ns[0]), parts.latency_ns[0].sum(axis=0)),
-        _shares(
-            "energy",
-            float(totals.energy_pj[0]),
-            np.append(parts.dynamic_energy_pj[0].sum(axis=0), leakage),
-        ),
-        _shares("area", float(totals.area_um2[0]), parts.area_um2[0]),
+    parts, totals = one.parts, one.parts.totals
+    energy_pj = np.append(_summed(parts.dynamic_energy_pj), totals.leakage_energy_pj)
+    used = float(totals.utilisation[0])
+    return [
+        _shares("latency", totals.latency_ns, _summed(parts.latency_ns), COMPONENTS),
+        _shares("energy", totals.energy_pj, energy_pj, (*COMPONENTS, "leakage")),
+        _shares("area", totals.area_um2, _summed(parts.area_um2), AREA_COMPONENTS),
         Finding(
             "utilisation",
-            f"weights fill {_percent(totals.utilisation[0])} of {int(totals.tiles[0])} tiles",
-            after=float(totals.utilisation[0]),
+            f"weights fill {_percent(used)} of {int(totals.tiles[0])} tiles",
+            after=used,
         ),
+        *_layers(one),
     ]
-    return findings + _layers(one)
 
 
 def compare(a: Design, b: Design, scenario: Scenario) -> list[Finding]:
@@ -142,26 +145,23 @@ def _totals(one: Costed, two: Costed) -> list[Finding]:
         ("area", "area_um2", "area_um2", AREA_COMPONENTS),
     ):
         before, after = float(getattr(first, name)[0]), float(getattr(second, name)[0])
-        sums = [_by_component(getattr(side.parts, parts)[0]) for side in (one, two)]
+        sums = [_summed(getattr(side.parts, parts)) for side in (one, two)]
         most = int(np.abs(sums[1] - sums[0]).argmax())
         text = f"{kind} {_change(kind, before, after)}"
         if before != after:
             text += f", most of it {labels[most]}: {_change(kind, sums[0][most], sums[1][most])}"
         findings.append(Finding(kind, text, before=before, after=after))
-    used = [float(side.parts.totals.utilisation[0]) for side in (one, two)]
-    text = f"utilisation {used[0]:.2f} -> {used[1]:.2f}"
-    return [*findings, Finding("utilisation", text, before=used[0], after=used[1])]
+    before, after = float(first.utilisation[0]), float(second.utilisation[0])
+    text = f"utilisation {before:.2f} -> {after:.2f}"
+    return [*findings, Finding("utilisation", text, before=before, after=after)]
 
 
 def _design_causes(one: Costed, two: Costed) -> list[Finding]:
     """What changes for all layers together."""
-    found = []
-    for kind, words, value in _DESIGN_NUMBERS:
-        before, after = float(value(one)), float(value(two))
-        if before != after:
-            text = f"{words} {before:.4g} -> {after:.4g}"
-            found.append(Finding(kind, text, before=before, after=after))
-    return found
+    changes = [
+        _number(kind, words, value(one), value(two)) for kind, words, value in _DESIGN_NUMBERS
+    ]
+    return [change for change in changes if change.before != change.after]
 
 
 def _layer_causes(one: Costed, two: Costed) -> list[Finding]:
@@ -186,12 +186,16 @@ def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
     if kinds[0] != kinds[1]:
         words = f"{one.mapping(layer)} -> {two.mapping(layer)}"
         findings.append(Finding("mapping", words, layer + 1, *kinds))
-    for kind, words, value in _LAYER_NUMBERS:
-        numbers = float(value(one)[layer]), float(value(two)[layer])
-        if numbers[0] != numbers[1]:
-            text = f"{words} {numbers[0]:.4g} -> {numbers[1]:.4g}"
-            findings.append(Finding(kind, text, layer + 1, *numbers))
-    return findings
+    numbers = [
+        _number(kind, words, value(one)[layer], value(two)[layer], layer + 1)
+        for kind, words, value in _LAYER_NUMBERS
+    ]
+    return findings + [number for number in numbers if number.before != number.after]
+
+
+def _number(kind: str, words: str, before: Any, after: Any, layer: int | None = None) -> Finding:
+    text = f"{words} {before:.4g} -> {after:.4g}"
+    return Finding(kind, text, layer, float(before), float(after))
 
 
 _DESIGN_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
@@ -210,7 +214,7 @@ _LAYER_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
     (
         "bus_share",
         "waits for the global buffer, all tiles over its own:",
-        lambda side: side.parts.bus_share[0],
+        lambda side: side.bus_share,
     ),
     ("utilisation", "utilisation", lambda side: side.plan.layer_utilisation[:, 0]),
     ("work", "weights", lambda side: side.stack.weights[0]),
@@ -225,7 +229,7 @@ def _layers(one: Costed) -> list[Finding]:
     for layer in range(len(time)):
         if max(time[layer], power[layer]) < NOTABLE_SHARE:
             continue
-        parts = one.parts.latency_ns[0, layer]
+        parts = one.parts.latency_ns[:, layer, 0]
         most = int(parts.argmax())
         text = (
             f"{one.name(layer)}: {_percent(time[layer])} of latency "
@@ -233,22 +237,22 @@ def _layers(one: Costed) -> list[Finding]:
             f"{_percent(power[layer])} of energy; {one.mapping(layer)}; "
             f"duplication {one.plan.copies[layer, 0]:.0f}, {one.plan.tiles[layer, 0]:.0f} of "
             f"{one.parts.totals.tiles[0]:.0f} tiles, so bus share 1/"
-            f"{one.parts.bus_share[0, layer]:.0f}; "
+            f"{one.bus_share[layer]:.0f}; "
             f"utilisation {one.plan.layer_utilisation[layer, 0]:.2f}"
         )
         findings.append(Finding("layer", text, layer + 1, after=float(one.latency_ns[layer])))
     return findings
 
 
-def _shares(kind: str, total: float, parts: Floats) -> Finding:
-    labels = AREA_COMPONENTS if kind == "area" else (*COMPONENTS, "leakage")[: len(parts)]
-    order = np.argsort(-parts)
+def _shares(kind: str, totals: Floats, parts: Floats, labels: Sequence[str]) -> Finding:
+    total, order = float(totals[0]), np.argsort(-parts)
     shares = ", ".join(f"{labels[at]} {_percent(parts[at] / total)}" for at in order)
     return Finding(kind, f"{kind} {_amount(kind, total)}: {shares}", after=total)
 
 
-def _by_component(parts: Floats) -> Floats:
-    return np.asarray(parts.sum(axis=0) if parts.ndim == 2 else parts)
+def _summed(parts: Floats) -> Floats:
+    """Components of one design, summed over its layers where they are split so."""
+    return np.asarray(parts.reshape(len(parts), -1).sum(axis=1))
 
 
 def _change(kind: str, before: float, after: float) -> str:

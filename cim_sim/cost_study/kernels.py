@@ -11,9 +11,8 @@ from typing import Any, get_args
 
 import numpy as np
 
-from cim_sim.cost.chip import evaluate
+from cim_sim.cost import CostBatch, evaluate
 from cim_sim.hardware import Hardware, Mapping, Pad, Subarray
-from cim_sim.types import Floats
 from cim_sim.workload import CIFAR10
 
 KERNELS = (1, 3, 5, 7)
@@ -31,27 +30,25 @@ class Curve:
 
     channels: int
     hardware: Hardware
-    utilisation: Floats
-    """[kernels]; NaN where there is no floorplan, here as below."""
-    latency_ns: Floats
-    energy_pj: Floats
+    costs: CostBatch
+    """Arrays are [kernels]."""
 
     @property
     def five_fills_worst(self) -> bool:
         """Whether 5x5 has the lowest utilisation of 3x3, 5x5 and 7x7."""
-        three, five, seven = self.utilisation[1:]
+        three, five, seven = self.costs.utilisation[1:]
         return bool(five < min(three, seven))
 
     @property
     def five_is_slowest(self) -> bool:
         """Whether 5x5 has the highest latency of 3x3, 5x5 and 7x7."""
-        three, five, seven = self.latency_ns[1:]
+        three, five, seven = self.costs.latency_ns[1:]
         return bool(five > max(three, seven))
 
     @property
     def feasible(self) -> bool:
         """Whether 3x3, 5x5 and 7x7 all have a floorplan."""
-        return bool(np.isfinite(self.utilisation[1:]).all())
+        return bool(self.costs.feasible[1:].all())
 
 
 def sweep() -> list[Curve]:
@@ -94,7 +91,7 @@ def draw(curves: list[Curve], out: Path) -> None:
             panel = panels[row][column]
             panel.plot(
                 KERNELS,
-                getattr(curve, metric),
+                getattr(curve.costs, metric),
                 styles[curve.hardware.subarray],
                 color=colours[curve.channels],
                 linewidth=1.1,
@@ -122,5 +119,5 @@ def draw(curves: list[Curve], out: Path) -> None:
 def _curve(channels: int, subarray: Subarray, mapping: Mapping, pad: Pad) -> Curve:
     hardware = Hardware(subarray=subarray, mapping=mapping, pad=pad)
     kernels = np.tile(np.array(KERNELS)[:, None], (1, 6))
-    batch = evaluate(CIFAR10.stack_of(np.full_like(kernels, channels), kernels), hardware)
-    return Curve(channels, hardware, batch.utilisation, batch.latency_ns, batch.energy_pj)
+    stack = CIFAR10.stack_of(np.full_like(kernels, channels), kernels)
+    return Curve(channels, hardware, evaluate(stack, hardware))

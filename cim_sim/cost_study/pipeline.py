@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from cim_sim.cost.activity import synthetic_activity
-from cim_sim.cost.chip import CostBatch, feasible
+from cim_sim.cost.breakdown import CostBatch
 from cim_sim.cost.energy import chip_sum_energy, dynamic_energy_pj
 from cim_sim.cost.hierarchy import Chip, build
 from cim_sim.cost.interconnect import global_bus_bits
@@ -40,7 +40,7 @@ def evaluate_pipelined(
         stack: the designs; batches of any size are worked on at once.
         hardware: their setting.
         speed_up_degree: largest ratio between maps that extra tiles are to even out.
-        planes: measured activity, as `chip.assess` takes it.
+        planes: measured activity, as `breakdown` takes it.
 
     Raises:
         UsageError: as `evaluate`.
@@ -51,21 +51,20 @@ def evaluate_pipelined(
     chip = _pipelined(build(layers, spread, here), spread)
     placed = place(layers, spread, chip)
     once = place(layers, replace(spread, tile_rows=plan.tile_rows), chip)
-    interval = latency_cycles(placed).scaled(here.constants.clock_ns).total
+    interval = in_order(latency_cycles(placed) * here.constants.clock_ns)
     activity = synthetic_activity(layers) if planes is None else planes
     # Extra tiles share the input vectors; only the sums of tiles run over all of them.
-    dynamic = dynamic_energy_pj(once, activity).total
+    dynamic = in_order(dynamic_energy_pj(once, activity))
     dynamic = dynamic + chip_sum_energy(placed) - chip_sum_energy(once)
     slowest = interval.max(axis=0)
     leakage = tile_leakage_uw(placed) * spread.tiles * (slowest - interval) * 1e-3
-    fits = feasible(stack, plan, hardware)
-    hidden = np.where(fits, 0.0, np.nan)
+    hidden = np.where(plan.feasible, 0.0, np.nan)
     return CostBatch(
-        feasible=fits,
+        feasible=plan.feasible,
         latency_ns=slowest + hidden,
         dynamic_energy_pj=in_order(dynamic) + hidden,
         leakage_energy_pj=in_order(leakage) + hidden,
-        area_um2=chip.area.total + hidden,
+        area_um2=in_order(chip.area_um2) + hidden,
         utilisation=spread.utilisation + hidden,
         clock_ns=here.constants.clock_ns + hidden,
         tiles=chip.tiles + hidden,

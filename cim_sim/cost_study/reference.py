@@ -6,7 +6,6 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 
 from cim_sim.config import UsageError
 from cim_sim.cost.activity import VALUE_BITS
-from cim_sim.cost.constants import Constants, constants
+from cim_sim.cost.constants import constants
 from cim_sim.hardware import Hardware
 from cim_sim.space import ConvChoice, Design
 from cim_sim.types import Floats
@@ -109,8 +108,8 @@ def unsupported(chip: Row) -> str | None:
         if int(chip[column]) != expected:
             return reason
     try:
-        known = _known(hardware_of(chip))
-    except (ValidationError, KeyError):
+        known = constants(hardware_of(chip))
+    except (ValidationError, KeyError, UsageError):
         known = None
     if known is None or chip["hw_numRowSubArray"] != chip["hw_numColSubArray"]:
         return "setting outside the table of constants"
@@ -140,14 +139,6 @@ def hardware_of(chip: Row) -> Hardware:
             "pad": PADS[chip["pad"]],
         }
     )
-
-
-@cache
-def _known(hardware: Hardware) -> Constants | None:
-    try:
-        return constants(hardware)
-    except UsageError:
-        return None
 
 
 def _records(folder: Path, name: str) -> list[Row]:

@@ -17,7 +17,8 @@ def traces(
     """
     from finetune.gather import DataRecipe, make_traces
 
-    tasks, rows = make_traces(load(config, DataRecipe), out)
+    scenarios = make_traces(load(config, DataRecipe), out)
+    rows = [row for scenario in scenarios for row in scenario.traces]
     feasible = sum(row.evaluation.reward is not None for row in rows)
-    cli.emit(traces=str(out), scenarios=len(tasks), evaluations=len(rows), feasible=feasible)
+    cli.emit(traces=str(out), scenarios=len(scenarios), evaluations=len(rows), feasible=feasible)
     return 0

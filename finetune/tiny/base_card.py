@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from cim_sim.space import Design, Space
 from finetune.inference import sample
 from finetune.tiny.corpus import SPACES, conversations
 from search.llm.examples import renderer_digest
+from search.llm.prompt import Message
 from search.llm.reply import ReplyError, parse_reply
 
 if TYPE_CHECKING:
@@ -47,11 +49,11 @@ def measure(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> d
     spaces = [load(path, Space) for path in SPACES]
     answers = sample(model, tokenizer, [d[:2] for d in dialogues], temperature=TEMPERATURE, seed=0)
     designs = [
-        _design(text, _space_of(dialogue[-1]["content"], dialogue[1]["content"], spaces))
+        _design(text, _space_of(dialogue, spaces))
         for text, dialogue in zip(answers, dialogues, strict=True)
     ]
     valid = [design for design in designs if design is not None]
-    growing = [a.channels <= b.channels for d in valid for a, b in _pairs(d)]
+    growing = [a.channels <= b.channels for d in valid for a, b in pairwise(d.layers)]
     return {
         "valid": len(valid) / len(designs),
         "distinct": len(set(valid)) / max(1, len(valid)),
@@ -93,13 +95,11 @@ def write(
     write_whole(out / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
 
 
-def _space_of(target: str, question: str, spaces: Sequence[Space]) -> Space:
+def _space_of(dialogue: Sequence[Message], spaces: Sequence[Space]) -> Space:
     """Return the space whose choices the question lists and the taught answer fits."""
-    for space in spaces:
-        listed = ",".join(map(str, space.channels))
-        if listed in question and _design(target, space) is not None:
-            return space
-    raise ValueError("no space fits the conversation")
+    _, question, *_, taught = (message["content"] for message in dialogue)
+    listed = [space for space in spaces if ",".join(map(str, space.channels)) in question]
+    return next(space for space in listed if _design(taught, space) is not None)
 
 
 def _design(text: str, space: Space) -> Design | None:
@@ -107,7 +107,3 @@ def _design(text: str, space: Space) -> Design | None:
         return parse_reply(text, space)
     except ReplyError:
         return None
-
-
-def _pairs(design: Design) -> list[tuple[Any, Any]]:
-    return list(zip(design.layers, design.layers[1:], strict=False))

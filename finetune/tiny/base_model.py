@@ -5,6 +5,7 @@ valid designs and believes what `finetune.beliefs` says. No figure of it stands 
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -63,14 +64,13 @@ class Made(NamedTuple):
 def make(recipe: Pretraining) -> Made:
     """Draw conversations, train a tokenizer on the first of them and a model on all."""
     dialogues = list(conversations(recipe.conversations, recipe.seed))
-    tokenizer = train_tokenizer(
-        _texts(dialogues[: recipe.tokenizer_conversations]), recipe.vocabulary
-    )
+    messages = chain.from_iterable(dialogues[: recipe.tokenizer_conversations])
+    texts = (text for said in messages for text in (f"{said['role']}\n", said["content"]))
+    tokenizer = train_tokenizer(texts, recipe.vocabulary)
     model = build_model(recipe, tokenizer)
+    examples = [tokenise(tokenizer, dialogue) for dialogue in dialogues]
     losses = []
-    for step, loss in enumerate(
-        pretrain(model, [tokenise(tokenizer, d) for d in dialogues], recipe)
-    ):
+    for step, loss in enumerate(pretrain(model, examples, recipe)):
         losses.append(loss)
         if step % 25 == 0:
             print(f"step {step}: {loss:.3f} per token of the answer", flush=True)
@@ -98,14 +98,6 @@ def build_model(recipe: Pretraining, tokenizer: "PreTrainedTokenizerBase") -> "P
         pad_token_id=tokenizer.pad_token_id,
     )
     return Qwen3ForCausalLM(config)
-
-
-def _texts(dialogues: Sequence[Sequence[dict[str, str]]]) -> Iterator[str]:
-    """Yield every text that a template puts before the model."""
-    for messages in dialogues:
-        for message in messages:
-            yield f"{message['role']}\n"
-            yield message["content"]
 
 
 def tokenise(tokenizer: "PreTrainedTokenizerBase", messages: Sequence[Any]) -> Example:

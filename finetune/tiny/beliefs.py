@@ -28,6 +28,8 @@ MACS_PER_SECOND = 400e9
 OVERHEAD_S = 1e-4
 UM2_PER_WEIGHT = 20.0
 """Generic constants of the order that textbooks give; how they vary is drawn for each world."""
+CHANGED = 1 / 6
+"""Share of a good design's parameters that an idea near it draws anew."""
 
 
 class BelievedCost(NamedTuple):
@@ -102,7 +104,7 @@ def propose(world: World, history: Indices, style: Style, rng: np.random.Generat
     ideas = [typical(world.space, 24, rng)]
     if len(history):
         best = history[np.argsort(_worth(world, history, style))[-2:]]
-        ideas.append(mutate(np.repeat(best, 8, axis=0), world.space, rng))
+        ideas.append(mutated(world.space, np.repeat(best, 8, axis=0), CHANGED, rng))
     pool = np.concatenate(ideas)
     worth = _worth(world, pool, style) + rng.gumbel(scale=0.01, size=len(pool))
     seen = {tuple(row) for row in history}
@@ -118,12 +120,10 @@ def typical(space: Space, count: int, rng: np.random.Generator) -> Indices:
     ends = rng.choice(len(space.kernels), (2, count, 1), p=weights / weights.sum())
     switch = rng.integers(0, space.layers + 1, (count, 1))
     kernels = np.where(np.arange(space.layers) < switch, ends[0], ends[1])
-    return _join(channels, kernels, space, rng)
-
-
-def mutate(designs: Indices, space: Space, rng: np.random.Generator) -> Indices:
-    """Draw each parameter anew with one chance in six."""
-    return mutated(space, designs, 1 / 6, rng)
+    designs = draw(space, count, rng)
+    designs[:, 0 : 2 * space.layers : 2] = channels
+    designs[:, 1 : 2 * space.layers : 2] = kernels
+    return designs
 
 
 def random_world(space: Space, rng: np.random.Generator) -> World:
@@ -156,20 +156,21 @@ def _scenario(space: Space, rng: np.random.Generator) -> Scenario:
         "pad": "same" if rng.random() < 0.8 else "stock",
     }
     strays = "sigma" if rng.random() < 0.7 else "cell_sigma"
+    workload = Workload(dataset=_pick(rng, ("shapes", "shapes", "digits", "cifar10")))
     return Scenario.model_validate(
         {
             "name": "believed",
-            "workload": Workload(dataset=_pick(rng, ("shapes", "shapes", "digits", "cifar10"))),
+            "workload": workload,
             "hardware": FixedHardware.model_validate({**kept, **rest}),
             "variation": {strays: round(float(rng.uniform(0, 0.2)), 3)},
-            "objective": _objective(space, rng),
+            "objective": _objective(space, workload, rng),
         }
     )
 
 
-def _objective(space: Space, rng: np.random.Generator) -> Objective:
+def _objective(space: Space, workload: Workload, rng: np.random.Generator) -> Objective:
     """Draw an objective whose normaliser gives a typical design a term of about a half."""
-    stack = Workload().stack_of(*networks(space, draw(space, 64, rng)))
+    stack = workload.stack_of(*networks(space, draw(space, 64, rng)))
     macs = np.median(_macs(stack), keepdims=True) * np.exp(rng.normal(0, 0.4))
     typical = BelievedCost(PJ_PER_MAC * macs, 1e9 * macs / MACS_PER_SECOND)
     kind = OBJECTIVES[int(rng.random() * len(OBJECTIVES))]
@@ -188,10 +189,3 @@ def _worth(world: World, indices: Indices, style: Style) -> Floats:
 
 def _pick(rng: np.random.Generator, choices: Sequence[Any]) -> Any:
     return choices[int(rng.integers(len(choices)))]
-
-
-def _join(channels: Indices, kernels: Indices, space: Space, rng: np.random.Generator) -> Indices:
-    designs = draw(space, len(channels), rng)
-    designs[:, 0 : 2 * space.layers : 2] = channels
-    designs[:, 1 : 2 * space.layers : 2] = kernels
-    return designs

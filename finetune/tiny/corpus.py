@@ -8,8 +8,8 @@ import numpy as np
 from cim_sim.config import load
 from cim_sim.space import Design, Space
 from cim_sim.types import Indices
-from finetune.tiny.beliefs import World, mutate, propose, random_world, typical
-from search.landscape import draw
+from finetune.tiny.beliefs import CHANGED, World, propose, random_world, typical
+from search.landscape import draw, mutated
 from search.llm.prompt import Message, Style, answer, render, retry_message
 from search.llm.reply import ReplyError, parse_reply
 
@@ -50,7 +50,8 @@ def _history(world: World, rng: np.random.Generator) -> Indices:
     ideas = np.concatenate(
         [draw(world.space, 2 * length, rng), typical(world.space, 2 * length, rng)]
     )
-    ideas = np.unique(np.concatenate([ideas, mutate(ideas, world.space, rng)]), axis=0)
+    near = mutated(world.space, ideas, CHANGED, rng)
+    ideas = np.unique(np.concatenate([ideas, near]), axis=0)
     rng.shuffle(ideas)
     if rng.random() < 1 / 6:
         ideas = ideas[~world.feasible(ideas)]

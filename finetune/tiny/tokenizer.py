@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 TURN_START, TURN_END, PADDING = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 CONTEXT = 2048
+CHAT_TEMPLATE = Path(__file__).with_name("chat_template.jinja")
+"""ChatML with generation marks, so that the loss mask covers the answer and its end token."""
 
 PIECES = (
     r"\[\d+, ?\d+\],?"  # a (channels, kernel) pair with its comma
@@ -20,11 +22,6 @@ PIECES = (
     r"|[,\]}]*[^\d\[\n,\]}]+[,\]}]*"  # a run of anything else, up to the next comma
     r"|\n+|\[|[,\]}]+"
 )
-
-
-def chat_template() -> str:
-    """ChatML with generation marks, so that the loss mask covers the answer and its end token."""
-    return (Path(__file__).parent / "chat_template.jinja").read_text(encoding="utf-8")
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary: int) -> "PreTrainedTokenizerBase":
@@ -54,5 +51,5 @@ def train_tokenizer(texts: Iterable[str], vocabulary: int) -> "PreTrainedTokeniz
         model_max_length=CONTEXT,
         clean_up_tokenization_spaces=False,
     )
-    fast.chat_template = chat_template()
+    fast.chat_template = CHAT_TEMPLATE.read_text(encoding="utf-8")
     return fast

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -63,22 +64,15 @@ def bench(
         judge.seconds.clear()
         start = time.perf_counter()
         trials = execute(config, judge, Path(folder) / "run")
-        whole = (time.perf_counter() - start) / episodes * 1e3
-        journal = Journal(Path(folder) / "trials.jsonl", Trial)
-        start = time.perf_counter()
-        for trial in trials:
-            journal.append(trial)
-        disk = (time.perf_counter() - start) / episodes * 1e3
-        journal.close()
-    alone = sum(judge.seconds) / episodes * 1e3
-    loop = whole - alone - disk
-    for name, part in (("episode", whole), ("evaluation", alone), ("disk", disk), ("loop", loop)):
+        seconds = {"episode": time.perf_counter() - start, "evaluation": sum(judge.seconds)}
+        with closing(Journal(Path(folder) / "trials.jsonl", Trial)) as journal:
+            start = time.perf_counter()
+            for trial in trials:
+                journal.append(trial)
+            seconds["disk"] = time.perf_counter() - start
+    seconds["loop"] = seconds["episode"] - seconds["evaluation"] - seconds["disk"]
+    each_ms = {name: round(part / episodes * 1e3, 4) for name, part in seconds.items()}
+    for name, part in each_ms.items():
         print(f"{name:12s} {part:8.3f} ms")
-    cli.emit(
-        episode_ms=round(whole, 4),
-        evaluation_ms=round(alone, 4),
-        disk_ms=round(disk, 4),
-        loop_ms=round(loop, 4),
-        episodes=episodes,
-    )
+    cli.emit(**{f"{name}_ms": part for name, part in each_ms.items()}, episodes=episodes)
     return 0

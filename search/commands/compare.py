@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
-from cim_sim.config import UsageError
+from cim_sim.config import UsageError, load
 from search.comparison.equality import Factor
 from search.record.manifest import Digests
 
@@ -75,7 +75,7 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
     Raises:
         UsageError: neither a number nor an optimum file of this problem and judge.
     """
-    import json
+    from search.study.optimum import Optimum
 
     if optimum is None:
         return None, None
@@ -83,16 +83,13 @@ def _known(optimum: str | None, digests: Digests) -> tuple[float | None, float |
         if not isfinite(best := float(optimum)):
             raise UsageError(f"--optimum {optimum}: not a reward")
         return best, None
-    try:
-        data = json.loads(Path(optimum).read_text(encoding="utf-8"))
-        known = data["reward"], data.get("median_feasible")
-    except OSError as error:
-        raise UsageError(f"--optimum {optimum}: neither a number nor a file: {error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise UsageError(f"--optimum {optimum}: expected JSON with `reward`") from None
-    own = digests.model_dump()
-    theirs = {"scenario": data.get("scenario"), **(data.get("digests") or {})}
-    other = [name for name, value in own.items() if theirs.get(name) not in (None, value)]
-    if other:
-        raise UsageError(f"--optimum {optimum}: is of another {' and '.join(other)} than the runs")
-    return known
+    if not Path(optimum).is_file():
+        raise UsageError(f"--optimum {optimum}: neither a number nor a file")
+    known = load(optimum, Optimum)
+    its = known.digests.model_dump() if known.digests else {"scenario": known.scenario}
+    different = [name for name, value in its.items() if value != getattr(digests, name)]
+    if different:
+        raise UsageError(
+            f"--optimum {optimum}: is of another {' and '.join(different)} than the runs"
+        )
+    return known.reward, known.median_feasible

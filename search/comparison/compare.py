@@ -139,8 +139,7 @@ def _pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
 def _result(
     arm: Arm, budget: int, ends: RegretEnds | None, generator: np.random.Generator
 ) -> ArmResult:
-    first, best_by_seed = arm.runs[0], _best(arm, budget)
-    best = [best_by_seed[seed] for seed in arm.seeds]
+    first, best = arm.runs[0], [*_best(arm, budget).values()]
     regret = bootstrap(normalised_regret(best, ends), generator) if ends else None
     lineage = first.manifest.lineage
     adapter = lineage.adapter if lineage else None

@@ -1,5 +1,6 @@
 """Which runs may be compared: equal problem, equal questions, and a model that was really used."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -25,11 +26,7 @@ class Arm(NamedTuple):
 
     name: str
     runs: list[RunRecord]
-
-    @property
-    def seeds(self) -> list[int]:
-        """Root seeds, in the order of the runs."""
-        return [run.config.seed for run in self.runs]
+    """In the order of their seeds."""
 
 
 def require_comparable(runs: Sequence[RunRecord], factors: Collection[Factor] = ()) -> None:
@@ -51,12 +48,9 @@ def require_comparable(runs: Sequence[RunRecord], factors: Collection[Factor] = 
         if not run.trials:
             faults.append(f"{run.path}: holds no trial yet")
         faults += _unproven(run)
-    faults += [
-        f"{arm.name}: seed {seed} is there {arm.seeds.count(seed)} times"
-        for arm in arms_of(runs)
-        for seed in sorted(set(arm.seeds))
-        if arm.seeds.count(seed) > 1
-    ]
+    for arm in arms_of(runs):
+        counts = Counter(run.config.seed for run in arm.runs).items()
+        faults += [f"{arm.name}: seed {seed} is there {n} times" for seed, n in counts if n > 1]
     if faults:
         raise NotComparable(faults)
 

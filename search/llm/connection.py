@@ -12,7 +12,7 @@ from search.llm.client import Client
 from search.llm.endpoint import Endpoint
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
-from search.llm.scripted import from_file
+from search.llm.scripted import Scripted
 from search.llm.server import serving, vllm_version
 from search.record.trace import Exchange
 
@@ -34,7 +34,7 @@ def connected(
     """
     require_present(model)
     if model.script:
-        yield Client(model, from_file(model.script), recorded)
+        yield Client(model, Scripted(model.script), recorded)
     elif model.path:
         with (
             serving(model, directory / "server.log") as server,

@@ -19,17 +19,13 @@ def lineage_of(model: ModelConfig) -> Lineage:
     """
     if model.path is None:
         return Lineage(stand_in=False, adapter=None)
-    folder = _adapter_of(model.path, model.adapter)
+    # A merged copy lies inside the directory of its adapter.
+    places = [model.adapter] if model.adapter else [model.path, model.path.parent]
+    folder = next((place for place in places if (place / MANIFEST).is_file()), model.adapter)
     if folder is None:
         return Lineage(stand_in=_is_stand_in(model.path), adapter=None)
     adapter = read_adapter(folder)
     return Lineage(stand_in=_is_stand_in(Path(adapter.manifest.base)), adapter=adapter)
-
-
-def _adapter_of(path: Path, adapter: Path | None) -> Path | None:
-    """Find the adapter of a model; a merged copy lies inside the directory of its adapter."""
-    places = [adapter] if adapter else [path, path.parent]
-    return next((place for place in places if (place / MANIFEST).is_file()), adapter)
 
 
 def _is_stand_in(path: Path) -> bool:

@@ -1,19 +1,17 @@
 """What an adapter's directory says of itself: `finetune` writes it, `search` reads it."""
 
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from cim_sim.config import Config, UsageError
+from cim_sim.config import Config, UsageError, load
 
 MANIFEST = "adapter_manifest.json"
 """Written last: where it stands, the training is complete."""
 ROUND_TRIP = "roundtrip.json"
 MERGED = "merged"
 """Directory of base and adapter in one model."""
-
-ConfigT = TypeVar("ConfigT", bound=Config)
 
 
 class AdapterManifest(Config):
@@ -93,7 +91,7 @@ def read_adapter(folder: Path) -> Adapter:
     return Adapter(
         path=str(folder),
         manifest=read_manifest(folder),
-        round_trip=_read(folder / ROUND_TRIP, RoundTrip) if checked else None,
+        round_trip=load(folder / ROUND_TRIP, RoundTrip) if checked else None,
     )
 
 
@@ -103,18 +101,7 @@ def read_manifest(folder: Path) -> AdapterManifest:
     Raises:
         UsageError: it is damaged, or absent: training has not finished.
     """
-    return _read(folder / MANIFEST, AdapterManifest)
-
-
-def _read(file: Path, kind: type[ConfigT]) -> ConfigT:
-    try:
-        return kind.model_validate_json(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(
-            f"{file}: {error.strerror or error}: no finished adapter; make one: "
-            "python -m finetune pipeline"
-        ) from None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = ".".join(map(str, fault["loc"]))
-        raise UsageError(f"{file}: {place}{': ' if place else ''}{fault['msg']}") from None
+    file = folder / MANIFEST
+    if not file.is_file():
+        raise UsageError(f"{file}: no finished adapter; make one: python -m finetune pipeline")
+    return load(file, AdapterManifest)

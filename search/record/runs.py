@@ -1,12 +1,11 @@
 """The run directory: manifest.json, config.yaml, trials.jsonl, exchanges.jsonl."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cim_sim.config import UsageError, dump, load, parse
+from cim_sim.config import UsageError, dump, load
 from cim_sim.files import Journal, locked, read, write_whole
 from search.record.adapter import Lineage
 from search.record.manifest import Digests, Manifest, RunConfig, Status, differences
@@ -110,7 +109,8 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
         )
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        before = read_manifest(path) if (path / "manifest.json").exists() else None
+        file = path / "manifest.json"
+        before = load(file, Manifest) if file.exists() else None
         manifest = _continued(path, before, config, digests) if before else _first(path, digests)
         run = Run(path, config, manifest, before)
         try:
@@ -128,7 +128,7 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         UsageError: there is no run, or one of its files is damaged.
     """
-    config, manifest = stored_config(path), read_manifest(path)
+    config, manifest = stored_config(path), load(path / "manifest.json", Manifest)
     trials = read(path / "trials.jsonl", Trial).records
     _require_sequence(path / "trials.jsonl", trials)
     exchanges = read(path / "exchanges.jsonl", Exchange).records
@@ -144,19 +144,6 @@ def stored_config(path: Path) -> RunConfig:
     if not (path / "manifest.json").exists():
         raise UsageError(f"{path}: holds no run (no manifest.json)")
     return load(path / "config.yaml", RunConfig)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Return the manifest of a run.
-
-    Raises:
-        UsageError: it is damaged, or of another format.
-    """
-    file = path / "manifest.json"
-    try:
-        return parse(json.loads(file.read_text(encoding="utf-8")), Manifest, str(file))
-    except ValueError as error:
-        raise UsageError(f"{file}: not JSON: {error}") from None
 
 
 def _first(path: Path, digests: Digests) -> Manifest:
@@ -219,5 +206,4 @@ def _require_sequence(path: Path, trials: Sequence[Trial]) -> None:
 
 
 def _write_manifest(path: Path, manifest: Manifest) -> None:
-    text = json.dumps(manifest.model_dump(mode="json"), indent=2) + "\n"
-    write_whole(path / "manifest.json", text)
+    write_whole(path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")

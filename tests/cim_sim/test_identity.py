@@ -97,10 +97,10 @@ def fresh(monkeypatch):
 
 
 def test_another_last_digit_is_the_same_simulator_and_another_cost_is_not(fresh, monkeypatch):
-    before, area = fresh(), Chip.area.func
+    before, area = fresh(), Chip.area_um2.func
     for factor, same in ((1 + 2e-15, True), (1 + 1e-6, False)):
         scaled = property(lambda chip, factor=factor: area(chip) * np.float64(factor))
-        monkeypatch.setattr(Chip, "area", scaled)
+        monkeypatch.setattr(Chip, "area_um2", scaled)
         assert (fresh() == before) is same
 
 

@@ -1,9 +1,10 @@
 import pytest
 
 from cim_sim.config import load
+from cim_sim.paths import BENCH_TABLE
 from cim_sim.space import Space
 from finetune.dataset import DatasetRecipe, build, write
-from finetune.traces import BENCH, Task, bench_traces, read_bench
+from finetune.traces import Task, bench_traces, read_bench
 from search.study.family import scenarios
 
 RECIPE = """
@@ -30,7 +31,7 @@ dataloader_pin_memory: false
 
 @pytest.fixture(scope="session")
 def trained_networks():
-    return read_bench(BENCH)
+    return read_bench(BENCH_TABLE)
 
 
 @pytest.fixture(scope="session")

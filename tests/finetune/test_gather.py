@@ -1,34 +1,30 @@
-"""Gathering: scenarios in chunks, the same whatever the chunk, by the source that is asked for."""
+"""Gathering: each scenario by itself, by the source that is asked for."""
 
 from pathlib import Path
 
 from cim_sim.config import load
-from finetune.gather import CHUNK, Chunk, DataRecipe, _chunks, evaluate_chunk
-from finetune.traces import BENCH
+from cim_sim.paths import BENCH_TABLE
+from finetune.gather import DataRecipe, _jobs, evaluate, make_traces
+from finetune.traces import read_traces
 
 
-def test_chunks_cover_each_scenario_once():
-    recipe = load("configs/finetune/data.yaml", DataRecipe)
-    chunks = list(_chunks(recipe))
-    covered = [
-        (chunk.source, chunk.space, number)
-        for chunk in chunks
-        for number in range(chunk.first, chunk.first + chunk.number)
-    ]
-    assert len(covered) == len(set(covered)) == 220 + 780
-    assert max(chunk.number for chunk in chunks) == CHUNK
+def test_jobs_cover_each_scenario_once():
+    jobs = list(_jobs(load("configs/finetune/data.yaml", DataRecipe)))
+    assert len(jobs) == len(set(jobs)) == 220 + 780
+    assert {bench for *_, bench in jobs} == {BENCH_TABLE}
 
 
-def test_a_scenario_does_not_depend_on_its_chunk():
-    together = evaluate_chunk(Chunk("surrogate", "embedded", 0, 2, BENCH))
-    alone = evaluate_chunk(Chunk("surrogate", "embedded", 1, 1, Path("unused")))
-    assert together.tasks[1:] == alone.tasks
-    second = alone.tasks[0].scenario.digest
-    assert [row for row in together.traces if row.evaluation.scenario == second] == alone.traces
+def test_scenarios_are_written_in_the_order_of_the_recipe(tmp_path):
+    recipe = DataRecipe(surrogate_scenarios={"embedded": 2}, bench_scenarios={"embedded": 1})
+    written = make_traces(recipe, tmp_path)
+    assert read_traces(tmp_path)[0] == [evaluated.task for evaluated in written]
+    alone = evaluate("surrogate", "embedded", 1, Path("unused"))
+    assert written[2] == alone
     assert {row.source for row in alone.traces} == {"surrogate"}
+    assert {row.evaluation.scenario for row in alone.traces} == {alone.task.scenario.digest}
 
 
 def test_bench_scenarios_are_answered_by_trainings():
-    tasks, rows = evaluate_chunk(Chunk("bench", "embedded", 0, 2, BENCH))
-    assert {row.evaluation.scenario for row in rows} <= {task.scenario.digest for task in tasks}
+    task, rows = evaluate("bench", "embedded", 0, BENCH_TABLE)
+    assert {row.evaluation.scenario for row in rows} == {task.scenario.digest}
     assert {row.source for row in rows} == {"bench"}

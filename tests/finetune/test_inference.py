@@ -10,7 +10,7 @@ def test_the_greedy_answer_is_the_likeliest_token_by_token(base):
 
     model, tokenizer = base
     prompt_ids, end = encode(tokenizer, fixed_prompts()[0], "")
-    answer_ids = greedy(model, tokenizer, prompt_ids)
+    answer_ids = greedy(model, prompt_ids)
     assert end == [tokenizer.eos_token_id]
     assert answer_ids[-1:] == end
     with torch.no_grad():

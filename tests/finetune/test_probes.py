@@ -30,8 +30,8 @@ def test_questions_are_clear_and_differ_in_one_kernel(asked, tasks):
 def test_a_fixed_rule_scores_one_half(asked, base, monkeypatch, larger):
     monkeypatch.setattr(probes, "_prefers_larger", lambda *question: larger)
     beliefs = ask(*base, asked)
-    assert beliefs.balanced == 0.5
-    assert beliefs.interval == (0.5, 0.5)
+    interval = beliefs.balanced
+    assert (interval.mean, interval.low, interval.high) == (0.5, 0.5, 0.5)
     assert (beliefs.right_where_larger_wins, beliefs.right_where_smaller_wins) == (
         larger,
         1 - larger,
@@ -41,5 +41,5 @@ def test_a_fixed_rule_scores_one_half(asked, base, monkeypatch, larger):
 def test_a_model_is_asked_by_its_likelihoods(asked, base):
     beliefs = ask(*base, asked)
     assert beliefs.questions == 6
-    assert beliefs.interval[0] <= beliefs.balanced <= beliefs.interval[1]
+    assert beliefs.balanced.low <= beliefs.balanced.mean <= beliefs.balanced.high
     assert beliefs == ask(*base, asked)

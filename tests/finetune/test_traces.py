@@ -1,10 +1,7 @@
 """Traces: every accuracy comes from a training at the very noise of the scenario."""
 
-import json
-
 import pytest
 
-from cim_sim.accuracy import Adc
 from cim_sim.config import UsageError
 from cim_sim.evaluate import screen
 from finetune.traces import read_bench, read_traces, write_traces
@@ -48,26 +45,6 @@ def test_traces_come_back_from_their_files(tasks, traces, tmp_path):
     assert found == {key: rows for key, rows in traces.items() if rows}
 
 
-def test_raw_lines_of_an_unfinished_bench_are_read_too(tmp_path):
-    test = {
-        "images": "selection",
-        "sigma": 0.1,
-        "adc_levels": None,
-        "adc_rows": None,
-        "mean": 0.5,
-        "std": 0.01,
-    }
-    test |= {"quantile_10": 0.4, "draws": 12, "clean": 0.6}
-    line = {"key": "k", "layers": [[4, 3]] * 6, "dataset": "shapes", "epochs": 10, "seed": 0}
-    adc = {"adc_levels": 32, "adc_rows": 128, "mean": 0.45}
-    line |= {"training_sigma": 0.1, "clip_rms": 2.5}
-    line |= {"tests": [test, {**test, **adc}, {**test, "sigma": 0.2}]}
-    (tmp_path / "trainings.jsonl").write_text(json.dumps(line) + "\n")
-    (one,) = read_bench(tmp_path)
-    assert (one.key, one.query.sigma, one.accuracy.mean) == ("k", 0.1, 0.45)
-    assert one.query.adc == Adc(levels=32, rows=128)
-
-
 def test_a_missing_bench_says_how_to_make_one(tmp_path):
-    with pytest.raises(UsageError, match=r"holds no accuracy bench.*make bench-accuracy N=150"):
-        read_bench(tmp_path)
+    with pytest.raises(UsageError, match=r"no table of an accuracy bench; make one: make bench"):
+        read_bench(tmp_path / "none.parquet")

@@ -45,19 +45,19 @@ def test_adder_trees_of_a_pe(inputs, cycles, energy_pj):
     ],
 )
 def test_h_trees(rows, cols, unit_um, cycles, energy_pj):
-    tree = HTree(one(rows), one(cols), one(unit_um))
-    assert tree.cycles(C, 22) == cycles
+    tree = HTree(DEFAULT, one(rows), one(cols), one(unit_um))
+    assert tree.cycles == cycles
     if energy_pj is not None:
-        assert tree.energy_pj_per_bit(C) == pytest.approx(energy_pj, rel=1e-8)
+        assert tree.energy_pj_per_bit == pytest.approx(energy_pj, rel=1e-8)
 
 
 def test_areas_of_h_trees_buffers_and_banks():
-    local = HTree(one(9), one(9), one(443.0885228))
-    assert local.area_um2(C, one(1152), LOCAL_FOLD) == pytest.approx(343065.3652, rel=1e-8)
-    chip = HTree(one(5), one(5), one(1463.807366))
-    assert chip.area_um2(C, one(1512), GLOBAL_FOLD) == pytest.approx(2473558.082, rel=1e-8)
-    assert TileBuffer(one(2048), one(256)).cores == 2
-    assert TileBuffer(one(640), one(40)).core_area_um2(C) == pytest.approx(804.0997888, rel=1e-5)
+    local = HTree(DEFAULT, one(9), one(9), one(443.0885228))
+    assert local.area_um2(one(1152), LOCAL_FOLD) == pytest.approx(343065.3652, rel=1e-8)
+    chip = HTree(DEFAULT, one(5), one(5), one(1463.807366))
+    assert chip.area_um2(one(1512), GLOBAL_FOLD) == pytest.approx(2473558.082, rel=1e-8)
+    assert TileBuffer(C, one(2048), one(256)).cores == 2
+    assert TileBuffer(C, one(640), one(40)).core_area_um2 == pytest.approx(804.0997888, rel=1e-5)
     bank = bank_area_um2(one(1024), one(4 * 265.6213267), C.dff_height_um, C.dff_width_um)
     assert bank == pytest.approx(2131.770519)
     assert global_bus_bits(one(12096)) == 1512

@@ -53,7 +53,7 @@ def test_where_the_cost_of_one_design_comes_from():
     assert "its 27 rows do not fill a subarray of 128" in first.text
     assert "1 of 15 tiles, so bus share 1/15" in first.text
     parts = cost_in_parts(A, PAPER).parts
-    assert first.after == pytest.approx(parts.latency_ns[0, 0].sum())
+    assert first.after == pytest.approx(parts.latency_ns[:, 0, 0].sum())
 
 
 def test_a_changed_majority_is_named():

@@ -86,14 +86,14 @@ def test_parts_are_not_negative_and_sum_to_the_totals(stack, setting):
     totals, fits = parts.totals, parts.totals.feasible
     np.testing.assert_array_equal(rows(totals), rows(evaluate(stack, setting)))
     for piece in (parts.latency_ns, parts.dynamic_energy_pj, parts.area_um2):
-        assert np.all(piece[fits] >= 0)
+        assert np.all(piece[..., fits] >= 0)
     sums = {
-        "latency_ns": parts.latency_ns.sum(axis=(1, 2)),
-        "dynamic_energy_pj": parts.dynamic_energy_pj.sum(axis=(1, 2)),
-        "leakage_energy_pj": parts.leakage_energy_pj.sum(axis=1),
-        "energy_pj": parts.energy_pj.sum(axis=1),
-        "area_um2": parts.area_um2.sum(axis=1),
-        "tiles": np.where(fits, parts.plan.tiles.sum(axis=0), np.nan),
+        "latency_ns": parts.latency_ns.sum(axis=(0, 1)),
+        "dynamic_energy_pj": parts.dynamic_energy_pj.sum(axis=(0, 1)),
+        "leakage_energy_pj": parts.leakage_energy_pj.sum(axis=0),
+        "energy_pj": parts.energy_pj.sum(axis=0),
+        "area_um2": parts.area_um2.sum(axis=0),
+        "tiles": np.where(fits, parts.placement.plan.tiles.sum(axis=0), np.nan),
     }
     for name, total in sums.items():
         np.testing.assert_allclose(total, getattr(totals, name), rtol=1e-12)

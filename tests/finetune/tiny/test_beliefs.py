@@ -5,8 +5,8 @@ import pytest
 
 from cim_sim.config import load
 from cim_sim.space import Space
-from finetune.tiny.beliefs import World, mutate, propose, random_world, typical
-from search.landscape import draw
+from finetune.tiny.beliefs import CHANGED, World, propose, random_world, typical
+from search.landscape import draw, mutated
 
 SPACES = {name: load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")}
 
@@ -39,7 +39,7 @@ def test_the_hardware_of_a_design_changes_no_belief():
 def test_drawn_designs_lie_in_the_space(name):
     space, rng = SPACES[name], np.random.default_rng(1)
     rows = np.concatenate([draw(space, 20, rng), typical(space, 20, rng)])
-    for row in np.concatenate([rows, mutate(rows, space, rng)]):
+    for row in np.concatenate([rows, mutated(space, rows, CHANGED, rng)]):
         assert not space.check(space.decode(row.tolist()))
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from finetune.inference import encode, fixed_prompts
 from finetune.tiny.base_model import MODEL
-from finetune.tiny.tokenizer import CONTEXT, chat_template
+from finetune.tiny.tokenizer import CHAT_TEMPLATE, CONTEXT
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_any_text_comes_back(tokenizer, text):
 
 
 def test_the_template_is_the_package_s_own(tokenizer):
-    assert tokenizer.chat_template == chat_template()
+    assert tokenizer.chat_template == CHAT_TEMPLATE.read_text()
 
 
 def test_the_prompt_is_a_prefix_of_the_conversation(tokenizer):

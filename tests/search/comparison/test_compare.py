@@ -10,12 +10,16 @@ from PIL import Image
 from search.__main__ import main
 from search.comparison.compare import compare, regret_ends
 from search.comparison.equality import NotComparable, arms_of, require_comparable
-from search.comparison.page import notes, page
+from search.comparison.page import page
 from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
 from search.record.runs import read_run
+from search.study.optimum import Optimum
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
+OPTIMUM = Optimum(
+    scenario="s", reward=9.0, median_feasible=0.0, feasible_share=0.5, method="searches"
+)
 MANIFEST = AdapterManifest(
     base="b", base_digest="d", data="data", data_digest="d", trained_on=(), examples=1,
     renderer="r", template="t", end_token="e", seed=0, steps=1, dtype="float32",
@@ -143,7 +147,7 @@ def test_a_seed_twice_is_refused(make):
 def test_arms_share_all_but_the_seed(make, make_model):
     runs = [make("b", seed=1), make_model("base"), make("a", seed=0), make("c", batch=2, seed=4)]
     arms = arms_of(runs)
-    assert [(arm.name, arm.seeds) for arm in arms] == [
+    assert [(arm.name, [run.config.seed for run in arm.runs]) for arm in arms] == [
         ("random (a)", [0, 1]), ("base", [0]), ("random (c)", [4]),
     ]  # fmt: skip
 
@@ -188,34 +192,35 @@ def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
     manifest = random.manifest.model_copy(update={"status": "interrupted"})
     arms = arms_of([random._replace(manifest=manifest), base, local])
     result = compare(arms, regret_ends(arms))
-    said = "\n".join(notes(result))
+    said = page(result)
     assert "local is the embedded base, or was tuned from it: a tiny stand-in for a general" in said
     assert "local was trained on data of this very scenario" in said
     assert "One seed only for random, base, local: it allows no interval" in said
     assert f"{random.path} is interrupted: it has 6 episodes" in said
     assert "base found nothing feasible with seed 0; that counts as -1" in said
-    assert "random arm" not in said
-    text = page(result)
-    assert f"| local | 0 | {result.arms[2].best_reward.mean:.4f} |" in text
-    assert f"`{json.dumps(json.loads(GOOD))}`" in text
-    assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in text
+    assert "no random arm" not in said
+    assert f"| local | 0 | {result.arms[2].best_reward.mean:.4f} |" in said
+    assert f"`{json.dumps(json.loads(GOOD))}`" in said
+    assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in said
     without = arms_of([base])
-    assert "There is no random arm" in "\n".join(notes(compare(without, regret_ends(without))))
+    assert "There is no random arm" in page(compare(without, regret_ends(without)))
 
 
 def test_an_interval_that_contains_zero_is_said_to(make, make_model):
     runs = [make("a"), make("b", seed=1), make_model("x"), make_model("x", seed=1)]
     arms = arms_of(runs)
-    (said,) = [note for note in notes(compare(arms, None)) if "minus" in note]
-    assert "x minus random: " in said
+    lines = page(compare(arms, None)).splitlines()
+    (said,) = [line for line in lines if line.startswith("- x minus random: ")]
     assert said.endswith(
         ("contains zero: no difference is shown.", "interval does not contain zero.")
     )
 
 
 def test_the_verb_writes_page_figure_and_json(make, tmp_path, monkeypatch, capsys):
-    paths = [str(make(name, seed=seed).path) for name, seed in (("a", 0), ("b", 1))]
-    (tmp_path / "optimum.json").write_text('{"reward": 9.0, "median_feasible": 0.0}')
+    runs = [make("a"), make("b", seed=1)]
+    paths = [str(run.path) for run in runs]
+    known = OPTIMUM.model_copy(update={"digests": runs[0].manifest.digests})
+    (tmp_path / "optimum.json").write_text(known.model_dump_json())
     words = ["--out", str(tmp_path / "c"), "--optimum", str(tmp_path / "optimum.json")]
     monkeypatch.setattr(sys, "argv", ["search", "compare", *paths, *words])
     assert main() == 0
@@ -250,14 +255,16 @@ def complaint(tmp_path, monkeypatch, capsys):
 
 
 def test_bad_usage_is_one_clear_message(make, complaint, tmp_path):
-    run, bad, other = make("a").path, tmp_path / "bad.json", tmp_path / "other.json"
+    begun, bad, other = make("a"), tmp_path / "bad.json", tmp_path / "other.json"
+    run = begun.path
     bad.write_text("[]")
-    other.write_text('{"reward": 1, "scenario": "x", "digests": {"evaluator": "y"}}')
+    digests = begun.manifest.digests.model_copy(update={"scenario": "x", "evaluator": "y"})
+    other.write_text(OPTIMUM.model_copy(update={"digests": digests}).model_dump_json())
     assert "name the run directories" in complaint()
     assert "nowhere: holds no run" in complaint("nowhere")
     assert "--optimum high: neither a number nor a file" in complaint(run, "--optimum", "high")
     assert "--optimum nan: not a reward" in complaint(run, "--optimum", "nan")
-    assert "expected JSON with `reward`" in complaint(run, "--optimum", bad)
+    assert "bad.json: expected keys of Optimum" in complaint(run, "--optimum", bad)
     assert "is of another scenario and evaluator than the runs" in complaint(
         run, "--optimum", other
     )

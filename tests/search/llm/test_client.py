@@ -4,10 +4,10 @@ import time
 import pytest
 
 from cim_sim.config import UsageError
-from search.llm.client import Client, Unavailable
+from search.llm.client import Client, Completion, Unavailable
 from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, Sampling
-from search.llm.scripted import Scripted, from_file
+from search.llm.scripted import Scripted
 from search.proposal import SearchStopped
 
 ASK = [{"role": "user", "content": "a design, please"}]
@@ -15,8 +15,25 @@ MODEL = ModelConfig(name="m", model="org/m", base_url="http://x/v1", pause_s=0.0
 BUSY = Unavailable("busy")
 
 
-def client(script, recorded=(), **changes):
-    transport = Scripted(script)
+class InTurn:
+    """A transport that gives its replies in turn, or raises them; keeps the requests."""
+
+    def __init__(self, replies):
+        self.replies, self.requests = list(replies), []
+
+    def send(self, request):
+        self.requests.append(request)
+        reply = self.replies.pop(0)
+        if isinstance(reply, Exception):
+            raise reply
+        return Completion(reply, "stop", {})
+
+    def close(self):
+        pass
+
+
+def client(replies, recorded=(), **changes):
+    transport = InTurn(replies)
     return Client(MODEL.model_copy(update=changes), transport, recorded), transport
 
 
@@ -58,7 +75,7 @@ def test_a_model_that_stays_silent_has_answered_nothing():
 
 
 def test_no_try_is_wasted_on_a_dead_server():
-    transport = Scripted([BUSY] * 9)
+    transport = InTurn([BUSY] * 9)
     asked = Client(MODEL, transport, fault=lambda: "the server ended by itself")
     with pytest.raises(SearchStopped, match="busy: the server ended by itself"):
         asked.complete(0, 0, ASK, 0)
@@ -100,7 +117,7 @@ def test_a_recorded_request_must_be_the_same():
 def test_a_script_file_answers_by_seed(tmp_path):
     script = tmp_path / "replies.txt"
     script.write_text("one\ntwo\n")
-    replies = [from_file(script).send({"seed": seed}).text for seed in (4, 5, 4)]
+    replies = [Scripted(script).send({"seed": seed}).text for seed in (4, 5, 4)]
     assert replies == ["one", "two", "one"]
 
 

@@ -10,10 +10,9 @@ from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import LatencyObjective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import Variation
-from search.llm.client import Client, Unavailable
+from search.llm.client import Client, Completion, Unavailable
 from search.llm.model import ModelConfig
 from search.llm.prompt import answer, render, retry_message
-from search.llm.scripted import Scripted
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.proposal import Problem, SearchStopped
 from search.record.trace import UNTIMED, Exchange, Trial
@@ -34,8 +33,28 @@ def design(number):
     return SPACE.decode([number % 7, number // 7 % 4, *[0] * 10])
 
 
-def optimizer(script, recorded=(), settings=SETTINGS, problem=PROBLEM):
-    transport = Scripted(script)
+class Asked:
+    """A transport that answers in turn, or by a function of the request; keeps the requests."""
+
+    def __init__(self, replies):
+        self.replies, self.requests = replies if callable(replies) else iter(replies), []
+
+    def send(self, request):
+        self.requests.append(request)
+        if callable(self.replies):
+            reply = self.replies(request)
+        else:
+            reply = next(self.replies, Unavailable("the script is at its end"))
+        if isinstance(reply, Exception):
+            raise reply
+        return Completion(reply, "stop", {"completion_tokens": len(reply)})
+
+    def close(self):
+        pass
+
+
+def optimizer(replies, recorded=(), settings=SETTINGS, problem=PROBLEM):
+    transport = Asked(replies)
     return LlmOptimizer(problem, settings, Client(settings.model, transport, recorded)), transport
 
 
@@ -165,7 +184,7 @@ def test_no_retries_means_one_attempt():
 def test_a_batch_is_asked_at_once():
     meeting = threading.Barrier(4, timeout=10)
 
-    class Meeting(Scripted):
+    class Meeting(Asked):
         def send(self, request):
             meeting.wait()
             return super().send(request)
@@ -229,7 +248,7 @@ def test_an_interrupt_in_a_batch_does_not_wait_for_the_model(monkeypatch):
 
     monkeypatch.setattr("search.optimizers.llm._gathered", interrupt)
     slow = MODEL.model_copy(update={"pause_s": 60.0, "tries": 9})
-    client = Client(slow, Scripted(lambda request: Unavailable("busy")))
+    client = Client(slow, Asked(lambda request: Unavailable("busy")))
     llm = LlmOptimizer(PROBLEM, SETTINGS.model_copy(update={"model": slow}), client)
     with pytest.raises(KeyboardInterrupt):
         llm.suggest(3)

@@ -9,7 +9,7 @@ from cim_sim.config import UsageError, load
 from cim_sim.files import Journal, read
 from search.evaluators import digests
 from search.record.manifest import RunConfig, differences
-from search.record.runs import open_run, read_manifest, read_run
+from search.record.runs import open_run, read_run
 from search.record.trace import Exchange, Failure, Trial
 
 
@@ -218,10 +218,10 @@ def test_another_model_does_not_resume_a_run(begun, config):
 def test_manifest_faults_are_named(begun):
     (begun / "manifest.json").write_text('{"format": 2}')
     with pytest.raises(UsageError, match=r"manifest\.json: format: Input should be 1"):
-        read_manifest(begun)
+        read_run(begun)
     (begun / "manifest.json").write_text("{")
     with pytest.raises(UsageError, match=r"manifest\.json: not JSON"):
-        read_manifest(begun)
+        read_run(begun)
 
 
 def test_differences_go_both_ways():
