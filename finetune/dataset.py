@@ -109,7 +109,7 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
     sources = [example.source for example in every]
     manifest = DatasetManifest(
         digest=_digest(folder),
-        renderer=renderer_digest(),
+        renderer=renderer_digest(recipe.style),
         trained_on=tuple(sorted({example.scenario for example in splits["train"]})),
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
         counts={name: len(examples) for name, examples in splits.items()},
@@ -133,10 +133,10 @@ def read_manifest(folder: Path) -> DatasetManifest:
     manifest = DatasetManifest.model_validate_json(file.read_text(encoding="utf-8"))
     if _digest(folder) != manifest.digest:
         raise UsageError(f"{folder}: conversations differ from {MANIFEST}; make the dataset again")
-    if manifest.renderer != renderer_digest():
+    if manifest.renderer != renderer_digest(manifest.recipe.style):
         raise UsageError(
             f"{folder}: written by renderer {manifest.renderer}, the search now uses "
-            f"{renderer_digest()}; make it again: python -m finetune dataset"
+            f"{renderer_digest(manifest.recipe.style)}; make it again: python -m finetune dataset"
         )
     return manifest
 

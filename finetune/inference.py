@@ -78,12 +78,16 @@ def _prompt_text(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> Any:
     return tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
 
 
-def fixed_prompts() -> list[Prompt]:
-    """Return the prompts of every check: the examples over which the renderer's digest is taken."""
-    from search.llm.examples import CASES
-    from search.llm.prompt import render
+def fixed_prompts(renderer: str | None = None) -> list[Prompt]:
+    """Return the prompts of every check: the examples over which the renderer's digest is taken.
 
-    return [render(*case) for case in CASES]
+    `renderer` is the digest that a model was taught with; None: that of single questions.
+    """
+    from search.llm.examples import CASES, DIALOGUES
+    from search.llm.prompt import render, renderer_digest
+
+    cases = DIALOGUES if renderer == renderer_digest("dialogue") else CASES
+    return [render(*case) for case in cases]
 
 
 def greedy(

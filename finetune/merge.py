@@ -21,6 +21,8 @@ class Tuned(NamedTuple):
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     base: Path
+    renderer: str
+    """Digest of the prompts that the adapter was taught with."""
 
 
 def merge(adapter: Path = Path("runs/finetune/local")) -> int:
@@ -40,7 +42,7 @@ def merge_adapter(adapter: Path) -> float:
 
     tuned = load_tuned(adapter)
     answers = []
-    for prompt in fixed_prompts():
+    for prompt in fixed_prompts(tuned.renderer):
         prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
         answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
         answers.append(
@@ -78,6 +80,5 @@ def load_tuned(adapter: Path) -> Tuned:
         raise UsageError(
             f"{base} is quantised: merge only into an unquantised base, or serve the adapter"
         )
-    return Tuned(
-        PeftModel.from_pretrained(model, adapter), AutoTokenizer.from_pretrained(adapter), base
-    )
+    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    return Tuned(PeftModel.from_pretrained(model, adapter), tokenizer, base, named.renderer)

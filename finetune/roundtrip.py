@@ -141,7 +141,7 @@ def require_passed(adapter: Path) -> RoundTrip:
 
 def _answers(tuned: Tuned) -> list[Answer]:
     found = []
-    for prompt in fixed_prompts():
+    for prompt in fixed_prompts(tuned.renderer):
         prompt_ids, _ = encode(tuned.tokenizer, prompt, "")
         answer_ids = greedy(tuned.model, tuned.tokenizer, prompt_ids)
         found.append(Answer([dict(message) for message in prompt], prompt_ids, answer_ids))

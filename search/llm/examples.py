@@ -55,7 +55,9 @@ def _entry(step: int, design: Design, faults: tuple[str, ...]) -> Entry:
 
 _STYLES: tuple[Style, ...] = ("codesign", "paper", "naive")
 
-CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
+Case = tuple[Scenario, Space, tuple[Entry, ...], Style]
+
+CASES: list[Case] = [
     *(
         (scenario, space, _history(space, length), style)
         for scenario in (ENERGY, LATENCY)
@@ -65,3 +67,16 @@ CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
     ),
     *((OPEN, _CODESIGN, _history(_CODESIGN, length), "codesign") for length in (0, 27)),
 ]
+
+_SHORT = LATENCY.model_copy(
+    update={"workload": Workload(dataset="digits", pools_after=(2, 4), hidden=256)}
+)
+
+DIALOGUES: list[Case] = [
+    (scenario, space, _history(space, length), "dialogue")
+    for scenario, space in (
+        (ENERGY, _LCDA), (LATENCY, _EMBEDDED), (_SHORT, _EMBEDDED), (OPEN, _CODESIGN),
+    )
+    for length in (0, 5, 27)
+]  # fmt: skip
+"""In the longest the conversation has begun anew."""

@@ -1,8 +1,9 @@
 """THE renderer: what a model is asked, in a search and in every training example.
 
-Three styles. `paper` and `naive` are LCDA's own (see `search.llm.paper`). `codesign`, the default,
+Four styles. `paper` and `naive` are LCDA's own (see `search.llm.paper`). `codesign`, the default,
 also tells the scenario: one fact a line, in fixed sentences, so that a small tokenizer needs few
-tokens and a model finds each value at its place.
+tokens and a model finds each value at its place. `dialogue` tells it once, and then goes on turn
+by turn (see `search.llm.dialogue`).
 """
 
 import json
@@ -13,13 +14,13 @@ from typing import Literal
 from cim_sim.config import UsageError, digest
 from cim_sim.scenario import EnergyObjective, Scenario
 from cim_sim.space import Design, Space, from_wire
-from search.llm import paper
+from search.llm import dialogue, paper
 from search.llm.history import Entry, selection
 
 Message = dict[str, str]
 """`role` and `content`, as chat endpoints take them."""
 
-Style = Literal["codesign", "paper", "naive"]
+Style = Literal["codesign", "paper", "naive", "dialogue"]
 
 PAIRS_ONLY: tuple[Style, ...] = ("paper", "naive")
 """Styles that ask for number pairs and thus know no freed hardware."""
@@ -31,7 +32,7 @@ PAPER_EXAMPLE = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [128, 3
 def render(
     scenario: Scenario, space: Space, history: Sequence[Entry], style: Style = "codesign"
 ) -> list[Message]:
-    """Return the conversation that asks for one design: a system and a user message.
+    """Return the conversation that asks for one design; its last turn is the user's.
 
     `history` is complete and in the order of episodes; the style chooses what it shows.
 
@@ -39,6 +40,9 @@ def render(
         UsageError: the style cannot ask for what the space frees.
     """
     require_style(style, space)
+    if style == "dialogue":
+        turns = [(answer(one.design), result(one)) for one in dialogue.shown(history)]
+        return dialogue.messages(scenario, space, turns, answer(_example(space)))
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."
         user = _codesign(scenario, space, history)
@@ -64,6 +68,11 @@ def answer(design: Design) -> str:
     return json.dumps(design.wire(), separators=(",", ":"))
 
 
+def result(entry: Entry) -> str:
+    """Return what the user says to a design in a dialogue: its reward, or why it has none."""
+    return entry.fault or f"reward {_score(entry)}"
+
+
 def retry_message(error: str) -> Message:
     """Return the turn that follows an unusable reply; `error` is the parser's message."""
     text = f"Your answer cannot be used: {error}. Answer again with one design and nothing else."
@@ -71,14 +80,15 @@ def retry_message(error: str) -> Message:
 
 
 @cache
-def renderer_digest() -> str:
+def renderer_digest(style: Style = "codesign") -> str:
     """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
 
-    Rewriting the code without changing a prompt leaves it as it is.
+    One for the styles that ask a single question, and one for `dialogue`. Rewriting the code
+    without changing a prompt leaves it as it is.
     """
-    from search.llm.examples import CASES, DESIGN
+    from search.llm.examples import CASES, DESIGN, DIALOGUES
 
-    prompts = [render(*case) for case in CASES]
+    prompts = [render(*case) for case in (DIALOGUES if style == "dialogue" else CASES)]
     return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])
 
 

@@ -126,7 +126,7 @@ def opened(
         SearchStopped: the server does not come up.
     """
     require_style(settings.style, problem.space)
-    model = identity(settings.model)
+    model = identity(settings.model, settings.style)
     with connected(settings.model, directory, recorded) as client:
         yield Opened(LlmOptimizer(problem, settings, client), model)
 
