@@ -77,6 +77,6 @@ DIALOGUES: list[Case] = [
     for scenario, space in (
         (ENERGY, _LCDA), (LATENCY, _EMBEDDED), (_SHORT, _EMBEDDED), (OPEN, _CODESIGN),
     )
-    for length in (0, 5, 27)
+    for length in (0, 13, 27)
 ]  # fmt: skip
 """In the longest the conversation has begun anew."""

@@ -160,7 +160,7 @@ def test_what_is_repeated_is_told_once():
 
 def test_the_dialogue_is_the_one_that_models_were_taught():
     """A change here means: train every adapter that was taught dialogues anew, then pin it."""
-    assert renderer_digest("dialogue") == "fa387e15ea95094a"
+    assert renderer_digest("dialogue") == "14faf94953f389f5"
     assert renderer_digest("dialogue") != renderer_digest()
 
 
