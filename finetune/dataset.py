@@ -8,6 +8,7 @@ better than everything shown. Histories may be empty, mixed, or hold nothing fea
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -15,8 +16,8 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config, UsageError
+from finetune.dialogues import Turns, dialogues, entry
 from finetune.traces import Problem, Trace
-from search.llm.history import Entry
 from search.llm.prompt import Message, Style, answer, render, renderer_digest
 
 if TYPE_CHECKING:
@@ -41,11 +42,13 @@ class DatasetRecipe(Config):
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of scenarios kept for validation."""
     style: Style = "codesign"
+    turns: Turns = Turns()
+    """Of the style `dialogue`, where one conversation teaches several answers."""
     seed: int = 0
 
 
 class Example(NamedTuple):
-    """One conversation about one scenario."""
+    """One conversation about one scenario; what the assistant says in `completion` is taught."""
 
     prompt: list[Message]
     completion: list[Message]
@@ -88,7 +91,8 @@ def build(
         rng = np.random.default_rng([recipe.seed, number])
         rows = traces.get((problem.space.name, problem.scenario.digest), [])
         split = "validation" if problem.scenario.digest in held else "train"
-        splits[split] += _examples(problem, rows, recipe, rng)
+        drawn = _dialogues if recipe.style == "dialogue" else _examples
+        splits[split] += drawn(problem, rows, recipe, rng)
     if not splits["train"]:
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
@@ -103,7 +107,7 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
     for name, examples in splits.items():
         rows = [example._asdict() for example in examples]
         (folder / f"{name}.jsonl").write_text(_lines(rows), encoding="utf-8")
-        views = [{"messages": row["prompt"] + row["completion"]} for row in rows]
+        views = [{"messages": _marked(example)} for example in examples]
         (folder / "messages" / f"{name}.jsonl").write_text(_lines(views), encoding="utf-8")
     every = [example for examples in splits.values() for example in examples]
     sources = [example.source for example in every]
@@ -167,6 +171,23 @@ def _examples(
         yield _example(problem, shown, target, recipe.style)
 
 
+def _dialogues(
+    problem: Problem, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+) -> Iterator[Example]:
+    """Yield dialogues; the last answer stands for where all of them come from."""
+    for one in islice(dialogues(problem, rows, recipe.turns, rng), recipe.examples):
+        yield Example(
+            prompt=one.prompt,
+            completion=one.completion,
+            scenario=problem.scenario.digest,
+            space=problem.space.name,
+            source=one.taught[-1].source,
+            evidence=one.taught[-1].evidence,
+            history=len(one.poor),
+            infeasible=bool(one.poor) and all(entry.score is None for entry in one.poor),
+        )
+
+
 def _history(
     worse: Sequence[Trace], barred: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> list[Trace]:
@@ -187,7 +208,7 @@ def _history(
 
 
 def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
-    history = [_entry(row) for row in shown]
+    history = [entry(row) for row in shown]
     reply = {"role": "assistant", "content": answer(target.evaluation.design)}
     return Example(
         prompt=render(problem.scenario, problem.space, history, style),
@@ -197,18 +218,8 @@ def _example(problem: Problem, shown: Sequence[Trace], target: Trace, style: Sty
         source=target.source,
         evidence=target.evidence,
         history=len(history),
-        infeasible=bool(history) and all(entry.score is None for entry in history),
+        infeasible=bool(history) and all(one.score is None for one in history),
     )
-
-
-def _entry(row: Trace) -> Entry:
-    from search.llm.history import entries
-    from search.trace import Trial
-
-    trial = Trial(
-        step=0, design=row.evaluation.design, evaluation=row.evaluation, started_at="", seconds=0.0
-    )
-    return entries([trial])[0]
 
 
 def _reward(row: Trace) -> float:
@@ -225,6 +236,14 @@ def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
 def _distinct(examples: Sequence[Example]) -> list[Example]:
     keyed = {json.dumps([e.prompt, e.completion]): e for e in examples}
     return list(keyed.values())
+
+
+def _marked(example: Example) -> list[dict[str, Any]]:
+    """Return all turns; `train` marks those that carry loss, in the word that Axolotl knows."""
+    taught = [message["role"] == "assistant" for message in example.completion]
+    marks = [False] * len(example.prompt) + taught
+    turns = [*example.prompt, *example.completion]
+    return [{**turn, "train": mark} for turn, mark in zip(turns, marks, strict=True)]
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> str:
