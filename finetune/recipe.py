@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from cim_sim.config import UsageError
 
 if TYPE_CHECKING:
+    from peft import PeftConfig
     from trl import ModelConfig, SFTConfig
 
 TRL_NAMES = {
@@ -52,12 +53,21 @@ UNSERVABLE = ("lm_head", "embed_tokens")
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Keys of `peft.LoraConfig` that `trl.ModelConfig` lacks."""
+
+    layers_to_transform: list[int] | None = None
+    """Numbers of the layers that get an adapter; None: all."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A model, how it is trained, and what was written in the file and on the command line."""
 
     model: "ModelConfig"
     training: "SFTConfig"
     written: dict[str, Any]
+    placement: Placement = Placement()
 
 
 def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
@@ -70,16 +80,27 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     from trl import ModelConfig, SFTConfig
 
     written = {**_read(path), **_parse_overrides(overrides)}
-    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig)}
+    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Placement)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
     faults += _servable_faults(values)
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
-    model, training = (
+    model, training, placement = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
-    return Recipe(ModelConfig(**model), _training(training, out), written)
+    settings = _training(training, out)
+    return Recipe(ModelConfig(**model), settings, written, Placement(**placement))
+
+
+def adapter_of(recipe: Recipe) -> "PeftConfig | None":
+    """Return the adapter's configuration, or None where the whole model is trained."""
+    from trl import get_peft_config
+
+    config = get_peft_config(recipe.model)
+    if config is not None:
+        config.layers_to_transform = recipe.placement.layers_to_transform
+    return config
 
 
 def _training(values: dict[str, Any], out: Path) -> "SFTConfig":
@@ -153,6 +174,11 @@ def _servable_faults(values: Mapping[str, Any]) -> list[str]:
     if values.get("lora_modules_to_save"):
         faults.append("lora_modules_to_save: vLLM refuses such adapters; leave it out")
     targets = values.get("lora_target_modules") or []
+    if values.get("layers_to_transform") is not None and targets in ([], ["all-linear"]):
+        faults.append(
+            "layers_to_transform needs the names of lora_target_modules spelt out, as in "
+            "[q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]"
+        )
     refused = [name for name in UNSERVABLE if name in targets]
     if refused:
         faults.append(f"lora_target_modules: vLLM does not serve LoRA on {', '.join(refused)}")

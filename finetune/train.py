@@ -70,6 +70,11 @@ def prepare(
 
     recipe = load_recipe(config, overrides, out)
     given = read_manifest(data).counts["train"]
+    if read_manifest(data).recipe.style == "dialogue" and not recipe.training.assistant_only_loss:
+        raise UsageError(
+            f"{config}: {data} holds dialogues, whose results must not be learnt: write "
+            "assistant_only_loss: true"
+        )
     trainer = build_trainer(recipe, data)
     return trainer, recipe, inspect(trainer, given)
 
@@ -81,9 +86,10 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
         UsageError: the base model or the data are absent.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTTrainer, get_peft_config
 
+    from finetune.answer_loss import trainer_class
     from finetune.dataset import read_split
+    from finetune.recipe import adapter_of
 
     model_settings = recipe.model
     base = resolve_base(str(model_settings.model_name_or_path), model_settings.model_revision)
@@ -91,13 +97,13 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
     model = AutoModelForCausalLM.from_pretrained(
         base, dtype=model_settings.dtype, attn_implementation=model_settings.attn_implementation
     )
-    return SFTTrainer(
+    return trainer_class()(
         model=model,
         args=recipe.training,
         train_dataset=read_split(data, "train"),
         eval_dataset=read_split(data, "validation"),
         processing_class=tokenizer,
-        peft_config=get_peft_config(model_settings),
+        peft_config=adapter_of(recipe),
     )
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from cim_sim.config import UsageError, load
 from finetune import base as module
-from finetune.base import INSTALL, SMOLLM2, ensure, is_whole, packaged, read_manifest
-from finetune.tokenizer import chat_template
+from finetune.base import INSTALL, SMOLLM2, TEMPLATE, ensure, is_whole, packaged, read_manifest
 from search.llm.model import ModelConfig
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -126,10 +125,23 @@ def test_the_words_before_a_number_and_the_number_are_these(tokenizer, vocabular
     assert tokenizer("128  3")["input_ids"] == [ids[one] for one in ("1", "2", "8", "ĠĠ", "3")]
 
 
-def test_the_template_is_ours_and_adds_no_words(tokenizer):
+def test_the_template_is_the_model_s_own_without_its_words(tokenizer):
+    """Ours marks the assistant's turns; apart from the system message it says the same."""
+    from gguf import GGUFReader
+
+    theirs = GGUFReader(packaged().file).fields["tokenizer.chat_template"].contents()
+    turns = [{"role": "system", "content": "Be brief."}, *QUESTION,
+             {"role": "assistant", "content": "Paris."}, *QUESTION]  # fmt: skip
+    for asks in (True, False):
+        said = {"tokenize": False, "add_generation_prompt": asks}
+        expected = tokenizer.apply_chat_template(turns, chat_template=theirs, **said)
+        assert tokenizer.apply_chat_template(turns, **said) == expected
+
+
+def test_the_template_adds_no_words(tokenizer):
     text = tokenizer.apply_chat_template(QUESTION, tokenize=False, add_generation_prompt=True)
     assert text == f"<|im_start|>user\n{QUESTION[0]['content']}<|im_end|>\n<|im_start|>assistant\n"
-    assert tokenizer.chat_template == chat_template()
+    assert tokenizer.chat_template == TEMPLATE.read_text(encoding="utf-8")
     assert tokenizer.eos_token == "<|im_end|>"
     assert tokenizer.pad_token == "<|endoftext|>"
 
