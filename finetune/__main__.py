@@ -7,6 +7,7 @@ def main() -> int:
     """Run the verb named on the command line."""
     from finetune.base import base
     from finetune.base_model import base_model
+    from finetune.bench import bench
     from finetune.data import dataset, traces
     from finetune.local import local
     from finetune.merge import merge
@@ -24,6 +25,7 @@ def main() -> int:
         "roundtrip": roundtrip,
         "probes": probes,
         "local": local,
+        "bench": bench,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)
 

@@ -103,6 +103,22 @@ def adapter_of(recipe: Recipe) -> "PeftConfig | None":
     return config
 
 
+def quantisation_of(recipe: Recipe) -> Any:
+    """Return how the frozen weights are quantised (QLoRA), or None.
+
+    Raises:
+        UsageError: bitsandbytes, which does it, is not installed.
+    """
+    from importlib.util import find_spec
+
+    from trl import get_quantization_config
+
+    wanted = recipe.model.load_in_4bit or recipe.model.load_in_8bit
+    if wanted and find_spec("bitsandbytes") is None:
+        raise UsageError("load_in_4bit and load_in_8bit need: python -m pip install bitsandbytes")
+    return get_quantization_config(recipe.model)
+
+
 def _training(values: dict[str, Any], out: Path) -> "SFTConfig":
     import torch
     from trl import SFTConfig

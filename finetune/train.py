@@ -46,7 +46,7 @@ def train(
     if dry_run:
         from finetune.preflight import describe
 
-        print(describe(trainer, check))
+        print(describe(trainer, check, colour=sys.stdout.isatty()))
         cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
         return 0
     checkpoint = last_checkpoint(out, resume, overwrite)
@@ -89,13 +89,16 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
 
     from finetune.answer_loss import trainer_class
     from finetune.dataset import read_split
-    from finetune.recipe import adapter_of
+    from finetune.recipe import adapter_of, quantisation_of
 
     model_settings = recipe.model
     base = resolve_base(str(model_settings.model_name_or_path), model_settings.model_revision)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=model_settings.dtype, attn_implementation=model_settings.attn_implementation
+        base,
+        dtype=model_settings.dtype,
+        attn_implementation=model_settings.attn_implementation,
+        quantization_config=quantisation_of(recipe),
     )
     return trainer_class()(
         model=model,

@@ -64,7 +64,7 @@ def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
     from finetune.data import DataRecipe
 
-    if file.name == "data.yaml":
+    if file.name in ("data.yaml", "dialogues.yaml"):
         assert load(file, DataRecipe).surrogate_scenarios
     else:
         overrides = ("bf16=false", "use_cpu=true")

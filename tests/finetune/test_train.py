@@ -54,6 +54,8 @@ def test_a_dry_run_shows_one_example_with_its_mask(prepared):
     assert ">>>trained on>>>" in shown
     assert shown.split(">>>trained on>>>")[1].split("<<<")[0].endswith("<|im_end|>")
     assert "memory_gb" in shown
+    green = describe(trainer, check, colour=True)
+    assert green.split("\033[32m")[1].split("\033[0m")[0].endswith("<|im_end|>")
 
 
 def test_the_manifest_says_where_the_adapter_comes_from(adapter, data):
