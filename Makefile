@@ -36,8 +36,8 @@ RESUME   ?=
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-accuracy \
-        base-model validate clean
+.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-training \
+        bench-accuracy base-model validate clean
 
 help:  ## show this list
 	@echo "LCDA-FT: fine-tune open language models for CNN and compute-in-memory co-design"
@@ -104,6 +104,9 @@ validate: $(READY)  ## the cost model against DNN+NeuroSim's own numbers
 bench: $(READY)  ## speed of the cost model and of the search loop
 	$(PY) -m cim_sim bench
 	$(PY) -m search bench
+
+bench-training: $(READY)  ## a training step of CONFIG beside a bare PyTorch loop
+	$(PY) -m finetune bench --config $(CONFIG)
 
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))

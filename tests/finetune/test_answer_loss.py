@@ -8,7 +8,10 @@ import torch
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED, answer_loss
 from finetune.dataset import DatasetRecipe, build, write
-from finetune.train import prepare
+from finetune.inference import fixed_prompts
+from finetune.merge import load_tuned
+from finetune.train import fit, prepare
+from search.llm.prompt import renderer_digest
 
 SETTINGS = (
     "assistant_only_loss=true",
@@ -110,3 +113,12 @@ def test_a_recipe_that_would_learn_the_results_is_refused(recipe_file, dialogues
 def test_layers_without_names_are_refused(recipe_file, dialogues, tmp_path):
     with pytest.raises(UsageError, match="layers_to_transform needs the names"):
         prepare(recipe_file, ("layers_to_transform=[1]",), dialogues, tmp_path)
+
+
+def test_an_adapter_taught_dialogues_is_checked_with_dialogues(recipe_file, dialogues, tmp_path):
+    trainer, recipe, _ = prepare(recipe_file, SETTINGS, dialogues, tmp_path)
+    summary = fit(trainer, recipe, dialogues, None)
+    assert summary["losses"]["held-out after"] < summary["losses"]["held-out before"]
+    tuned = load_tuned(tmp_path)
+    assert tuned.renderer == renderer_digest("dialogue")
+    assert all(prompt[0]["role"] == "user" for prompt in fixed_prompts(tuned.renderer))
