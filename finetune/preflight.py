@@ -1,6 +1,9 @@
 """What is looked at before hours of training: the loss mask, truncation, and memory."""
 
+import shlex
+from collections.abc import Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cim_sim.config import UsageError
@@ -82,6 +85,13 @@ def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
     activations = per_unit * batch_tokens * config.hidden_size * config.num_hidden_layers
     logits = 8 * batch_tokens * config.vocab_size
     return float(weights + states + activations + logits) / 1e9
+
+
+def command(config: Path, overrides: Sequence[str], data: Path, out: Path) -> str:
+    """Return the command that does what a dry run only showed, ready to paste."""
+    words = ["python", "-m", "finetune", "train", "--config", str(config)]
+    words += ["--data", str(data), "--out", str(out)]
+    return shlex.join([*words, *(["--set", *overrides] if overrides else [])])
 
 
 def describe(trainer: "SFTTrainer", check: Check, colour: bool = False) -> str:

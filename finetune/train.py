@@ -44,9 +44,10 @@ def train(
     """
     trainer, recipe, check = prepare(config, set, data, out)
     if dry_run:
-        from finetune.preflight import describe
+        from finetune.preflight import command, describe
 
         print(describe(trainer, check, colour=sys.stdout.isatty()))
+        print(f"to train:\n  {command(config, set, data, out)}")
         cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
         return 0
     checkpoint = last_checkpoint(out, resume, overwrite)

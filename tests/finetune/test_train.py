@@ -10,7 +10,7 @@ from cim_sim.config import UsageError
 from finetune.adapter import read_manifest, require_base
 from finetune.dataset import read_manifest as read_data
 from finetune.merge import MERGED, WORST_MEAN, load_tuned, merge_adapter
-from finetune.preflight import MASKED, describe, inspect
+from finetune.preflight import MASKED, command, describe, inspect
 from finetune.train import fit, last_checkpoint, prepare, resolve_base, train
 from search.llm.model import directory_digest
 from search.llm.prompt import renderer_digest
@@ -56,6 +56,12 @@ def test_a_dry_run_shows_one_example_with_its_mask(prepared):
     assert "memory_gb" in shown
     green = describe(trainer, check, colour=True)
     assert green.split("\033[32m")[1].split("\033[0m")[0].endswith("<|im_end|>")
+
+
+def test_a_dry_run_ends_with_the_command_that_trains():
+    words = command(Path("r.yaml"), ("max_steps=3",), Path("d"), Path("my run"))
+    expected = "python -m finetune train --config r.yaml --data d --out 'my run' --set max_steps=3"
+    assert words == expected
 
 
 def test_the_manifest_says_where_the_adapter_comes_from(adapter, data):
