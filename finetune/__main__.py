@@ -3,7 +3,9 @@
 import sys
 
 from cim_sim import cli
+from finetune.commands.base import base
 from finetune.commands.base_model import base_model
+from finetune.commands.bench import bench
 from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
 from finetune.commands.pipeline import pipeline
@@ -16,6 +18,7 @@ from finetune.commands.train import train
 def main() -> int:
     """Run one verb and return its exit code."""
     verbs: dict[str, cli.Verb] = {
+        "base": base,
         "base-model": base_model,
         "traces": traces,
         "dataset": dataset,
@@ -24,6 +27,7 @@ def main() -> int:
         "roundtrip": roundtrip,
         "probes": probes,
         "pipeline": pipeline,
+        "bench": bench,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)
 

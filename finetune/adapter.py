@@ -30,10 +30,11 @@ def require_base(adapter: Path, base: Path) -> AdapterManifest:
             f"{adapter}: trained on a base with digest {manifest.base_digest}, but {base} has "
             f"{present}; train again: python -m finetune pipeline"
         )
-    if manifest.renderer != renderer_digest():
+    today = (renderer_digest(), renderer_digest("dialogue"))
+    if manifest.renderer not in today:
         raise UsageError(
             f"{adapter}: taught with prompts of renderer {manifest.renderer}, but the search now "
-            f"writes those of {renderer_digest()}; train again: python -m finetune pipeline"
+            f"writes those of {' and '.join(today)}; train again: python -m finetune pipeline"
         )
     return manifest
 

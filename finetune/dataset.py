@@ -8,6 +8,7 @@ better than everything shown. Histories may be empty, mixed, or hold nothing fea
 import json
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -17,6 +18,7 @@ from pydantic import Field
 from cim_sim import cards
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
+from finetune.dialogues import Turns, dialogues
 from finetune.traces import Task, Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
@@ -44,11 +46,13 @@ class DatasetRecipe(Config):
     held_out: Annotated[float, Field(ge=0, lt=1)] = 0.05
     """Share of scenarios kept for validation."""
     style: Style = "codesign"
+    turns: Turns = Turns()
+    """Of the style `dialogue`, where one conversation teaches several answers."""
     seed: int = 0
 
 
 class Example(NamedTuple):
-    """One conversation about one scenario."""
+    """One conversation about one scenario; what the assistant says in `completion` is taught."""
 
     prompt: list[Message]
     completion: list[Message]
@@ -91,7 +95,8 @@ def build(
         rng = np.random.default_rng([recipe.seed, number])
         rows = traces.get((task.space.name, task.scenario.digest), [])
         split = "validation" if task.scenario.digest in held else "train"
-        splits[split] += _examples(task, rows, recipe, rng)
+        drawn = _dialogues if recipe.style == "dialogue" else _examples
+        splits[split] += drawn(task, rows, recipe, rng)
     if not splits["train"]:
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
@@ -111,13 +116,13 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
     for name, examples in splits.items():
         rows = [example._asdict() for example in examples]
         (folder / f"{name}.jsonl").write_text(_lines(rows), encoding="utf-8")
-        views = [{"messages": row["prompt"] + row["completion"]} for row in rows]
+        views = [{"messages": _marked(example)} for example in examples]
         (folder / "messages" / f"{name}.jsonl").write_text(_lines(views), encoding="utf-8")
     every = [example for examples in splits.values() for example in examples]
     sources = [example.source for example in every]
     manifest = DatasetManifest(
         digest=_digest(folder),
-        renderer=renderer_digest(),
+        renderer=renderer_digest(recipe.style),
         trained_on=tuple(sorted({example.scenario for example in splits["train"]})),
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
         counts={name: len(examples) for name, examples in splits.items()},
@@ -141,10 +146,10 @@ def read_manifest(folder: Path) -> DatasetManifest:
     manifest = DatasetManifest.model_validate_json(file.read_text(encoding="utf-8"))
     if _digest(folder) != manifest.digest:
         raise UsageError(f"{folder}: conversations differ from {MANIFEST}; make the dataset again")
-    if manifest.renderer != renderer_digest():
+    if manifest.renderer != renderer_digest(manifest.recipe.style):
         raise UsageError(
             f"{folder}: written by renderer {manifest.renderer}, the search now uses "
-            f"{renderer_digest()}; make it again: python -m finetune dataset"
+            f"{renderer_digest(manifest.recipe.style)}; make it again: python -m finetune dataset"
         )
     return manifest
 
@@ -173,6 +178,23 @@ def _examples(
         worse = [row for row in feasible if _reward(row) < _reward(target)]
         shown = _history(worse, infeasible, recipe, rng)
         yield _example(task, shown, target, recipe.style)
+
+
+def _dialogues(
+    task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+) -> Iterator[Example]:
+    """Yield dialogues; the last answer stands for where all of them come from."""
+    for drawn in islice(dialogues(task, rows, recipe.turns, rng), recipe.examples):
+        yield Example(
+            prompt=drawn.prompt,
+            completion=drawn.completion,
+            scenario=task.scenario.digest,
+            space=task.space.name,
+            source=drawn.taught[-1].source,
+            evidence=drawn.taught[-1].evidence,
+            history=len(drawn.poor),
+            infeasible=bool(drawn.poor) and all(line.score is None for line in drawn.poor),
+        )
 
 
 def _history(
@@ -226,6 +248,14 @@ def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
 def _distinct(examples: Sequence[Example]) -> list[Example]:
     keyed = {json.dumps([e.prompt, e.completion]): e for e in examples}
     return list(keyed.values())
+
+
+def _marked(example: Example) -> list[dict[str, Any]]:
+    """Return all turns; `train` marks those that carry loss, in the word that Axolotl knows."""
+    taught = [message["role"] == "assistant" for message in example.completion]
+    marks = [False] * len(example.prompt) + taught
+    turns = [*example.prompt, *example.completion]
+    return [{**turn, "train": mark} for turn, mark in zip(turns, marks, strict=True)]
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> str:

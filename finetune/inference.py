@@ -88,12 +88,16 @@ def _prompt_text(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> Any:
     return tokenizer.apply_chat_template(list(prompt), tokenize=False, add_generation_prompt=True)
 
 
-def fixed_prompts() -> list[Prompt]:
-    """Return the prompts of every check: the examples over which the renderer's digest is taken."""
-    from search.llm.examples import CASES
+def fixed_prompts(renderer: str | None = None) -> list[Prompt]:
+    """Return the prompts of every check: the examples over which the renderer's digest is taken.
+
+    `renderer` is the digest that a model was taught with; None: that of single questions.
+    """
+    from search.llm.examples import CASES, DIALOGUES, renderer_digest
     from search.llm.prompt import render
 
-    return [render(*case) for case in CASES]
+    cases = DIALOGUES if renderer == renderer_digest("dialogue") else CASES
+    return [render(*case) for case in cases]
 
 
 def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
@@ -109,10 +113,12 @@ def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
     return [int(token) for token in out[0, len(prompt_ids) :]]
 
 
-def fixed_answers(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> list[Answer]:
-    """Return a model's greedy answers to the fixed prompts."""
+def fixed_answers(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", renderer: str | None = None
+) -> list[Answer]:
+    """Return a model's greedy answers to the fixed prompts of `renderer`."""
     answers = []
-    for prompt in fixed_prompts():
+    for prompt in fixed_prompts(renderer):
         prompt_ids, _ = encode(tokenizer, prompt, "")
         answers.append(Answer(prompt, prompt_ids, greedy(model, prompt_ids)))
     return answers

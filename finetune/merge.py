@@ -25,6 +25,8 @@ class Tuned(NamedTuple):
     model: "PreTrainedModel"
     tokenizer: "PreTrainedTokenizerBase"
     base: Path
+    renderer: str
+    """Digest of the prompts that the adapter was taught with."""
 
 
 def merge_adapter(adapter: Path) -> float:
@@ -36,7 +38,7 @@ def merge_adapter(adapter: Path) -> float:
     import torch
 
     tuned = load_tuned(adapter)
-    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    answers = fixed_answers(tuned.model, tuned.tokenizer, tuned.renderer)
     unmerged = logprobs_of(tuned.model, answers)
     whole: Any = tuned.model.merge_and_unload().to(torch.bfloat16)
     whole.save_pretrained(adapter / MERGED)
@@ -64,9 +66,8 @@ def load_tuned(adapter: Path) -> Tuned:
         raise UsageError(
             f"{base} is quantised: merge only into an unquantised base, or serve the adapter"
         )
-    return Tuned(
-        PeftModel.from_pretrained(model, adapter), AutoTokenizer.from_pretrained(adapter), base
-    )
+    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    return Tuned(PeftModel.from_pretrained(model, adapter), tokenizer, base, named.renderer)
 
 
 def load_model(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:

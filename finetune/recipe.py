@@ -17,6 +17,7 @@ from cim_sim.config import UsageError
 from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
+    from peft import PeftConfig
     from trl import ModelConfig, SFTConfig
 
 TRL_NAMES = {
@@ -59,6 +60,14 @@ UNSERVABLE = ("lm_head", "embed_tokens")
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Keys of `peft.LoraConfig` that `trl.ModelConfig` lacks."""
+
+    layers_to_transform: list[int] | None = None
+    """Numbers of the layers that get an adapter; None: all."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A model, how it is trained, and what was written in the file and on the command line."""
 
@@ -67,6 +76,7 @@ class Recipe:
     written: dict[str, Any]
     precision: Precision
     """What the training computes in; `dtype` of a recipe is what the frozen weights are kept in."""
+    placement: Placement = Placement()
 
 
 def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
@@ -79,17 +89,44 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     from trl import ModelConfig, SFTConfig
 
     written = {**_read(path), **_parse_overrides(overrides)}
-    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig)}
+    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Placement)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
     faults += _servable_faults(values)
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
-    model, training = (
+    model, training, placement = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
     precision = _precision(values)
-    return Recipe(ModelConfig(**model), _training(training, precision, out), written, precision)
+    settings = _training(training, precision, out)
+    return Recipe(ModelConfig(**model), settings, written, precision, Placement(**placement))
+
+
+def adapter_of(recipe: Recipe) -> "PeftConfig | None":
+    """Return the adapter's configuration, or None where the whole model is trained."""
+    from trl import get_peft_config
+
+    config = get_peft_config(recipe.model)
+    if config is not None:
+        config.layers_to_transform = recipe.placement.layers_to_transform
+    return config
+
+
+def quantisation_of(recipe: Recipe) -> Any:
+    """Return how the frozen weights are quantised (QLoRA), or None.
+
+    Raises:
+        UsageError: bitsandbytes, which does it, is not installed.
+    """
+    from importlib.util import find_spec
+
+    from trl import get_quantization_config
+
+    wanted = recipe.model.load_in_4bit or recipe.model.load_in_8bit
+    if wanted and find_spec("bitsandbytes") is None:
+        raise UsageError("load_in_4bit and load_in_8bit need: python -m pip install bitsandbytes")
+    return get_quantization_config(recipe.model)
 
 
 def told(recipe: Recipe) -> str:
@@ -197,6 +234,11 @@ def _servable_faults(values: Mapping[str, Any]) -> list[str]:
     if values.get("lora_modules_to_save"):
         faults.append("lora_modules_to_save: vLLM refuses such adapters; leave it out")
     targets = values.get("lora_target_modules") or []
+    if values.get("layers_to_transform") is not None and targets in ([], ["all-linear"]):
+        faults.append(
+            "layers_to_transform needs the names of lora_target_modules spelt out, as in "
+            "[q_proj, k_proj, v_proj, o_proj, gate_proj, up_proj, down_proj]"
+        )
     refused = [name for name in UNSERVABLE if name in targets]
     if refused:
         faults.append(f"lora_target_modules: vLLM does not serve LoRA on {', '.join(refused)}")

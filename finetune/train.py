@@ -34,6 +34,11 @@ def prepare(
 
     recipe = load_recipe(config, overrides, out)
     given = read_manifest(data).counts["train"]
+    if read_manifest(data).recipe.style == "dialogue" and not recipe.training.assistant_only_loss:
+        raise UsageError(
+            f"{config}: {data} holds dialogues, whose results must not be learnt: write "
+            "assistant_only_loss: true"
+        )
     trainer = build_trainer(recipe, data)
     if trainer.is_world_process_zero():
         print(told(recipe), flush=True)
@@ -47,45 +52,41 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
         UsageError: the base model or the data are absent.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
-    from trl import SFTTrainer, get_peft_config
 
+    from finetune.answer_loss import trainer_class
     from finetune.dataset import read_split
+    from finetune.recipe import adapter_of, quantisation_of
 
     model_settings = recipe.model
     base = resolve_base(str(model_settings.model_name_or_path), model_settings.model_revision)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=model_settings.dtype, attn_implementation=model_settings.attn_implementation
+        base,
+        dtype=model_settings.dtype,
+        attn_implementation=model_settings.attn_implementation,
+        quantization_config=quantisation_of(recipe),
     )
-    # With columns `prompt` and `completion` TRL masks the prompt: the loss covers the answer alone.
-    return SFTTrainer(
+    # Questions have the columns `prompt` and `completion`, of which TRL masks the prompt; dialogues
+    # are masked turn by turn. Logits are computed at what is left alone.
+    return trainer_class()(
         model=model,
         args=recipe.training,
         train_dataset=read_split(data, "train"),
         eval_dataset=read_split(data, "validation"),
         processing_class=tokenizer,
-        peft_config=get_peft_config(model_settings),
+        peft_config=adapter_of(recipe),
     )
 
 
 def resolve_base(name: str, revision: str | None) -> Path:
-    """Return the directory of a base model: itself, or the snapshot of a hub id.
+    """Return the directory of a base model, made first where it has to be.
 
     Raises:
-        UsageError: it is neither a directory nor in the local hub cache nor to be had.
+        UsageError: it is neither here nor to be had.
     """
-    if Path(name).is_dir():
-        return Path(name).resolve()
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    from finetune.base import ensure
 
-    try:
-        return Path(snapshot_download(name, revision=revision))
-    except (HFValidationError, LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        raise UsageError(
-            f"model_name_or_path {name}: neither a directory here nor a model of the hub that can "
-            f"be had now ({type(error).__name__}); fetch it with HF_HUB_OFFLINE=0, or give a path"
-        ) from None
+    return ensure(name, revision).resolve()
 
 
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:

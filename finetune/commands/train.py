@@ -1,5 +1,6 @@
 """The verb `train`: LoRA on a base model."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -31,12 +32,13 @@ def train(
         overwrite: write into `out` although it is not empty.
         dry_run: show the resolved recipe, the counts, one example and the memory needed, and stop.
     """
-    from finetune.preflight import describe
+    from finetune.preflight import command, describe
     from finetune.train import fit, last_checkpoint, prepare
 
     trainer, recipe, check = prepare(config, overrides, data, out)
     if dry_run:
-        print(describe(trainer, check))
+        print(describe(trainer, check, colour=sys.stdout.isatty()))
+        print(f"to train:\n  {command(config, overrides, data, out)}")
         cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
         return 0
     checkpoint = last_checkpoint(out, resume, overwrite)

@@ -12,6 +12,7 @@ from search.llm.client import Client
 from search.llm.endpoint import Endpoint
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
+from search.llm.prompt import Style
 from search.llm.scripted import Scripted
 from search.llm.server import serving, vllm_version
 from search.record.trace import Exchange
@@ -62,14 +63,14 @@ def endpoint_of(model: ModelConfig) -> str:
     return base_url
 
 
-def identity(model: ModelConfig) -> dict[str, Any]:
+def identity(model: ModelConfig, style: Style = "codesign") -> dict[str, Any]:
     """Return what a model is, beyond its configuration: two runs asked the same one if equal.
 
     Raises:
         UsageError: the model is absent, or no endpoint is named.
     """
     require_present(model)
-    who: dict[str, Any] = {"name": model.name, "renderer": renderer_digest()}
+    who: dict[str, Any] = {"name": model.name, "renderer": renderer_digest(style)}
     if model.script:
         return {**who, "script": sha256(model.script.read_bytes()).hexdigest()[:16]}
     if model.path is None:

@@ -57,7 +57,9 @@ def _entry(step: int, design: Design, faults: tuple[str, ...]) -> Entry:
 
 _STYLES: tuple[Style, ...] = ("codesign", "paper", "naive")
 
-CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
+Case = tuple[Scenario, Space, tuple[Entry, ...], Style]
+
+CASES: list[Case] = [
     *(
         (scenario, space, _history(space, length), style)
         for scenario in (ENERGY, LATENCY)
@@ -68,12 +70,26 @@ CASES: list[tuple[Scenario, Space, tuple[Entry, ...], Style]] = [
     *((OPEN, _CODESIGN, _history(_CODESIGN, length), "codesign") for length in (0, 27)),
 ]
 
+_SHORT = LATENCY.model_copy(
+    update={"workload": Workload(dataset="digits", pools_after=(2, 4), hidden=256)}
+)
+
+DIALOGUES: list[Case] = [
+    (scenario, space, _history(space, length), "dialogue")
+    for scenario, space in (
+        (ENERGY, _LCDA), (LATENCY, _EMBEDDED), (_SHORT, _EMBEDDED), (OPEN, _CODESIGN),
+    )
+    for length in (0, 13, 27)
+]  # fmt: skip
+"""In the longest the conversation has begun anew."""
+
 
 @cache
-def renderer_digest() -> str:
+def renderer_digest(style: Style = "codesign") -> str:
     """Digest of the renderer's output on fixed examples: a model is bound to what it was taught.
 
-    Rewriting the code without changing a prompt leaves it as it is.
+    One for the styles that ask a single question, and one for `dialogue`. Rewriting the code
+    without changing a prompt leaves it as it is.
     """
-    prompts = [render(*case) for case in CASES]
+    prompts = [render(*case) for case in (DIALOGUES if style == "dialogue" else CASES)]
     return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])

@@ -50,6 +50,11 @@ def selection(history: Sequence[Entry]) -> list[Entry]:
     return [history[place] for place in ranked if place in chosen]
 
 
+def best(history: Sequence[Entry], count: int) -> list[Entry]:
+    """Return the `count` best designs, worst first; equals keep the order of their episodes."""
+    return sorted(history, key=_rank)[-count:]
+
+
 def _rank(entry: Entry) -> tuple[bool, float]:
     return (True, entry.score) if entry.score is not None else (False, 0.0)
 

@@ -1,8 +1,9 @@
 """THE renderer: what a model is asked, in a search and in every training example.
 
-Three styles. `paper` and `naive` are LCDA's own (see `search.llm.paper`). `codesign`, the default,
+Four styles. `paper` and `naive` are LCDA's own (see `search.llm.paper`). `codesign`, the default,
 also tells the scenario: one fact a line, in fixed sentences, so that a small tokenizer needs few
-tokens and a model finds each value at its place.
+tokens and a model finds each value at its place. `dialogue` tells it once, and then goes on turn
+by turn (see `search.llm.dialogue`).
 """
 
 import json
@@ -12,13 +13,13 @@ from typing import Literal
 from cim_sim.config import UsageError
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space, from_wire
-from search.llm import paper
+from search.llm import dialogue, paper
 from search.llm.history import Entry, selection
 
 Message = dict[str, str]
 """`role` and `content`, as chat endpoints take them."""
 
-Style = Literal["codesign", "paper", "naive"]
+Style = Literal["codesign", "paper", "naive", "dialogue"]
 
 PAIRS_ONLY: tuple[Style, ...] = ("paper", "naive")
 """Styles that ask for number pairs and thus know no freed hardware."""
@@ -30,7 +31,7 @@ PAPER_EXAMPLE = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [128, 3
 def render(
     scenario: Scenario, space: Space, history: Sequence[Entry], style: Style = "codesign"
 ) -> list[Message]:
-    """Return the conversation that asks for one design: a system and a user message.
+    """Return the conversation that asks for one design; its last turn is the user's.
 
     `history` is complete and in the order of episodes; the style chooses what it shows.
 
@@ -38,6 +39,9 @@ def render(
         UsageError: the style cannot ask for what the space frees.
     """
     require_style(style, space)
+    if style == "dialogue":
+        turns = [(answer(one.design), result(one)) for one in dialogue.shown(history)]
+        return dialogue.messages(scenario, space, turns, answer(_example(space)))
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."
         user = _codesign(scenario, space, history)
@@ -63,6 +67,11 @@ def require_style(style: Style, space: Space) -> None:
 def answer(design: Design) -> str:
     """Return the exact text of a good reply: the wire format without spaces."""
     return json.dumps(design.wire(), separators=(",", ":"))
+
+
+def result(entry: Entry) -> str:
+    """Return what the user says to a design in a dialogue: its reward, or why it has none."""
+    return entry.fault or f"reward {_score(entry)}"
 
 
 def retry_message(error: str) -> Message:

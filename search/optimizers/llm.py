@@ -116,7 +116,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     """
     lineage = lineage_of(settings.model)
     require_style(settings.style, problem.space)
-    model = identity(settings.model)
+    model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage)
 

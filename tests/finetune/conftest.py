@@ -3,6 +3,7 @@ import pytest
 from cim_sim.config import load
 from cim_sim.paths import BENCH_TABLE
 from cim_sim.space import Space
+from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
 from finetune.traces import Task, bench_traces, read_bench
 from search.study.family import scenarios
@@ -27,6 +28,19 @@ logging_steps: 1
 disable_tqdm: true
 dataloader_pin_memory: false
 """
+
+
+@pytest.fixture(scope="session")
+def smollm2():
+    """The real base model; half a minute when it has never been made here."""
+    return ensure(SMOLLM2)
+
+
+@pytest.fixture(scope="session")
+def smollm2_tokenizer(smollm2):
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(smollm2)
 
 
 @pytest.fixture(scope="session")

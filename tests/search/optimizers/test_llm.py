@@ -103,14 +103,35 @@ def test_the_prompt_is_the_renderers_and_tells_what_has_been_tried():
     assert f"\n{answer(design(1))} infeasible: no floorplan\n" in second[1]["content"]
 
 
-@pytest.mark.parametrize("style", ["codesign", "paper", "naive"])
+@pytest.mark.parametrize("style", ["codesign", "paper", "naive", "dialogue"])
 def test_every_style_searches(style):
     settings = SETTINGS.model_copy(update={"style": style})
     llm, transport = optimizer(by_seed, settings=settings)
     assert len(search(llm, 2, 3)) == 6
-    assert ("Area limit" in transport.requests[0]["messages"][1]["content"]) == (
-        style == "codesign"
+    told = str(transport.requests[0]["messages"])
+    assert ("Area limit" in told) == (style == "codesign")
+    assert ("Limits: area" in told) == (style == "dialogue")
+
+
+def test_a_dialogue_goes_on_turn_by_turn_and_retries_stay_out_of_it():
+    settings = SETTINGS.model_copy(update={"style": "dialogue"})
+    llm, transport = optimizer(
+        [answer(design(1)), "no", answer(design(2)), answer(design(3))], settings=settings
     )
+    search(llm, 1, 3)
+    first, second, retried, third = (r["messages"] for r in transport.requests[:4])
+    assert first == render(SCENARIO, SPACE, [], "dialogue")
+    assert second[: len(first)] == first
+    assert second[1:] == [
+        {"role": "assistant", "content": answer(design(1))},
+        {"role": "user", "content": "infeasible: no floorplan"},
+    ]
+    assert retried[:3] == second
+    assert retried[3]["content"] == "no"
+    assert third[3:] == [
+        {"role": "assistant", "content": answer(design(2))},
+        {"role": "user", "content": "reward 0.100"},
+    ]
 
 
 def test_an_unusable_reply_goes_back_to_the_model_with_its_error():
@@ -206,13 +227,15 @@ def test_same_seed_same_search_whatever_the_concurrency(batch):
     assert untimed(one) != untimed(search(optimizer(by_seed, problem=other)[0], batch, 6))
 
 
+@pytest.mark.parametrize("style", ["codesign", "dialogue"])
 @pytest.mark.parametrize("batch", [1, 4])
 @pytest.mark.parametrize("kept", [0, 1, 5, 11])
-def test_a_resumed_search_is_the_unbroken_one(batch, kept):
-    unbroken = search(optimizer(by_seed)[0], batch, 6)
+def test_a_resumed_search_is_the_unbroken_one(batch, kept, style):
+    settings = SETTINGS.model_copy(update={"style": style})
+    unbroken = search(optimizer(by_seed, settings=settings)[0], batch, 6)
     exchanges = [exchange for one in unbroken for exchange in one.exchanges]
     known = exchanges[:kept]
-    llm, transport = optimizer(by_seed, known)
+    llm, transport = optimizer(by_seed, known, settings)
     assert untimed(search(llm, batch, 6)) == untimed(unbroken)
     assert len(transport.requests) == len(exchanges) - len(known)
 

@@ -1,0 +1,29 @@
+"""The verb `bench`: training steps of a recipe, timed beside bare ones."""
+
+from pathlib import Path
+
+from cim_sim import cli
+from finetune.commands.train import Overrides
+
+
+def bench(
+    config: Path = Path("configs/finetune/smollm2-demo.yaml"),
+    data: Path | None = None,
+    steps: cli.Count = 6,
+    overrides: Overrides = (),
+) -> int:
+    """Time training steps, each beside a bare PyTorch step on the same batch and weights.
+
+    Args:
+        config: YAML file of the recipe, in TRL's key names.
+        data: directory with dialogues; a few are made when none is given.
+        steps: how many steps are timed.
+        overrides: single settings that win over the recipe.
+    """
+    from finetune.bench import shares
+
+    figures = shares(config, data, steps, overrides)
+    for name, value in figures.items():
+        print(f"{name:20s} {value:10.3f}")
+    cli.emit(steps=steps, **{name: round(value, 4) for name, value in figures.items()})
+    return 0

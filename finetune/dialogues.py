@@ -1,0 +1,72 @@
+"""Dialogues: one sequence that teaches at several turns, of which the poor designs teach nothing.
+
+A sequence is what a search in the style `dialogue` would have sent: the scenario, none to a few
+poor designs with their results, then good designs, each new, each with its result. The poor ones
+stand in the prompt and carry no loss, since the model should answer them, not give them.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from cim_sim.config import Config
+from finetune.traces import Task, Trace
+from search.llm.history import Entry, entry
+from search.llm.prompt import Message, render
+
+
+class Dialogue(NamedTuple):
+    """The parts of one sequence."""
+
+    prompt: list[Message]
+    """Scenario, and poor designs with their results."""
+    completion: list[Message]
+    """Good designs, which are taught, and between them their results."""
+    poor: list[Entry]
+    taught: list[Trace]
+
+
+class Turns(Config):
+    """How many turns a dialogue has."""
+
+    poor: int = 3
+    """At most so many poor designs; each number from none on is as frequent."""
+    answers: int = 5
+    """Designs that are taught, as far as the scenario has so many good ones."""
+    good: int = 6
+    """They are drawn from so many of the best."""
+
+
+def dialogues(
+    task: Task, rows: Sequence[Trace], turns: Turns, rng: np.random.Generator
+) -> Iterator[Dialogue]:
+    """Yield dialogues about one scenario without end; none where no design is feasible."""
+    distinct = {row.evaluation.design: row for row in rows}.values()
+    feasible = sorted(
+        (row for row in distinct if row.evaluation.reward is not None),
+        key=lambda row: row.evaluation.score,
+    )
+    barred = [row for row in distinct if row.evaluation.infeasible is not None]
+    # At least one feasible design is left to be poor, where there are two.
+    good = feasible[-min(turns.good, max(1, len(feasible) - 1)) :]
+    poor = [*feasible[: len(feasible) - len(good)], *barred]
+    while feasible:
+        taught = _drawn(good, min(turns.answers, len(good)), rng)
+        yield _dialogue(task, _drawn(poor, int(rng.integers(turns.poor + 1)), rng), taught)
+
+
+def _dialogue(task: Task, poor: Sequence[Trace], taught: Sequence[Trace]) -> Dialogue:
+    """Render with the search's own renderer, and cut before the first design that is taught."""
+    before, after = (
+        [entry(row.evaluation) for row in poor],
+        [entry(row.evaluation) for row in taught],
+    )
+    prompt = render(task.scenario, task.space, before, "dialogue")
+    whole = render(task.scenario, task.space, [*before, *after], "dialogue")
+    # The result of the last design is left out: nothing follows that would be taught by it.
+    return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught))
+
+
+def _drawn(rows: Sequence[Trace], count: int, rng: np.random.Generator) -> list[Trace]:
+    return [rows[int(place)] for place in rng.permutation(len(rows))[:count]]

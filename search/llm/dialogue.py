@@ -1,0 +1,130 @@
+"""The style `dialogue`: the scenario once, then design and result turn by turn.
+
+Each step adds two short turns to what was sent before, so a server's prefix cache computes some
+50 new tokens instead of a whole prompt, and one training sequence teaches at every good turn. The
+scenario is told in as few tokens as its facts allow, with numbers that a tokenizer of single
+digits takes well.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from cim_sim.hardware import FREEABLE
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
+from cim_sim.workload import Workload
+from search.llm.history import Entry, best
+
+LONGEST = 24
+"""A conversation that would show so many designs begins anew."""
+KEPT = 6
+"""Designs, the best so far, with which it then begins."""
+
+
+def messages(
+    scenario: Scenario, space: Space, turns: Iterable[tuple[str, str]], example: str
+) -> list[dict[str, str]]:
+    """Return the conversation; `turns` are (design, result), `example` a design, all as text."""
+    found = [{"role": "user", "content": scenario_text(scenario, space, example)}]
+    for design, result in turns:
+        found += [{"role": "assistant", "content": design}, {"role": "user", "content": result}]
+    return found
+
+
+def shown(history: Sequence[Entry]) -> list[Entry]:
+    """Return the designs that a conversation shows, in its order, each outcome once.
+
+    Where there would be too many, a new conversation begins: with the best so far, worst first,
+    and then what came after them. Until it begins anew, a conversation only grows.
+    """
+    once = list(dict.fromkeys(history))
+    if len(once) < LONGEST:
+        return once
+    begun = len(once) - (len(once) - LONGEST) % (LONGEST - KEPT)
+    return [*best(once[:begun], KEPT), *once[begun:]]
+
+
+def scenario_text(scenario: Scenario, space: Space, example: str) -> str:
+    """Return the first user message; `example` is a design of the space in the wire format.
+
+    What is the same in nearly all scenarios (backbone, even variation, training at the tested
+    noise) is told only where it is different, so that two scenarios have one text only if they
+    are one problem.
+    """
+    lines = [
+        f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
+        f"Data: {_data(scenario.workload)}.",
+        f"Network: {', '.join(_network(scenario.workload, space))}.",
+        f"Chip: {_chip(scenario)}.",
+        f"Variation: {', '.join(_variation(scenario))}.",
+        f"Reward: {scenario.objective.words()}.",
+        f"Limits: {_limits(scenario)}.",
+        *_free(space),
+        f"Answer in JSON only, like {example}",
+    ]
+    return "\n".join(lines)
+
+
+def _data(work: Workload) -> str:
+    image = work.image
+    return f"{work.dataset} {image.channels}x{image.side}x{image.side}, {image.classes} classes"
+
+
+def _network(work: Workload, space: Space) -> list[str]:
+    usual = Workload()
+    told = [f"{space.layers} convolutions", f"channels {_join(space.channels)}"]
+    told.append(f"kernels {_join(space.kernels)}")
+    if work.pools_after != usual.pools_after:
+        told.append(f"pool after {_join(work.pools_after) or 'none'}")
+    if work.hidden != usual.hidden:
+        told.append(f"dense {work.hidden}")
+    return told
+
+
+def _free(space: Space) -> list[str]:
+    told = [f"{name} {_join(getattr(space.hardware, name))}" for name in space.freed]
+    return [f"Free: {'; '.join(told)}."] if told else []
+
+
+def _chip(scenario: Scenario) -> str:
+    """Tell what is fixed; what is free follows in a line of its own."""
+    fixed = scenario.hardware
+    values = {name: getattr(fixed, name) for name in FREEABLE}
+    told = [f"{name} {value}" for name, value in values.items() if value is not None]
+    return ", ".join(
+        [f"{fixed.device} {fixed.node_nm} nm", *told, f"mux {fixed.col_mux}", f"pad {fixed.pad}"]
+    )
+
+
+def _variation(scenario: Scenario) -> list[str]:
+    variation, training = scenario.variation, scenario.training_sigma
+    if variation.sigma is not None:
+        told = [f"weight sigma {_number(variation.sigma, 3)}"]
+    else:
+        told = [f"cell sigma {_number(variation.written_cell_sigma, 3)}"]
+    if variation.state_dependence != "uniform":
+        told.append(variation.state_dependence)
+    if training != "matched":
+        told.append(f"training {_number(training, 3)}")
+    return [*told, "ADC quantised"]
+
+
+def _limits(scenario: Scenario) -> str:
+    limits = scenario.limits
+    area = "none" if limits.area_um2 is None else f"{_number(limits.area_um2 / 1e6, 1)} mm2"
+    accuracy = "none" if limits.accuracy is None else _number(limits.accuracy, 3)
+    return f"area {area}, accuracy {accuracy}"
+
+
+def _number(value: float, decimals: int) -> str:
+    """Leave out zeros at the end: each would be a token."""
+    text = f"{value:.{decimals}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _significant(value: float) -> str:
+    """Four significant digits, never with an exponent."""
+    return _number(float(f"{value:.4g}"), 6)
+
+
+def _join(values: Sequence[object]) -> str:
+    return ",".join(map(str, values))

@@ -1,0 +1,112 @@
+"""Dialogues for training: the search's own words, good answers taught, poor ones only shown."""
+
+import json
+from itertools import islice
+
+import numpy as np
+import pytest
+
+from finetune.dataset import DatasetRecipe, build, read_manifest, write
+from finetune.dialogues import Turns, dialogues
+from search.llm.client import Client, Completion
+from search.llm.examples import renderer_digest
+from search.llm.history import entry
+from search.llm.model import ModelConfig
+from search.llm.prompt import answer, result
+from search.llm.reply import parse_reply
+from search.optimizers.llm import LlmOptimizer, Settings
+from search.proposal import Problem
+from search.record.trace import UNTIMED, Trial
+
+MODEL = ModelConfig(name="m", model="x")
+
+
+@pytest.fixture(scope="module")
+def drawn(tasks, traces):
+    """Twenty dialogues about each problem, with the problem and its traces."""
+    return [
+        (problem, rows, dialogue)
+        for number, problem in enumerate(tasks)
+        if (rows := traces[problem.space.name, problem.scenario.digest])
+        for dialogue in islice(
+            dialogues(problem, rows, Turns(), np.random.default_rng(number)), 20
+        )
+    ]  # fmt: skip
+
+
+def test_a_dialogue_is_what_the_search_would_send(drawn):
+    """Every taught answer follows just the request that a search with that history makes."""
+    for problem, rows, dialogue in drawn[::7]:
+        by_design = {row.evaluation.design: row for row in rows}
+        told = [*dialogue.prompt, *dialogue.completion]
+        llm = optimizer(problem)
+        for place, message in enumerate(told):
+            if message["role"] == "assistant":
+                (proposal,) = llm.suggest(1)
+                assert proposal.exchanges[0].request["messages"] == told[:place]
+                evaluation = by_design[parse_reply(message["content"], problem.space)].evaluation
+                design = evaluation.design
+                llm.update([Trial(step=0, **UNTIMED, design=design, evaluation=evaluation)])
+
+
+class Same:
+    """A transport that always answers alike."""
+
+    def __init__(self, reply):
+        self.reply = reply
+
+    def send(self, request):
+        return Completion(self.reply, "stop", {})
+
+    def close(self):
+        pass
+
+
+def optimizer(problem):
+    known = answer(problem.space.decode([0] * len(problem.space.parameters)))
+    settings = Settings(model=MODEL, style="dialogue")
+    asked = Problem(problem.scenario, problem.space, lambda designs: [], seed=0)
+    return LlmOptimizer(asked, settings, Client(MODEL, Same(known)))
+
+
+def test_poor_designs_come_first_and_good_ones_are_new_and_better(drawn):
+    lengths = set()
+    for _, rows, dialogue in drawn:
+        scores = [row.evaluation.score for row in dialogue.taught]
+        assert len({row.evaluation.design for row in dialogue.taught}) == len(scores)
+        assert 1 <= len(scores) <= Turns().answers
+        assert all(one.score is None or one.score <= min(scores) for one in dialogue.poor)
+        better = sorted(row.evaluation.score for row in rows)[-Turns().good :]
+        assert min(scores) >= better[0]
+        lengths.add(len(dialogue.poor))
+        turns = [answer(row.evaluation.design) for row in dialogue.taught]
+        assert [message["content"] for message in dialogue.completion[::2]] == turns
+        results = [result(entry(row.evaluation)) for row in dialogue.taught[:-1]]
+        assert [message["content"] for message in dialogue.completion[1::2]] == results
+    assert lengths == {0, 1, 2, 3}
+
+
+@pytest.fixture(scope="module")
+def folder(problems, traces, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dialogues")
+    recipe = DatasetRecipe(examples=6, style="dialogue")
+    write(out, build(problems, traces, recipe), recipe)
+    return out
+
+
+def test_the_dataset_is_bound_to_the_dialogue_s_renderer(folder):
+    manifest = read_manifest(folder)
+    assert manifest.renderer == renderer_digest("dialogue")
+    assert manifest.counts["train"] > 0
+    for line in (folder / "messages" / "train.jsonl").read_text().splitlines():
+        turns = json.loads(line)["messages"]
+        marks = [turn["train"] for turn in turns]
+        first = marks.index(True)
+        assert [turn["role"] for turn in turns[first:]] == (["assistant", "user"] * 9)[
+            : len(turns) - first
+        ]
+        assert marks[first:] == [turn["role"] == "assistant" for turn in turns[first:]]
+
+
+def test_a_scenario_without_a_feasible_design_has_no_dialogue(problems):
+    assert not list(dialogues(problems[0], [], Turns(), np.random.default_rng(0)))

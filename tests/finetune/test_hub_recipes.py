@@ -1,0 +1,114 @@
+"""The recipes of hub models, run for one step on tiny random models of the same architecture."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cim_sim.config import UsageError
+from finetune.answer_loss import MASKED
+from finetune.dataset import DatasetRecipe, build, write
+from finetune.train import prepare, train
+
+RECIPES = Path("configs/finetune")
+SMALL = ("max_steps=1", "per_device_train_batch_size=2", "gradient_accumulation_steps=1",
+         "bf16=false", "use_cpu=true", "disable_tqdm=true", "dtype=float32")  # fmt: skip
+THINKING = """{%- for message in messages -%}
+{{- '<|im_start|>' + message.role + '\n' -}}
+{%- if message.role == 'assistant' and loop.last -%}{{- '<think>\n\n</think>\n\n' -}}{%- endif -%}
+{{- message.content + '<|im_end|>\n' -}}
+{%- endfor -%}
+{%- if add_generation_prompt -%}{{- '<|im_start|>assistant\n' -}}
+{%- if enable_thinking is defined and not enable_thinking -%}{{- '<think>\n\n</think>\n\n' -}}
+{%- endif -%}{%- endif -%}"""
+DATED = """{{- bos_token + '<|start_header_id|>system<|end_header_id|>\n\nToday Date: ' -}}
+{{- strftime_now('%d %b %Y') + '<|eot_id|>' -}}
+{%- for message in messages -%}
+{{- '<|start_header_id|>' + message.role + '<|end_header_id|>\n\n' -}}
+{{- message.content + '<|eot_id|>' -}}
+{%- endfor -%}"""
+KINDS = {
+    "qwen3-0.6b": ("qwen3", THINKING, "<|im_end|>"),
+    "qwen3-8b-lora": ("qwen3", THINKING, "<|im_end|>"),
+    "llama-3.2-1b": ("llama", DATED, "<|eot_id|>"),
+}
+
+
+@pytest.fixture(scope="module")
+def dialogues(problems, traces, tmp_path_factory):
+    out = tmp_path_factory.mktemp("dialogues")
+    recipe = DatasetRecipe(examples=2, style="dialogue")
+    write(out, build(problems, traces, recipe), recipe)
+    return out
+
+
+def make_base(kind, template, end, path):
+    """A random model of a few thousand parameters, with bytes for tokens and its own template."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(
+        ["<|begin_of_text|>", "<|im_start|>", "<|start_header_id|>", "<|end_header_id|>", end]
+    )
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        bos_token="<|begin_of_text|>",
+        eos_token=end,
+        pad_token="<|begin_of_text|>",
+    )
+    fast.chat_template = template
+    fast.save_pretrained(path)
+    config = AutoConfig.for_model(
+        kind, vocab_size=320, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
+        num_attention_heads=1, num_key_value_heads=1, head_dim=32, max_position_embeddings=4096,
+    )  # fmt: skip
+    AutoModelForCausalLM.from_config(config).save_pretrained(path)
+    return path
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_recipe_trains_a_small_model_of_its_kind(name, dialogues, tmp_path):
+    kind, template, end = KINDS[name]
+    base = make_base(kind, template, end, tmp_path / "base")
+    settings = (f"model_name_or_path={base}", *SMALL, "max_length=4096", "save_strategy=no")
+    trainer, *_ = prepare(RECIPES / f"{name}.yaml", settings, dialogues, tmp_path / "out")
+    row = trainer.train_dataset[0]
+    text = trainer.processing_class.decode(row["input_ids"])
+    assert "think" not in text
+    assert "Date" not in text
+    learnt = [token for token in row["labels"] if token != MASKED]
+    answers = trainer.processing_class.decode(learnt).split(end)[:-1]
+    assert all(answer[0] in "[{" and answer[-1] in "]}" for answer in answers)
+    assert train(config=RECIPES / f"{name}.yaml", data=dialogues, out=tmp_path / "out",
+                 set=settings) == 0  # fmt: skip
+    assert "generation" in (tmp_path / "out" / "chat_template.jinja").read_text()
+
+
+def test_four_bits_without_bitsandbytes_say_what_to_install(dialogues, tmp_path, monkeypatch):
+    base = make_base(*KINDS["qwen3-0.6b"], tmp_path / "base")
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    settings = (f"model_name_or_path={base}", *SMALL)
+    with pytest.raises(UsageError, match="pip install bitsandbytes"):
+        prepare(RECIPES / "qwen3-8b-qlora.yaml", settings, dialogues, tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", sorted(Path("configs/accelerate").glob("*.yaml")), ids=str)
+def test_accelerate_reads_its_files(file):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    found = load_config_from_file(str(file))
+    assert found.num_processes == yaml.safe_load(file.read_text())["num_processes"]
+
+
+def test_every_recipe_says_what_it_needs():
+    for file in sorted(RECIPES.glob("*.yaml")):
+        head = file.read_text().split("\n", 12)[:12]
+        comments = " ".join(line for line in head if line.startswith("#"))
+        if file.stem in (*KINDS, "smollm2", "smollm2-demo", "smollm2-gpu", "qwen3-8b-qlora"):
+            for word in ("python -m finetune", "Hardware:", "Minutes:", "Memory:"):
+                assert word in comments or word.replace("python -m ", "-m ") in comments, file
+            assert "easured" in comments or "Estimated, not run" in comments, file
