@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search.llm.prompt import Message
+from search.llm.examples import CASES
+from search.llm.prompt import Message, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -90,9 +91,6 @@ def _prompt_text(tokenizer: "PreTrainedTokenizerBase", prompt: Prompt) -> Any:
 
 def fixed_prompts() -> list[Prompt]:
     """Return the prompts of every check: the examples over which the renderer's digest is taken."""
-    from search.llm.examples import CASES
-    from search.llm.prompt import render
-
     return [render(*case) for case in CASES]
 
 
