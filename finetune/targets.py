@@ -33,7 +33,7 @@ def surrogate_traces(
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
     accuracy = predicted(task.scenario, task.space, surrogate, caution=CAUTION)
     land = Landscape(task.scenario, task.space, accuracy)
-    population, fitness = evolve(land.fitness, task.space, rng, EFFORT)
+    population, _ = evolve(land.fitness, task.space, rng, EFFORT)
     known = sigmas(task.scenario, task.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], rng)
     designs = [task.space.decode(row.tolist()) for row in kept]
@@ -43,7 +43,7 @@ def surrogate_traces(
 
 
 def _kept(population: Indices, rng: np.random.Generator) -> Indices:
-    """Keep the best of a population in the order of fitness, some below them, and some of all."""
+    """Keep the best of a population, best first, some of the better half below, and some of all."""
     middle = np.arange(BEST, max(BEST + 1, len(population) // 2))
     places: Indices = np.concatenate(
         [
