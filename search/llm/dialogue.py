@@ -105,7 +105,7 @@ def _variation(scenario: Scenario) -> list[str]:
         told.append(variation.state_dependence)
     if training != "matched":
         told.append(f"training {_number(training, 3)}")
-    return [*told, "ADC quantised"]
+    return told
 
 
 def _limits(scenario: Scenario) -> str:

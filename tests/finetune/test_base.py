@@ -172,7 +172,7 @@ def quick(monkeypatch, tmp_path):
         out.mkdir()
         (out / "config.json").write_text("{}")
 
-    monkeypatch.setattr("finetune.dequantise.write_model", write)
+    monkeypatch.setattr("finetune.base.write_model", write)
     monkeypatch.setattr(module, "MODELS", tmp_path)
     return made
 
@@ -207,7 +207,7 @@ def test_an_interrupted_conversion_leaves_nothing(quick, monkeypatch, tmp_path):
         out.mkdir()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("finetune.dequantise.write_model", stopped)
+    monkeypatch.setattr("finetune.base.write_model", stopped)
     with pytest.raises(KeyboardInterrupt):
         ensure(gguf(tmp_path))
     assert [one.name for one in tmp_path.iterdir()] == ["Some.gguf"]

@@ -87,10 +87,10 @@ def test_poor_designs_come_first_and_good_ones_are_new_and_better(drawn):
 
 
 @pytest.fixture(scope="module")
-def folder(problems, traces, tmp_path_factory):
+def folder(tasks, traces, tmp_path_factory):
     out = tmp_path_factory.mktemp("dialogues")
     recipe = DatasetRecipe(examples=6, style="dialogue")
-    write(out, build(problems, traces, recipe), recipe)
+    write(out, build(tasks, traces, recipe), recipe)
     return out
 
 
@@ -108,5 +108,5 @@ def test_the_dataset_is_bound_to_the_dialogue_s_renderer(folder):
         assert marks[first:] == [turn["role"] == "assistant" for turn in turns[first:]]
 
 
-def test_a_scenario_without_a_feasible_design_has_no_dialogue(problems):
-    assert not list(dialogues(problems[0], [], Turns(), np.random.default_rng(0)))
+def test_a_scenario_without_a_feasible_design_has_no_dialogue(tasks):
+    assert not list(dialogues(tasks[0], [], Turns(), np.random.default_rng(0)))

@@ -35,10 +35,10 @@ KINDS = {
 
 
 @pytest.fixture(scope="module")
-def dialogues(problems, traces, tmp_path_factory):
+def dialogues(tasks, traces, tmp_path_factory):
     out = tmp_path_factory.mktemp("dialogues")
     recipe = DatasetRecipe(examples=2, style="dialogue")
-    write(out, build(problems, traces, recipe), recipe)
+    write(out, build(tasks, traces, recipe), recipe)
     return out
 
 
