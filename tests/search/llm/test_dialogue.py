@@ -73,10 +73,7 @@ scenarios = st.builds(
     name=st.just("s"),
     workload=st.builds(
         Workload,
-        dataset=st.sampled_from(["shapes", "digits"]),
-        image_side=st.sampled_from([16, 32]),
-        image_channels=st.sampled_from([1, 3]),
-        classes=st.sampled_from([10, 100]),
+        dataset=st.sampled_from(["shapes", "shapes-32", "digits", "digits-16", "cifar10"]),
         hidden=st.sampled_from([128, 1024]),
         pools_after=st.sampled_from([(), (2,), (2, 4), (2, 4, 6)]),
     ),
@@ -87,7 +84,6 @@ scenarios = st.builds(
         state_dependence=st.sampled_from(["uniform", "evaxb-rram4"]),
     )
     | st.builds(Variation, cell_sigma=numbers(0, 0.2, 3)),
-    adc_quantisation=st.booleans(),
     training_sigma=st.just("matched") | numbers(0, 0.2, 3),
     objective=st.builds(
         EnergyObjective, metric=st.just("energy"), normaliser_pj=st.sampled_from([8e7, 2.1e10])
