@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from search.llm.prompt import Message
+from search.llm.examples import CASES
+from search.llm.prompt import Message, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -93,8 +94,7 @@ def fixed_prompts(renderer: str | None = None) -> list[Prompt]:
 
     `renderer` is the digest that a model was taught with; None: that of single questions.
     """
-    from search.llm.examples import CASES, DIALOGUES, renderer_digest
-    from search.llm.prompt import render
+    from search.llm.examples import DIALOGUES, renderer_digest
 
     cases = DIALOGUES if renderer == renderer_digest("dialogue") else CASES
     return [render(*case) for case in cases]

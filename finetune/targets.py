@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
-from cim_sim.evaluate import Evaluation, Evaluator
-from cim_sim.types import Floats, Indices
+from cim_sim.evaluate import Evaluator
+from cim_sim.types import Indices
 from finetune.traces import Task, Trace
 from search.landscape import Effort, Landscape, evolve, predicted, sigmas
 
@@ -33,15 +33,17 @@ def surrogate_traces(
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
     accuracy = predicted(task.scenario, task.space, surrogate, caution=CAUTION)
     land = Landscape(task.scenario, task.space, accuracy)
-    population, fitness = evolve(land.fitness, task.space, rng, EFFORT)
+    population, _ = evolve(land.fitness, task.space, rng, EFFORT)
     known = sigmas(task.scenario, task.space, population) <= LARGEST_SIGMA
-    kept = _kept(population[known], fitness[known], rng)
-    for evaluation in _evaluations(task, surrogate, kept):
+    kept = _kept(population[known], rng)
+    designs = [task.space.decode(row.tolist()) for row in kept]
+    judge = Evaluator(task.scenario, task.space, surrogate.answer)
+    for evaluation in judge.evaluate(designs):
         yield Trace(task.space.name, "surrogate", surrogate.fitted.table_digest, evaluation)
 
 
-def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Indices:
-    """Keep the best, some of the better half below them, and some of all."""
+def _kept(population: Indices, rng: np.random.Generator) -> Indices:
+    """Keep the best of a population, best first, some of the better half below, and some of all."""
     middle = np.arange(BEST, max(BEST + 1, len(population) // 2))
     places: Indices = np.concatenate(
         [
@@ -51,8 +53,3 @@ def _kept(population: Indices, fitness: Floats, rng: np.random.Generator) -> Ind
         ]
     )
     return np.asarray(population[np.unique(places)], dtype=np.int64)
-
-
-def _evaluations(task: Task, surrogate: "Surrogate", population: Indices) -> list[Evaluation]:
-    designs = [task.space.decode(row.tolist()) for row in population]
-    return Evaluator(task.scenario, task.space, surrogate.answer).evaluate(designs)

@@ -33,6 +33,8 @@ def pipeline(
         resume: keep the data that are there and go on from the last checkpoint.
         overwrite: write into `out` although it is not empty.
     """
+    from finetune.dataset import make_dataset
+    from finetune.gather import DataRecipe, make_traces
     from finetune.merge import WORST_MEAN, merge_adapter
     from finetune.recipe import load_recipe
     from finetune.roundtrip import check, placed
@@ -49,7 +51,9 @@ def pipeline(
     seconds: dict[str, float] = {}
     if not (resume and (data / "manifest.json").is_file()):
         with _stage("data", seconds):
-            _make_data(data_config, data)
+            data_recipe = load(data_config, DataRecipe)
+            make_traces(data_recipe, data)
+            make_dataset(data, data_recipe.dataset)
     with _stage("train", seconds):
         trainer, recipe, counts = prepare(config, overrides, data, out)
         print(f"{counts.examples} conversations, {counts.supervised_mean} answer tokens each")
@@ -75,15 +79,6 @@ def pipeline(
         seconds=seconds,
     )
     return 0 if result.passed else cli.EXIT_FAILED
-
-
-def _make_data(config: Path, data: Path) -> None:
-    from finetune.dataset import make_dataset
-    from finetune.gather import DataRecipe, make_traces
-
-    recipe = load(config, DataRecipe)
-    make_traces(recipe, data)
-    make_dataset(data, recipe.dataset)
 
 
 @contextmanager
