@@ -31,7 +31,7 @@ def first_turn(scenario, space):
 def test_the_first_turn_tells_the_whole_scenario():
     assert first_turn(examples.LATENCY, EMBEDDED) == (
         "Choose a CNN for this compute-in-memory chip.\n"
-        "Data: shapes 3x32x32, 10 classes.\n"
+        "Data: shapes 3x16x16, 10 classes.\n"
         "Network: 6 convolutions, channels 16,24,32,48,64,96,128, kernels 1,3,5,7.\n"
         "Chip: fefet 45 nm, subarray 64, cell_bits 1, adc_levels 64, mapping conventional, mux 4, "
         "pad stock.\n"
