@@ -1,10 +1,13 @@
+import numpy as np
 import pytest
 
+from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import load
 from cim_sim.paths import BENCH_TABLE
 from cim_sim.space import Space
 from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
+from finetune.targets import surrogate_traces
 from finetune.traces import Task, bench_traces, read_bench
 from search.study.family import scenarios
 
@@ -60,9 +63,14 @@ def tasks():
 
 @pytest.fixture(scope="session")
 def traces(tasks, trained_networks):
+    """Both kinds: what the bench measured, and what a search finds under its surrogate."""
+    model = surrogate.load()
     return {
-        (task.space.name, task.scenario.digest): list(bench_traces(task, trained_networks))
-        for task in tasks
+        (task.space.name, task.scenario.digest): [
+            *bench_traces(task, trained_networks),
+            *surrogate_traces(task, model, np.random.default_rng(number)),
+        ]
+        for number, task in enumerate(tasks)
     }
 
 

@@ -73,7 +73,7 @@ scenarios = st.builds(
     name=st.just("s"),
     workload=st.builds(
         Workload,
-        dataset=st.sampled_from(["shapes", "shapes-32", "digits-16", "cifar10"]),
+        dataset=st.sampled_from(["shapes", "shapes-32", "digits", "digits-16", "cifar10"]),
         hidden=st.sampled_from([128, 1024]),
         pools_after=st.sampled_from([(), (2,), (2, 4), (2, 4, 6)]),
     ),
