@@ -133,7 +133,8 @@ def told(recipe: Recipe) -> str:
     """Return two lines: where and in what type the training computes, and what is not default."""
     from trl import ModelConfig, SFTConfig
 
-    known = {field.name: field for kind in (ModelConfig, SFTConfig) for field in fields(kind)}
+    kinds = (ModelConfig, SFTConfig, Placement)
+    known = {field.name: field for kind in kinds for field in fields(kind)}
     defaults = {
         key: field.default if field.default is not MISSING else None for key, field in known.items()
     }
