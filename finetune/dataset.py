@@ -17,10 +17,11 @@ from pydantic import Field
 from cim_sim import cards
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
-from finetune.traces import Task, Trace, read_traces
+from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
+from search.record.tasks import Task
 
 if TYPE_CHECKING:
     from datasets import Dataset

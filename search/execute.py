@@ -14,6 +14,7 @@ from search.optimizers import OPTIMIZERS, llm, settings_of
 from search.proposal import Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 
@@ -63,7 +64,8 @@ def execute(
 
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
-    problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
+    task = Task(space=config.space, scenario=config.scenario, told=config.told)
+    problem = Problem(task, evaluator.screen, config.seed)
     settings = settings_of(config.optimizer, config.settings)
     try:
         with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:

@@ -7,24 +7,43 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cim_sim.config import Stopped
+from cim_sim.config import Stopped, UsageError
 from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.adapter import Lineage
 from search.record.runs import Run
+from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What an optimiser may know: the scenario, the space, the free screening, and its seed."""
+    """What an optimiser may know: the task, the free screening, and its seed."""
 
-    scenario: Scenario
-    space: Space
+    task: Task
     screen: Callable[[Sequence[Design]], list[Evaluation]]
     """Free of charge: cost, floorplan and area; `Evaluator.screen`."""
     seed: int
+
+    @property
+    def space(self) -> Space:
+        """What is free."""
+        return self.task.space
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is fixed.
+
+        Raises:
+            UsageError: the task is blind, so that nobody is told.
+        """
+        if not self.task.told:
+            raise UsageError(
+                "the task is blind: an optimiser sees choices and results, and this one needs the "
+                "scenario; use one that does not, or a language model with style paper"
+            )
+        return self.task.scenario
 
     def generator(self, purpose: str, step: int) -> np.random.Generator:
         """Random numbers that depend on the seed, the purpose and the step alone."""

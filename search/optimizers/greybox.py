@@ -125,7 +125,7 @@ class Greybox:
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
         rest = objective.reward(np.zeros(len(population)), price)
         target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
-        z = (mean - np.maximum(target, limits.accuracy or 0.0)) / std
+        z = (mean - np.maximum(target, limits.accuracy_bar)) / std
         if self._best is None:
             value = norm.logcdf(z)
         else:

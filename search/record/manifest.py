@@ -41,6 +41,8 @@ class RunConfig(Judge):
     """Settings of the optimiser; the class `Settings` in its file says which there are."""
     scenario: ScenarioOrFile
     space: SpaceOrFile
+    told: bool = True
+    """Whether the optimiser knows the scenario; of a blind one it sees choices and results."""
     episodes: Annotated[int, Field(ge=1)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
     """Root of the optimiser's randomness."""

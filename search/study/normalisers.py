@@ -19,6 +19,7 @@ from cim_sim.scenario import OBJECTIVES, EnergyObjective, Objective, Scenario
 from cim_sim.space import Space
 from cim_sim.types import Floats, Indices
 from cim_sim.variation import Variation
+from cim_sim.workload import Workload
 from search.landscape import draw, neighbours, prices
 
 SAMPLE = 2000
@@ -43,9 +44,9 @@ class TypicalCosts(NamedTuple):
 
 
 @cache
-def typical_costs(space: Space, hardware: FixedHardware) -> TypicalCosts:
-    """Measure a space on one hardware setting with a fixed random sample."""
-    problem = _costs_only(hardware)
+def typical_costs(space: Space, hardware: FixedHardware, workload: Workload) -> TypicalCosts:
+    """Measure a space on one hardware setting and image set with a fixed random sample."""
+    problem = _costs_only(hardware, workload)
     population = draw(space, SAMPLE, np.random.default_rng(0))
     sample = prices(problem, space, population)
     fits = sample.allowed
@@ -83,10 +84,11 @@ def _dearest_energy_pj(
         best, energy = near[np.argmax(energies)], float(energies.max())
 
 
-def _costs_only(hardware: FixedHardware) -> Scenario:
+def _costs_only(hardware: FixedHardware, workload: Workload) -> Scenario:
     """Return a scenario without limits; its variation and objective play no part in prices."""
     return Scenario(
         name="scale",
+        workload=workload,
         hardware=hardware,
         variation=Variation(sigma=0.0),
         objective=EnergyObjective(metric="energy"),

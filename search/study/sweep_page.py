@@ -32,7 +32,7 @@ def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
     scales = scales_of(config, trials)
     arms = summarise(trials, scales)
     source = next(iter(scales.values())).source if scales else "unknown"
-    text = page(arms, source, (len(scales), len(config.problems())), config.seeds)
+    text = page(arms, source, (len(scales), len(config.tasks)), config.seeds)
     write_whole(out / "sweep.md", text)
     records = [arm.model_dump(mode="json") for arm in arms]
     write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")

@@ -83,14 +83,14 @@ def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, RegretEn
         return scales_of_trials(trials)
     best = trials.groupby("scenario")["reward"].max()
     scales = {}
-    for scenario in config.problems():
-        top = known(scenario, config.space)
+    for task in config.tasks:
+        top = known(task.scenario, task.space)
         if top.reward is None or top.median_feasible is None:
             continue
-        reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
+        reward = max(top.reward, float(best.fillna(top.reward)[task.name]))
         if reward > top.median_feasible + TOLERANCE:
             source = "best known (`search optimum`)"
-            scales[scenario.name] = RegretEnds(reward, top.median_feasible, source)
+            scales[task.name] = RegretEnds(reward, top.median_feasible, source)
     return scales
 
 

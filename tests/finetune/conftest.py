@@ -3,7 +3,7 @@ import pytest
 from cim_sim.config import load
 from cim_sim.space import Space
 from finetune.dataset import DatasetRecipe, build, write
-from finetune.traces import BENCH, Task, bench_traces, read_bench
+from finetune.traces import BENCH, bench_traces, read_bench
 from search.study.family import scenarios
 
 RECIPE = """
