@@ -12,6 +12,7 @@ from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.adapter import Lineage
+from search.record.given import Given
 from search.record.runs import Run
 from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
@@ -101,12 +102,14 @@ class Optimizer(Protocol):
 
 
 class Opened(NamedTuple):
-    """An optimiser that is ready to propose, and who its model is, if it has one."""
+    """An optimiser that is ready to propose, who its model is, if it has one, and what it knows."""
 
     optimizer: Optimizer
     model: dict[str, Any] | None = None
     """Identity of the language model."""
     lineage: Lineage | None = None
+    given: Given = Given()
+    """What it was given beside the results of its own search."""
 
 
 Opening = Callable[[Problem, Any, Run], AbstractContextManager[Opened]]

@@ -20,7 +20,7 @@ def projected(
     """Return the nearest designs of another space, a population of `target`.
 
     Each parameter takes the nearest of its choices, by ratio; hardware that `source` does not free
-    is what its scenario fixes. A parameter without a number takes its own value or the first.
+    is what its scenario fixes. What is not known there takes the first choice.
 
     Args:
         population: designs of `source`, [designs, parameters].
@@ -113,8 +113,10 @@ def _mean_log2(options: Sequence[int | str]) -> float:
     return float(np.mean(np.log2([int(choice) for choice in options])))
 
 
-def _nearest(value: int | str, parameter: Parameter) -> int:
+def _nearest(value: int | str | None, parameter: Parameter) -> int:
     """Return the place of the choice nearest to a value; of two that are equally near the first."""
+    if value is None:
+        return 0
     if isinstance(value, str):
         return parameter.choices.index(value) if value in parameter.choices else 0
     ratios = np.log([int(choice) / value for choice in parameter.choices])

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import load
+from search.study.cut import Split
 
 
 def probes(

@@ -17,6 +17,7 @@ from search.llm.model import ModelConfig
 from search.llm.prompt import PAIRS_ONLY, Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Opened, Problem, Proposal, SearchStopped
+from search.record.given import Given
 from search.record.runs import Run
 from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
@@ -131,7 +132,8 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     require_askable(settings.style, problem.task)
     model = identity(settings.model)
     with connected(settings.model, run.path, run.exchanges.records) as client:
-        yield Opened(LlmOptimizer(problem, settings, client), model, lineage)
+        given = lineage.adapter.manifest.given if lineage.adapter else Given()
+        yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 
 def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:

@@ -52,6 +52,15 @@ class OptunaSearch:
         for asked, trial in zip(self._asked, trials, strict=True):
             self._tell(asked, trial)
 
+    def observe(self, trials: Sequence[Trial]) -> None:
+        """Learn from designs that somebody else proposed: ask for just these, and tell."""
+        for trial in trials:
+            if trial.design is not None:
+                indices = self.problem.space.encode(trial.design)
+                names = [parameter.name for parameter in self.problem.space.parameters]
+                self.study.enqueue_trial(dict(zip(names, indices, strict=True)))
+                self._tell(self.study.ask(self.distributions), trial)
+
     def _forget(self) -> None:
         """Begin a new study with what the sampler shall remember, if there is too much."""
         import optuna

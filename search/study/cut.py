@@ -17,6 +17,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from cim_sim.accuracy.bench.jobs import LEVELS
+from cim_sim.config import UsageError
 from cim_sim.hardware import AdcLevels, CellBits, Device, FixedHardware, Mapping, Subarray
 from cim_sim.space import Space
 from cim_sim.variation import effective_sigma
@@ -124,6 +125,22 @@ def belongs(split: Split, space: Space, hardware: FixedHardware) -> bool:
     if split == "hardware":
         return held == cells(space, hardware)
     return not held or (split == "space" and bool(space.freed))
+
+
+def require_possible(split: Split, space: Space) -> None:
+    """Raise UsageError unless some hardware makes this space one of the split."""
+    fixed = [name for name in Cell._fields if name not in space.freed]
+    choices = dict(zip(Cell._fields, (Mapping, Subarray, CellBits), strict=True))
+    every = product(*(get_args(choices[name]) for name in fixed))
+    settings = (dict(zip(fixed, values, strict=True)) for values in every)
+    chips = [FixedHardware.model_validate(setting) for setting in settings]
+    if not any(belongs(split, space, chip) for chip in chips):
+        held = ", ".join(f"{m} {s}x{s} {b} bits" for m, s, b in sorted(HELD_CELLS))
+        raise UsageError(
+            f"space {space.name} cannot be had in split {split}: held out are the cells {held}"
+        )
+    if split == "blind" and space.freed:
+        raise UsageError(f"a blind task frees no hardware, and space {space.name} does")
 
 
 def generator(*words: str | int) -> np.random.Generator:

@@ -25,6 +25,7 @@ from search.study.cut import (
     generator,
     part_of,
     platforms,
+    require_possible,
     sigmas,
     stays_in,
 )
@@ -81,8 +82,8 @@ def tasks(
         raise UsageError(f"bench_sigmas is for the split train: no level of it is in {split}")
     if bench_sigmas and space is None:
         space = EMBEDDED
-    if split == "blind" and space is not None and space.freed:
-        raise UsageError(f"a blind task frees no hardware, and space {space.name} does")
+    if space is not None:
+        require_possible(split, space)
     return [_task(split, index, space, bench_sigmas) for index in range(first, first + count)]
 
 

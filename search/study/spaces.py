@@ -83,7 +83,7 @@ def _part(whole: Space, rng: np.random.Generator, freed: Choices) -> Space:
 
 
 def _freed(rng: np.random.Generator) -> Choices:
-    """Draw fields and choices of each that can be completed without a held-out cell."""
+    """Draw fields, and choices of each; what no hardware can complete for training is not drawn."""
     while True:
         names = [name for name in GRID if rng.random() < 0.5]
         drawn = {name: _some(GRID[name], 2, rng) for name in names}

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cim_sim.config import Config
-from search.record.runs import RunRecord, read_run
+from search.optimizers import is_oracle
+from search.record.given import Given
+from search.record.runs import RunRecord, read_manifest, read_run
 from search.record.trace import Trial
 from search.stats import Interval, RegretEnds, best_so_far, bootstrap, normalised_regret
 from search.study.optimum import TOLERANCE, known
@@ -40,6 +42,10 @@ class ArmSummary(Config):
     """Share of the runs."""
     ms_per_episode: float
     """Evaluation included."""
+    given: Given = Given()
+    """What it had beside the results of its own searches."""
+    oracle: bool = False
+    """It asks the very judge of the sweep."""
 
 
 def table(tasks: Sequence[Job]) -> "pd.DataFrame":
@@ -72,6 +78,19 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, RegretEnds]) -> list[
         )
         for group in arms
     ]
+
+
+def with_givens(arms: Sequence[ArmSummary], tasks: Sequence[Job]) -> list[ArmSummary]:
+    """Say of each arm what it was given, as its first run recorded it."""
+    first = {task.arm: task for task in reversed(tasks)}
+    changes = [
+        {
+            "given": read_manifest(first[arm.arm].out).given,
+            "oracle": is_oracle(first[arm.arm].config),
+        }
+        for arm in arms
+    ]
+    return [arm.model_copy(update=change) for arm, change in zip(arms, changes, strict=True)]
 
 
 def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, RegretEnds]:

@@ -20,7 +20,9 @@ def replay(objective, space=LCDA):
         variation=Variation(sigma=0.04),
         objective=objective,
     )
-    return Gpt4Replay(Problem(Task(scenario=scenario, space=space), lambda designs: [], seed=0), Settings())
+    return Gpt4Replay(
+        Problem(Task(scenario=scenario, space=space), lambda designs: [], seed=0), Settings()
+    )
 
 
 @pytest.mark.parametrize(

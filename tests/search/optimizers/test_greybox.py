@@ -18,7 +18,9 @@ def problem(config, judge):
     limits = {"area_um2": 1.5e7, "accuracy": 0.2}
     scenario = {**config().scenario.model_dump(exclude_none=True), "limits": limits}
     wanted = config(scenario=scenario)
-    return Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0), judge(wanted)
+    return Problem(
+        Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0
+    ), judge(wanted)
 
 
 def search(problem, evaluator, rounds, batch=1):

@@ -12,7 +12,10 @@ from search.record.trace import Trial
 @pytest.fixture
 def optimizer(config, judge):
     wanted = config()
-    return Reinforce(Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0), Settings())
+    return Reinforce(
+        Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0),
+        Settings(),
+    )
 
 
 def controller_of(choices, seed):
