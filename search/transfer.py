@@ -53,9 +53,9 @@ def distances(task: Task, others: Sequence[Task]) -> Floats:
 
     The sum over `traits`, and what a projection into the other's space loses of the choices.
     """
-    losses = {other.space.name: _loss(task.space, other.space) for other in others}
+    losses = {space: _loss(task.space, space) for space in {other.space for other in others}}
     traits_apart = np.abs(_table(others) - _table([task])).sum(axis=1)
-    return np.asarray(traits_apart + [losses[other.space.name] for other in others])
+    return np.asarray(traits_apart + [losses[other.space] for other in others])
 
 
 def nearest(task: Task, others: Sequence[Task], count: int) -> list[int]:

@@ -74,7 +74,10 @@ def unseen_space(rng: np.random.Generator, index: int) -> Space:
 
 def _part(whole: Space, rng: np.random.Generator, freed: Choices) -> Space:
     """Draw a part of a space's widths and kernels; its name says all that it holds."""
+    middle = whole.channels[len(whole.channels) // 2]
     channels = _some(whole.channels, FEWEST_WIDTHS, rng)
+    while channels[-1] <= middle:  # too narrow for any least accuracy
+        channels = _some(whole.channels, FEWEST_WIDTHS, rng)
     kernels = _some(whole.kernels, FEWEST_KERNELS, rng)
     words = [f"c{'.'.join(map(str, channels))}", f"k{''.join(map(str, kernels))}"]
     words += [f"{name}{'.'.join(map(str, choices))}" for name, choices in freed.items()]
