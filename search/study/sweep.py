@@ -107,6 +107,18 @@ class SweepConfig(Judge):
         return [Task(space=self.space, scenario=scenario) for scenario in part]
 
 
+def of_split(config: SweepConfig, split: Split) -> SweepConfig:
+    """Return the same sweep over another split of the family.
+
+    Raises:
+        UsageError: it lists scenarios.
+    """
+    if not isinstance(config.scenarios, FamilyPart):
+        raise UsageError("--split is for sweeps over the family; this one lists its scenarios")
+    part = config.scenarios.model_copy(update={"split": split})
+    return config.model_copy(update={"scenarios": part})
+
+
 class Job(NamedTuple):
     """One run of a sweep."""
 
