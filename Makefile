@@ -8,7 +8,7 @@ SPACE    ?= $(firstword $(filter $(firstword $(subst -, ,$(notdir $(SCENARIO))))
 EPISODES ?= 20
 SEED     ?= 0
 SEEDS    ?= $(SEED)
-ARMS     ?= base local random
+ARMS     ?= base local random lookup
 WORKERS  ?= 2
 CONFIG   ?= configs/finetune/embedded.yaml
 GPU      ?= 0
@@ -78,11 +78,11 @@ serve: $(READY)  ## serve MODEL=base|local|smollm2 with vLLM until Ctrl-C
 	$(base)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
-compare: $(READY)  ## ARMS (base local random) at equal EPISODES and SEEDS on SCENARIO
+compare: $(READY)  ## ARMS (base local random lookup) at equal EPISODES and SEEDS on SCENARIO
 	$(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),$(MAKE) search MODEL=$(arm) SEED=$(seed) RESUME=--resume && )) true
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
 
-sweep: $(READY)  ## all classic optimisers on validation scenarios under the surrogate
+sweep: $(READY)  ## all classic optimisers on validation tasks under the surrogate
 	$(PY) -m search sweep configs/search/rivals.yaml --workers $(WORKERS) $(RESUME)
 
 tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic and tpe

@@ -115,7 +115,8 @@ def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Eva
     """Complete a screened evaluation with its accuracy: the accuracy limit, then the reward."""
     assert evaluation.cost is not None
     if scenario.limits.accuracy_shortfall(accuracy.mean) > 0:
-        reason = f"accuracy {accuracy.mean:.3f} is below the limit {scenario.limits.accuracy:.3f}"
+        bar = f"{scenario.limits.accuracy_bar:.3f}, the limit with its margin"
+        reason = f"accuracy {accuracy.mean:.3f} is below {bar}"
         fault = Infeasible(kind="accuracy", reason=reason)
         return evaluation.model_copy(update={"accuracy": accuracy, "infeasible": fault})
     reward = scenario.objective.reward(accuracy.mean, evaluation.cost)

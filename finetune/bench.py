@@ -98,12 +98,11 @@ def _bare_step(model: Any, batch: dict[str, Any], optimizer: Any) -> None:
 def _few_dialogues(folder: Path) -> Path:
     from cim_sim.space import Space
     from finetune.dataset import DatasetRecipe, build, write
-    from finetune.traces import Task, bench_traces, read_bench
-    from search.study.family import scenarios
+    from finetune.traces import bench_traces, read_bench
+    from search.study.family import tasks as family
 
     space = load(EMBEDDED_SPACE, Space)
-    family = scenarios("train", SCENARIOS, space, bench_sigmas=True)
-    tasks = [Task(space=space, scenario=scenario) for scenario in family]
+    tasks = family("train", SCENARIOS, space=space, bench_sigmas=True)
     trained = read_bench(BENCH_TABLE)
     traces = {
         (space.name, task.scenario.digest): list(bench_traces(task, trained)) for task in tasks

@@ -19,10 +19,13 @@ from cim_sim import cards
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
 from finetune.dialogues import Turns, dialogues
-from finetune.traces import Task, Trace, read_traces
+from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
+from search.record.given import Given, regression
+from search.record.tasks import Task
+from search.study.solve import EVALUATIONS
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -74,6 +77,8 @@ class DatasetManifest(Config):
     trained_on: tuple[str, ...]
     held_out: tuple[str, ...]
     counts: dict[str, int]
+    given: Given = Given()
+    """What the traces cost."""
     sources: dict[str, int]
     """Conversations of both splits by where the answer's accuracy comes from."""
     recipe: DatasetRecipe
@@ -107,10 +112,22 @@ def build(
 
 def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
     """Draw conversations from the traces in `data` and write them there."""
-    return write(data, build(*read_traces(data), recipe), recipe)
+    tasks, traces = read_traces(data)
+    return write(data, build(tasks, traces, recipe), recipe, behind(traces))
 
 
-def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe) -> DatasetManifest:
+def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:
+    """Return what the traces cost: of a searched task all that its search evaluated."""
+    counts = [len(rows) if rows[0].source == "bench" else EVALUATIONS for rows in traces.values()]
+    return regression(sum(counts))
+
+
+def write(
+    folder: Path,
+    splits: dict[str, list[Example]],
+    recipe: DatasetRecipe,
+    given: Given = Given(),  # noqa: B008 (frozen)
+) -> DatasetManifest:
     """Write prompt/completion and `messages` lines, card and manifest, the manifest last."""
     (folder / "messages").mkdir(parents=True, exist_ok=True)
     for name, examples in splits.items():
@@ -126,6 +143,7 @@ def write(folder: Path, splits: dict[str, list[Example]], recipe: DatasetRecipe)
         trained_on=tuple(sorted({example.scenario for example in splits["train"]})),
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
         counts={name: len(examples) for name, examples in splits.items()},
+        given=given,
         sources={source: sources.count(source) for source in sorted(set(sources))},
         recipe=recipe,
     )

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from cim_sim.config import Config
-from finetune.traces import Task, Trace
+from finetune.traces import Trace
 from search.llm.history import Entry, entry
+from search.record.tasks import Task
 from search.llm.prompt import Message, render
 
 

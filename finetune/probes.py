@@ -14,11 +14,11 @@ import numpy as np
 from cim_sim.config import Config
 from cim_sim.space import Design, Space
 from finetune.inference import encode, token_logprobs
-from finetune.traces import Task
 from search.evaluators import build
 from search.landscape import draw
 from search.llm.prompt import answer, render
 from search.record.manifest import Judge
+from search.record.tasks import Task
 from search.stats import Interval, bootstrap_groups
 
 if TYPE_CHECKING:

@@ -2,8 +2,7 @@
 
 Scale and quality of the targets decide how good a model becomes; the bench alone has too few
 networks for most scenarios. Every accuracy that comes from here is a prediction, and each trace
-says so. An optimiser finds a regression's mistakes, so the search keeps below the prediction by
-its own standard deviation.
+says so.
 """
 
 from collections.abc import Iterator
@@ -14,15 +13,14 @@ import numpy as np
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA
 from cim_sim.evaluate import Evaluator
 from cim_sim.types import Indices
-from finetune.traces import Task, Trace
-from search.landscape import Effort, Landscape, evolve, predicted, sigmas
+from finetune.traces import Trace
+from search.landscape import sigmas
+from search.record.tasks import Task
+from search.study.solve import search
 
 if TYPE_CHECKING:
     from cim_sim.accuracy.surrogate.model import Surrogate
 
-CAUTION = 1.0
-"""Predictive standard deviations that a design's accuracy is lowered by while searching."""
-EFFORT = Effort(start=400, rounds=10, children=120, parents=24)
 BEST, ON_THE_WAY, RANDOM = 4, 12, 16
 """Designs kept of each kind: the best, intermediate ones, and uniformly drawn ones."""
 
@@ -31,9 +29,7 @@ def surrogate_traces(
     task: Task, surrogate: "Surrogate", rng: np.random.Generator
 ) -> Iterator[Trace]:
     """Search one scenario, and evaluate what it found with the surrogate's plain prediction."""
-    accuracy = predicted(task.scenario, task.space, surrogate, caution=CAUTION)
-    land = Landscape(task.scenario, task.space, accuracy)
-    population, _ = evolve(land.fitness, task.space, rng, EFFORT)
+    population, _ = search(task, surrogate, rng)
     known = sigmas(task.scenario, task.space, population) <= LARGEST_SIGMA
     kept = _kept(population[known], rng)
     designs = [task.space.decode(row.tolist()) for row in kept]

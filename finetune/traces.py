@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
-from cim_sim.config import Config, UsageError
+from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import ConvChoice, Design, Space
+from search.record.tasks import Task
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
 
@@ -44,13 +45,6 @@ class Trace(NamedTuple):
     evidence: str
     """Key of the training, or digest of the surrogate."""
     evaluation: Evaluation
-
-
-class Task(Config):
-    """A scenario with the space that its designs are from."""
-
-    space: Space
-    scenario: Scenario
 
 
 def read_bench(table: Path) -> list[Trained]:

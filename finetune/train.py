@@ -155,6 +155,7 @@ def save(
             data=str(data),
             data_digest=source.digest,
             trained_on=source.trained_on,
+            given=source.given,
             examples=len(trainer.train_dataset),
             renderer=source.renderer,
             template=template_digest(tokenizer),

@@ -8,6 +8,7 @@ from search.commands.challenge import challenge
 from search.commands.compare import compare
 from search.commands.export import export
 from search.commands.family import family
+from search.commands.lookup_table import lookup_table
 from search.commands.optimum import optimum
 from search.commands.run import run
 from search.commands.serve import serve
@@ -28,6 +29,7 @@ def main() -> int:
             "sweep": sweep,
             "optimum": optimum,
             "family": family,
+            "lookup-table": lookup_table,
             "tune-baselines": tune_baselines,
             "verify": verify,
             "challenge": challenge,

@@ -4,16 +4,18 @@ import shlex
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.llm.server import with_dtype
 from search.loop import Report, Search
-from search.optimizers import OPTIMIZERS, llm, settings_of
+from search.optimizers import OPTIMIZERS, llm, settings_of, warm
 from search.proposal import Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 
@@ -23,10 +25,18 @@ def resolved(config: RunConfig) -> RunConfig:
     Raises:
         UsageError: optimiser or settings are not known.
     """
-    settings = settings_of(config.optimizer, config.settings)
+    return config.model_copy(update={"settings": _whole(config.optimizer, config.settings)})
+
+
+def _whole(optimizer: str, given: dict[str, Any]) -> dict[str, Any]:
+    settings = settings_of(optimizer, given)
+    whole = settings.model_dump(mode="json")
     if isinstance(settings, llm.Settings):
-        settings = settings.model_copy(update={"model": with_dtype(settings.model)})
-    return config.model_copy(update={"settings": settings.model_dump(mode="json")})
+        whole["model"] = with_dtype(settings.model).model_dump(mode="json")
+    if isinstance(settings, warm.Settings):
+        for name, part in (("first", settings.first), ("then", settings.then)):
+            whole[name]["settings"] = _whole(part.optimizer, part.settings)
+    return whole
 
 
 def execute(
@@ -63,11 +73,12 @@ def execute(
 
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
-    problem = Problem(config.scenario, config.space, evaluator.screen, config.seed)
+    task = Task(space=config.space, scenario=config.scenario, told=config.told)
+    problem = Problem(task, evaluator.screen, config.seed)
     settings = settings_of(config.optimizer, config.settings)
     try:
         with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:
-            run.identify(ready.model, ready.lineage)
+            run.identify(ready.model, ready.lineage, ready.given)
             Search(run, ready.optimizer, evaluator).to_the_end(report)
     except KeyboardInterrupt:
         _end(run, "interrupted", "interrupt")

@@ -7,24 +7,44 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from cim_sim.config import Stopped
+from cim_sim.config import Stopped, UsageError
 from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.adapter import Lineage
+from search.record.given import Given
 from search.record.runs import Run
+from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What an optimiser may know: the scenario, the space, the free screening, and its seed."""
+    """What an optimiser may know: the task, the free screening, and its seed."""
 
-    scenario: Scenario
-    space: Space
+    task: Task
     screen: Callable[[Sequence[Design]], list[Evaluation]]
     """Free of charge: cost, floorplan and area; `Evaluator.screen`."""
     seed: int
+
+    @property
+    def space(self) -> Space:
+        """What is free."""
+        return self.task.space
+
+    @property
+    def scenario(self) -> Scenario:
+        """What is fixed.
+
+        Raises:
+            UsageError: the task is blind, so that nobody is told.
+        """
+        if not self.task.told:
+            raise UsageError(
+                "the task is blind: an optimiser sees choices and results, and this one needs the "
+                "scenario; use one that does not, or a language model with style paper"
+            )
+        return self.task.scenario
 
     def generator(self, purpose: str, step: int) -> np.random.Generator:
         """Random numbers that depend on the seed, the purpose and the step alone."""
@@ -82,12 +102,14 @@ class Optimizer(Protocol):
 
 
 class Opened(NamedTuple):
-    """An optimiser that is ready to propose, and who its model is, if it has one."""
+    """An optimiser that is ready to propose, who its model is, if it has one, and what it knows."""
 
     optimizer: Optimizer
     model: dict[str, Any] | None = None
     """Identity of the language model."""
     lineage: Lineage | None = None
+    given: Given = Given()
+    """What it was given beside the results of its own search."""
 
 
 Opening = Callable[[Problem, Any, Run], AbstractContextManager[Opened]]

@@ -7,43 +7,36 @@ import tyro
 
 from cim_sim import cli
 from cim_sim.commands.bench_accuracy import progress
-from cim_sim.config import load
 from cim_sim.paths import BENCH_TABLE
-
-SPACES = tuple(Path("configs/spaces") / f"{name}.yaml" for name in ("embedded", "codesign", "lcda"))
 
 
 def challenge(
     *,
     number: Annotated[cli.Count, tyro.conf.arg(name="round", metavar="R")],
     designs: cli.Count = 60,
-    spaces: tuple[Path, ...] = SPACES,
     table: Path = BENCH_TABLE,
     out: Path = Path("runs/accuracy-bench"),
     workers: cli.Count = 2,
 ) -> int:
     """Train the designs that an optimiser finds best under the accuracy surrogate.
 
-    The scenarios are training ones of the family. `cim_sim bench-accuracy --n 0 --publish TABLE`
+    The tasks are training ones of the family. `cim_sim bench-accuracy --n 0 --publish TABLE`
     and `cim_sim surrogate --fit` then take the trainings in.
 
     Args:
         number: which round; every number has scenarios of its own.
         designs: how many designs the round trains.
-        spaces: YAML files of what is free, searched in turn.
         table: benchmark table, Parquet; what it holds is not trained again.
         out: folder of the trainings' lines, to which those of the round are added.
         workers: processes that train.
     """
     from cim_sim.accuracy.bench import table as bench
     from cim_sim.accuracy.surrogate.model import load as load_surrogate
-    from cim_sim.space import Space
     from search.study.active import round_jobs
 
-    choices = [load(space, Space) for space in spaces]
     surrogate = load_surrogate(table=table, examined=True)
     held = bench.published(table)
-    jobs = [job for job in round_jobs(surrogate, number, designs, choices) if job.key not in held]
+    jobs = [job for job in round_jobs(surrogate, number, designs) if job.key not in held]
     trained = bench.run(jobs, out, workers, progress)
     cli.emit(trainings=len(jobs), trained_now=trained, out=str(out / bench.LINES))
     return 0

@@ -1,40 +1,75 @@
-"""The verb `family`: scenarios as files."""
+"""The verb `family`: tasks as files, and how new each split is."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cim_sim import cli
-from cim_sim.config import dump, load
-from cim_sim.paths import EMBEDDED_SPACE
-from search.study.family import Split
+from cim_sim.config import UsageError, dump, load
+from search.study.cut import TESTS, Split
+
+if TYPE_CHECKING:
+    from search.record.tasks import Task
 
 
 def family(
     *,
-    split: Split,
     count: cli.Count,
-    out: Path,
-    space: Path = EMBEDDED_SPACE,
+    split: Split | None = None,
+    out: Path | None = None,
+    space: Path | None = None,
     first: cli.Natural = 0,
     bench_sigmas: bool = False,
+    correlation: bool = False,
+    training: cli.Count = 500,
 ) -> int:
-    """Write scenarios of the family as YAML files.
+    """Write tasks of the family as YAML files: NAME.yaml, and the space as NAME-space.yaml.
 
     Args:
-        split: train, validation, test, or digits (test on the second dataset).
-        count: how many scenarios.
+        count: how many tasks of the split.
+        split: which split; with --correlation all test splits unless one is named.
         out: folder for the files.
-        space: YAML file of what is free; the rest of the hardware is drawn.
-        first: number of the first scenario; a split is one long list.
+        space: YAML file of what is free, instead of the spaces that the family draws.
+        first: number of the first task; a split is one long list.
         bench_sigmas: draw sigma from the accuracy benchmark's levels (split train).
+        correlation: print how alike each split's landscapes are to training ones, under the
+            accuracy surrogate, and write nothing.
+        training: tasks of the split train that the correlation looks at.
     """
-    from cim_sim.files import write_whole
     from cim_sim.space import Space
-    from search.study.family import scenarios
+    from search.study.family import tasks
 
-    wanted = load(space, Space)
-    drawn = scenarios(split, count, wanted, first=first, bench_sigmas=bench_sigmas)
+    if correlation:
+        return _correlate(TESTS if split is None else (split,), count, training)
+    if split is None or out is None:
+        raise UsageError("family: name the split with --split and the folder with --out")
+    wanted = load(space, Space) if space else None
+    drawn = tasks(split, count, first=first, space=wanted, bench_sigmas=bench_sigmas)
+    _write(out, drawn)
+    cli.emit(out=str(out), split=split, tasks=len(drawn), blind=split == "blind")
+    return 0
+
+
+def _write(out: Path, drawn: "list[Task]") -> None:
+    from cim_sim.files import write_whole
+
     out.mkdir(parents=True, exist_ok=True)
-    for scenario in drawn:
-        write_whole(out / f"{scenario.name}.yaml", dump(scenario))
-    cli.emit(out=str(out), split=split, space=wanted.name, scenarios=len(drawn))
+    for task in drawn:
+        write_whole(out / f"{task.name}.yaml", dump(task.scenario))
+        write_whole(out / f"{task.name}-space.yaml", dump(task.space))
+
+
+def _correlate(splits: tuple[Split, ...], count: int, training: int) -> int:
+    from cim_sim.accuracy.surrogate.model import load as load_surrogate
+    from search.study.correlation import HEAD, likenesses, row
+    from search.study.family import tasks
+
+    known, surrogate, medians = tasks("train", training), load_surrogate(), {}
+    print(HEAD, "|---" * 6 + "|", sep="\n")
+    for split in splits:
+        if split == "digits":  # the cost of near; its accuracy the surrogate may not know
+            continue
+        rows = list(likenesses(tasks(split, count), known, surrogate))
+        print(row(split, rows), flush=True)
+        medians[split] = sorted(one.best for one in rows)[len(rows) // 2]
+    cli.emit(training=training, tasks=count, best_of_8=medians)
     return 0

@@ -9,6 +9,7 @@ from cim_sim import cli
 from cim_sim.config import load
 from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.workers import Executor
+from search.study.cut import Split
 
 if TYPE_CHECKING:
     from search.study.sweep import Failed, Job
@@ -20,6 +21,7 @@ def sweep(
     out: Path | None = None,
     resume: bool = False,
     evaluator: Literal["surrogate", "trained"] | None = None,
+    split: Split | None = None,
     workers: cli.Count = 2,
     executor: Executor = "processes",
     cache: Path = ACCURACY_CACHE,
@@ -30,10 +32,11 @@ def sweep(
 
     Args:
         config: YAML file of the sweep, as in configs/search/.
-        out: the sweep's directory, by default runs/NAME for NAME.yaml; must be new or empty unless
-            --resume is given.
+        out: the sweep's directory, by default runs/NAME for NAME.yaml, runs/NAME-SPLIT with
+            --split; must be new or empty unless --resume is given.
         resume: go on with the sweep in --out.
         evaluator: where accuracies come from, instead of what the file says.
+        split: which tasks of the family, instead of what the file says.
         workers: processes; each does one search at a time.
         executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
         cache: where trained accuracies are kept.
@@ -41,14 +44,16 @@ def sweep(
     from concurrent.futures.process import BrokenProcessPool
 
     from search.proposal import SearchStopped
-    from search.study.sweep import SweepConfig, begin, jobs
+    from search.study.sweep import SweepConfig, begin, jobs, of_split
     from search.study.sweep_page import report
 
     wanted = load(config, SweepConfig)
     if evaluator:
         wanted = wanted.model_copy(update={"evaluator": evaluator})
-    out = out or Path("runs") / config.stem
-    again = _go_on(config, out, evaluator)
+    if split:
+        wanted = of_split(wanted, split)
+    out = out or Path("runs") / (f"{config.stem}-{split}" if split else config.stem)
+    again = _go_on(config, out, evaluator, split)
     tasks = jobs(wanted, out)
     try:
         begin(wanted, out, resume)
@@ -86,9 +91,10 @@ def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "
     return failures
 
 
-def _go_on(config: Path, out: Path, evaluator: str | None) -> str:
+def _go_on(config: Path, out: Path, evaluator: str | None, split: Split | None) -> str:
     import shlex
 
     command = ["python", "-m", "search", "sweep", str(config), "--out", str(out), "--resume"]
     command += ["--evaluator", evaluator] if evaluator else []
+    command += ["--split", split] if split else []
     return f"what is recorded stays; go on with: {shlex.join(command)}"

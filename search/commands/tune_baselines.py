@@ -4,14 +4,14 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import dump, load
-from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
+from cim_sim.paths import ACCURACY_CACHE
 
 
 def tune_baselines(
     *,
     out: Path = Path("runs/tune"),
     into: Path = Path("configs/search"),
-    space: Path = EMBEDDED_SPACE,
+    space: Path | None = None,
     workers: cli.Count = 2,
     cache: Path = ACCURACY_CACHE,
 ) -> int:
@@ -20,7 +20,7 @@ def tune_baselines(
     Args:
         out: folder of the sweeps.
         into: folder of the YAML files with the settings that were result.
-        space: YAML file of what is free.
+        space: YAML file of what is free, instead of the spaces that the family draws.
         workers: processes; each does one search at a time.
         cache: where trained accuracies are kept.
     """
@@ -28,10 +28,10 @@ def tune_baselines(
     from cim_sim.space import Space
     from search.study.tune import CHOICES, tune
 
-    wanted, regrets = load(space, Space), {}
+    wanted, regrets = load(space, Space) if space else None, {}
     into.mkdir(parents=True, exist_ok=True)
     for optimizer in CHOICES:
-        result = tune(optimizer, wanted, out / optimizer, workers, cache)
+        result = tune(optimizer, out / optimizer, workers, cache, wanted)
         default = result.default_regret
         before = "worse than the finalists" if default is None else f"{default:.3f}"
         about = f"mean regret {result.regret:.3f} on training scenarios; defaults: {before}"

@@ -40,13 +40,11 @@ def verify(
     if not (sweep / "trials.parquet").exists():
         raise UsageError(f"{sweep}: not finished (no trials.parquet)")
     trials = read_table(sweep / "trials.parquet")
-    best = winners(trials, config.problems()[:scenarios])
+    best = winners(trials, config.tasks[:scenarios])
     if not best:
         raise UsageError(f"{sweep}: no run without screening found anything feasible there")
     others = other_seeds(config.accuracy_seed, seeds)
-    result = retrain(
-        best, config.space, others, lambda queries: measure_many(queries, cache, workers)
-    )
+    result = retrain(best, others, lambda queries: measure_many(queries, cache, workers))
     write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")
     print(verified_page(result))
     cli.emit(

@@ -8,7 +8,8 @@ import numpy as np
 from cim_sim.config import Config
 from cim_sim.evaluate import INFEASIBLE_REWARD
 from search.comparison.equality import Arm, NotComparable
-from search.optimizers import model_of
+from search.optimizers import is_oracle, model_of
+from search.record.given import Given
 from search.record.runs import RunRecord
 from search.record.summary import Summary, summarise
 from search.stats import (
@@ -55,6 +56,10 @@ class ArmResult(Config):
     stand_in: bool
     adapter: str | None
     trained_on_this_scenario: bool
+    given: Given = Given()
+    """What it had beside the results of its own search."""
+    oracle: bool = False
+    """It asks the very judge of the runs."""
     runs: list[RunResult]
 
 
@@ -153,6 +158,8 @@ def _result(
         trained_on_this_scenario=bool(
             adapter and first.manifest.digests.scenario in adapter.manifest.trained_on
         ),
+        given=first.manifest.given,
+        oracle=is_oracle(first.config),
         runs=[_run_result(run, budget) for run in arm.runs],
     )
 

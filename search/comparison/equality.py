@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 from cim_sim.config import canonical_json
 from search.llm.model import ModelConfig
-from search.optimizers import model_of
+from search.optimizers import asked_by, model_of
 from search.record.manifest import differences
 from search.record.runs import RunRecord
 
@@ -97,7 +97,9 @@ def _unproven(run: RunRecord) -> list[str]:
 
 def _problem(run: RunRecord) -> dict[str, Any]:
     """Return what all arms must share."""
-    config = run.config.model_dump(mode="json", include={"space", "accuracy_seed", "screen"})
+    config = run.config.model_dump(
+        mode="json", include={"space", "told", "accuracy_seed", "screen"}
+    )
     scenario = run.config.scenario.model_dump(mode="json", exclude={"name"})
     digests = run.manifest.digests
     evaluator = {"kind": run.config.evaluator, "digest": digests.evaluator}
@@ -106,10 +108,10 @@ def _problem(run: RunRecord) -> dict[str, Any]:
 
 def _asking(run: RunRecord, model: ModelConfig) -> dict[str, Any]:
     """Return what language-model arms must share."""
-    settings, identity = run.config.settings, run.manifest.model or {}
+    asked, identity = asked_by(run.config), run.manifest.model or {}
     return {
         "prompt": {
-            **{key: value for key, value in settings.items() if key != "model"},
+            **(asked.model_dump(mode="json", exclude={"model"}) if asked else {}),
             "renderer": identity.get("renderer"),
         },
         "sampling": {
@@ -135,5 +137,8 @@ def _unequal(facts: Sequence[tuple[RunRecord, dict[str, Any]]]) -> list[str]:
 
 
 def _name(run: RunRecord) -> str:
-    model = model_of(run.config)
-    return model.name if model else run.config.optimizer
+    config, model = run.config, model_of(run.config)
+    if config.optimizer == "warm":
+        parts = config.settings["first"]["optimizer"], config.settings["then"]["optimizer"]
+        return f"{model.name if model else parts[0]}, then {parts[1]}"
+    return model.name if model else config.optimizer

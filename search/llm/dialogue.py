@@ -111,7 +111,7 @@ def _variation(scenario: Scenario) -> list[str]:
 def _limits(scenario: Scenario) -> str:
     limits = scenario.limits
     area = "none" if limits.area_um2 is None else f"{_number(limits.area_um2 / 1e6, 1)} mm2"
-    accuracy = "none" if limits.accuracy is None else _number(limits.accuracy, 3)
+    accuracy = "none" if limits.accuracy is None else _number(limits.accuracy_bar, 3)
     return f"area {area}, accuracy {accuracy}"
 
 

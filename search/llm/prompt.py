@@ -84,7 +84,7 @@ def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str
     work, image = scenario.workload, scenario.workload.image
     limits = scenario.limits
     area = "none" if limits.area_um2 is None else f"{limits.area_um2 / 1e6:.1f} mm2"
-    accuracy = "none" if limits.accuracy is None else f"{limits.accuracy:.3f}"
+    accuracy = "none" if limits.accuracy is None else f"{limits.accuracy_bar:.3f}"
     lines = [
         "Choose a convolutional network and, where free, the compute-in-memory chip that runs it.",
         f"Dataset: {work.dataset}, {image.channels}x{image.side}x{image.side}, "

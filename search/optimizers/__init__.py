@@ -1,7 +1,7 @@
 """Optimisers by name: one file each, one entry here, one contract test for all."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -13,12 +13,18 @@ from search.optimizers import (
     gpt4_replay,
     greybox,
     llm,
+    lookup,
+    neighbours,
     random,
     reinforce,
+    surrogate,
     tpe,
+    warm,
 )
 from search.proposal import Opened, Opening, Optimizer, Problem
+from search.record.given import Given
 from search.record.manifest import RunConfig
+from search.record.runs import Run
 
 
 class Kind(NamedTuple):
@@ -28,9 +34,27 @@ class Kind(NamedTuple):
     open: Opening
 
 
-def plain(build: Callable[[Problem, Any], Optimizer]) -> Opening:
-    """Return the opening of an optimiser that needs nothing but the problem and its settings."""
-    return lambda problem, settings, run: nullcontext(Opened(build(problem, settings)))
+def plain(
+    build: Callable[[Problem, Any], Optimizer],
+    given: Callable[[Any], Given] = lambda settings: Given(),
+) -> Opening:
+    """Return the opening of an optimiser that needs only the problem and its settings.
+
+    Args:
+        build: makes it.
+        given: says what it was given by way of its settings.
+    """
+    return lambda problem, settings, run: nullcontext(
+        Opened(build(problem, settings), given=given(settings))
+    )
+
+
+def _warm(problem: Problem, settings: warm.Settings, run: Run) -> AbstractContextManager[Opened]:
+    first, then = (
+        OPTIMIZERS[part.optimizer].open(problem, settings_of(part.optimizer, part.settings), run)
+        for part in (settings.first, settings.then)
+    )
+    return warm.opened(first, then, settings.episodes)
 
 
 OPTIMIZERS: dict[str, Kind] = {
@@ -39,7 +63,11 @@ OPTIMIZERS: dict[str, Kind] = {
     "genetic": Kind(genetic.Settings, plain(genetic.genetic)),
     "tpe": Kind(tpe.Settings, plain(tpe.tpe)),
     "bayesian": Kind(bayesian.Settings, plain(bayesian.bayesian)),
-    "greybox": Kind(greybox.Settings, plain(greybox.Greybox)),
+    "greybox": Kind(greybox.Settings, plain(greybox.Greybox, greybox.given)),
+    "lookup": Kind(lookup.Settings, plain(lookup.Lookup, lookup.given)),
+    "neighbours": Kind(neighbours.Settings, plain(neighbours.Neighbours, neighbours.given)),
+    "surrogate": Kind(surrogate.Settings, plain(surrogate.SurrogateOptimizer, surrogate.given)),
+    "warm": Kind(warm.Settings, _warm),
     "llm": Kind(llm.Settings, llm.opened),
     "gpt4-replay": Kind(gpt4_replay.Settings, plain(gpt4_replay.Gpt4Replay)),
 }
@@ -58,7 +86,20 @@ def settings_of(name: str, settings: dict[str, Any]) -> Config:
     return parse(settings, OPTIMIZERS[name].settings, f"settings of optimizer {name}")
 
 
+def asked_by(config: RunConfig) -> llm.Settings | None:
+    """Return how a run asks a language model, also one that only begins; None: there is none."""
+    settings = settings_of(config.optimizer, config.settings)
+    if isinstance(settings, warm.Settings):
+        settings = settings_of(settings.first.optimizer, settings.first.settings)
+    return settings if isinstance(settings, llm.Settings) else None
+
+
 def model_of(config: RunConfig) -> ModelConfig | None:
     """Return the language model of a run; None where the optimiser has none."""
-    settings = settings_of(config.optimizer, config.settings)
-    return settings.model if isinstance(settings, llm.Settings) else None
+    asked = asked_by(config)
+    return asked.model if asked else None
+
+
+def is_oracle(config: RunConfig) -> bool:
+    """Whether an optimiser asks the very judge of its run: no rival, but a bound."""
+    return (config.optimizer, config.evaluator) == ("surrogate", "surrogate")

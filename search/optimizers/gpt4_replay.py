@@ -25,6 +25,8 @@ class Settings(Config):
 def rollouts(metric: str) -> list[Design]:
     """Return the recorded designs for the objective `energy` or `latency`."""
     recorded = json.loads(ROLLOUTS.read_text(encoding="utf-8"))
+    if f"accuracy-{metric}" not in recorded:
+        raise UsageError(f"optimizer gpt4-replay: nothing was recorded for objective {metric}")
     return [from_wire(layers) for layers in recorded[f"accuracy-{metric}"]]
 
 

@@ -19,6 +19,7 @@ from cim_sim.config import Config
 from cim_sim.types import Count, Floats, Indices
 from search.landscape import draw, neighbours, networks, prices, sigmas
 from search.proposal import Problem, Proposal
+from search.record.given import Given
 from search.record.trace import Trial
 
 UNDERFLOW = -25.0
@@ -79,6 +80,13 @@ class Greybox:
             if trial.evaluation.reward is not None:
                 self._best = max(trial.evaluation.reward, self._best or -np.inf)
 
+    def observe(self, trials: Sequence[Trial]) -> None:
+        """Learn from designs that somebody else proposed; they count as tried."""
+        designs = [trial.design for trial in trials if trial.design and trial.evaluation]
+        rows = [np.array(self.problem.space.encode(design)) for design in designs]
+        self._tried |= {row.tobytes() for row in rows}
+        self.update(trials)
+
     def _choose(
         self, rng: np.random.Generator, believed: Sequence[tuple[Indices, float]]
     ) -> tuple[Indices, float]:
@@ -125,7 +133,7 @@ class Greybox:
         objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
         rest = objective.reward(np.zeros(len(population)), price)
         target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
-        z = (mean - np.maximum(target, limits.accuracy or 0.0)) / std
+        z = (mean - np.maximum(target, limits.accuracy_bar)) / std
         if self._best is None:
             value = norm.logcdf(z)
         else:
@@ -147,6 +155,11 @@ class Greybox:
         price = self._prices(np.array(self._rows))
         accuracies = np.array(self._accuracies)
         return self.problem.scenario.objective.reward(accuracies, price)
+
+
+def given(settings: Settings) -> Given:
+    """Return that it computes costs."""
+    return Given(cost_model=True)
 
 
 class AccuracyModel:

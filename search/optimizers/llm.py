@@ -8,16 +8,18 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from cim_sim.config import Config, load
+from cim_sim.config import Config, UsageError, load
 from search.llm.client import Client
 from search.llm.connection import connected, identity
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
-from search.llm.prompt import Message, Style, render, require_style, retry_message
+from search.llm.prompt import PAIRS_ONLY, Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Opened, Problem, Proposal, SearchStopped
+from search.record.given import Given
 from search.record.runs import Run
+from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
 
 REPLY_SHOWN = 300
@@ -39,6 +41,19 @@ class Settings(Config):
         return load(value, ModelConfig) if isinstance(value, (str, Path)) else value
 
 
+def require_askable(style: Style, task: Task) -> None:
+    """Raise UsageError unless `style` can ask for what the space frees and tells what may be told.
+
+    The paper's own prompts say nothing of the scenario but its network and data set.
+    """
+    require_style(style, task.space)
+    if not task.told and style not in PAIRS_ONLY:
+        raise UsageError(
+            f"prompt style {style} tells the scenario, and task {task.name} is blind: use style "
+            f"{' or '.join(PAIRS_ONLY)}"
+        )
+
+
 class LlmOptimizer:
     """Shows a model the scenario and what has been tried, and asks for a design.
 
@@ -46,7 +61,7 @@ class LlmOptimizer:
     """
 
     def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
-        require_style(settings.style, problem.space)
+        require_askable(settings.style, problem.task)
         self._problem, self._settings, self._client = problem, settings, client
         self._history: list[Entry] = []
         self._step = 0
@@ -58,9 +73,8 @@ class LlmOptimizer:
             SearchStopped: the server is gone; carries the exchanges of designs that came in.
             UsageError: the server refuses, or a recorded request differs.
         """
-        prompt = render(
-            self._problem.scenario, self._problem.space, self._history, self._settings.style
-        )
+        task = self._problem.task  # of a blind one the style tells nothing of the scenario
+        prompt = render(task.scenario, task.space, self._history, self._settings.style)
         steps = range(self._step, self._step + count)
         self._step += count
         if count == 1:
@@ -115,10 +129,11 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
         SearchStopped: the server does not come up.
     """
     lineage = lineage_of(settings.model)
-    require_style(settings.style, problem.space)
+    require_askable(settings.style, problem.task)
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:
-        yield Opened(LlmOptimizer(problem, settings, client), model, lineage)
+        given = lineage.adapter.manifest.given if lineage.adapter else Given()
+        yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 
 def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:

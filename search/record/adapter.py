@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import Field
 
 from cim_sim.config import Config, UsageError, load
+from search.record.given import Given
 
 MANIFEST = "adapter_manifest.json"
 """Written last: where it stands, the training is complete."""
@@ -26,6 +27,8 @@ class AdapterManifest(Config):
     data_digest: str
     trained_on: tuple[str, ...]
     """Digests of the scenarios in the training data; `compare` marks them."""
+    given: Given = Given()
+    """What the training data cost."""
     examples: int
     renderer: str
     """Digest of the prompt renderer that wrote the data."""

@@ -9,6 +9,7 @@ from cim_sim.config import Config, load
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.record.adapter import Lineage
+from search.record.given import Given
 from search.record.provenance import Session
 
 
@@ -41,6 +42,8 @@ class RunConfig(Judge):
     """Settings of the optimiser; the class `Settings` in its file says which there are."""
     scenario: ScenarioOrFile
     space: SpaceOrFile
+    told: bool = True
+    """Whether the optimiser knows the scenario; of a blind one it sees choices and results."""
     episodes: Annotated[int, Field(ge=1)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
     """Root of the optimiser's randomness."""
@@ -72,6 +75,8 @@ class Manifest(Config):
     """Identity of the language model, where there is one."""
     lineage: Lineage | None = None
     """What that model was made from, as found when the session began."""
+    given: Given = Given()
+    """What the optimiser had beside the results of its own search."""
     sessions: tuple[Session, ...]
     ended_at: str | None = None
 

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from cim_sim.config import UsageError, dump, load
 from cim_sim.files import Journal, locked, read, write_whole
 from search.record.adapter import Lineage
+from search.record.given import Given
 from search.record.manifest import Digests, Manifest, RunConfig, Status, differences
 from search.record.provenance import now, session
 from search.record.trace import Exchange, Trial
@@ -50,8 +51,8 @@ class Run:
                 self.exchanges.append(exchange)
                 self._known.add((exchange.step, exchange.attempt))
 
-    def identify(self, model: dict[str, Any] | None, lineage: Lineage | None) -> None:
-        """Record which model proposes and what it was made from.
+    def identify(self, model: dict[str, Any] | None, lineage: Lineage | None, given: Given) -> None:
+        """Record which model proposes, what it was made from, and what the optimiser was given.
 
         Raises:
             UsageError: the run was begun with another one.
@@ -59,7 +60,7 @@ class Run:
         if self.trials.records or self.exchanges.records:
             changes = differences(self.manifest.model, model, "model")
             _refuse_changes(self.path, changes)
-        self._write(model=model, lineage=lineage)
+        self._write(model=model, lineage=lineage, given=given)
 
     def finish(self, status: Status, stopped_by: str) -> None:
         """Say in the manifest how this session ended."""

@@ -1,11 +1,11 @@
 """Active rounds: train what an optimiser finds best under the surrogate, where it is most wrong.
 
 A regression on random designs is exploited: the optimiser ends where the regression errs upwards.
-Each round searches training scenarios of the family with the current surrogate; the winners are
+Each round searches training tasks of the family with the current surrogate; the winners are
 trained and added to the table. The next fit learns from them, and the newest round examines it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import count
 
 import numpy as np
@@ -16,26 +16,20 @@ from cim_sim.accuracy.surrogate.model import Surrogate, require_covered
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.landscape import INFEASIBLE, Effort, Landscape, evolve, predicted
-from search.study.family import scenarios
+from search.study.family import tasks
 
 EFFORT = Effort(start=192, rounds=30, children=192, parents=48)
 ROUND = 10_000
-"""Scenarios of the family that belong to a round; those before the first are for other work."""
+"""Tasks of the family that belong to a round; those before the first are for other work."""
 OTHER_LEVELS = 3
 """Levels of variation at which a network is tested beside that of its scenario."""
 
 
-def round_jobs(
-    surrogate: Surrogate, number: int, designs: int, spaces: Sequence[Space]
-) -> list[Job]:
-    """Return the trainings of round `number` (from 1): different networks, the spaces in turn.
-
-    Raises:
-        UsageError: the surrogate does not know a space.
-    """
+def round_jobs(surrogate: Surrogate, number: int, designs: int) -> list[Job]:
+    """Return the trainings of round `number` (from 1): different networks."""
     jobs: dict[str, Job] = {}
     rng = np.random.default_rng([number, 7])
-    for query in _favourites(surrogate, number * ROUND, spaces):
+    for query in _favourites(surrogate, number * ROUND):
         job = Job(f"found {number}", tuple(_tests(query, rng)))
         jobs.setdefault(job.key, job)
         if len(jobs) == designs:
@@ -56,14 +50,13 @@ def favourite(scenario: Scenario, space: Space, surrogate: Surrogate, seed: int)
     return query if best.fitness[0] > INFEASIBLE else None
 
 
-def _favourites(surrogate: Surrogate, first: int, spaces: Sequence[Space]) -> Iterator[Query]:
-    """Yield the favourites in training scenarios from number `first` on, without end."""
+def _favourites(surrogate: Surrogate, first: int) -> Iterator[Query]:
+    """Yield the favourites in training tasks from number `first` on, without end."""
     for number in count(first):
-        for space in spaces:
-            (scenario,) = scenarios("train", 1, space, first=number)
-            query = favourite(scenario, space, surrogate, seed=number)
-            if query is not None:
-                yield query
+        (task,) = tasks("train", 1, first=number)
+        query = favourite(task.scenario, task.space, surrogate, seed=number)
+        if query is not None:
+            yield query
 
 
 def _tests(query: Query, rng: np.random.Generator) -> Iterator[Query]:

@@ -7,21 +7,23 @@ alone, begun ones are resumed by replay.
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.files import write_whole
-from cim_sim.scenario import Scenario
 from cim_sim.types import Count
 from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
 from search.record.manifest import Judge, RunConfig, ScenarioOrFile, SpaceOrFile, differences
-from search.study.family import Split, scenarios
+from search.record.tasks import Task
+from search.study.cut import Split
+from search.study.family import tasks
 
 
 class Tuned(Config):
@@ -64,7 +66,7 @@ class ArmSpec(Config):
 
 
 class FamilyPart(Config):
-    """Scenarios of the family."""
+    """Tasks of the family."""
 
     split: Split
     count: Count
@@ -72,9 +74,10 @@ class FamilyPart(Config):
 
 
 class SweepConfig(Judge):
-    """Which searches; all of them share evaluator, batch and space."""
+    """Which searches; all of them share evaluator and batch."""
 
-    space: SpaceOrFile
+    space: SpaceOrFile | None = None
+    """Of listed scenarios; tasks of the family have their own, or this one where it is given."""
     scenarios: Annotated[
         Annotated[FamilyPart, Tag("(family)")]
         | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
@@ -88,12 +91,32 @@ class SweepConfig(Judge):
     screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """Values of `screen`; every arm runs with each of them."""
 
-    def problems(self) -> list[Scenario]:
-        """Return the scenarios."""
+    @model_validator(mode="after")
+    def _listed_scenarios_have_a_space(self) -> Self:
+        if self.space is None and not isinstance(self.scenarios, FamilyPart):
+            raise ValueError("space is missing: listed scenarios need one")
+        return self
+
+    @cached_property
+    def tasks(self) -> list[Task]:
+        """The scenarios with their spaces."""
         part = self.scenarios
         if isinstance(part, FamilyPart):
-            return scenarios(part.split, part.count, self.space, first=part.first)
-        return list(part)
+            return tasks(part.split, part.count, first=part.first, space=self.space)
+        assert self.space is not None
+        return [Task(space=self.space, scenario=scenario) for scenario in part]
+
+
+def of_split(config: SweepConfig, split: Split) -> SweepConfig:
+    """Return the same sweep over another split of the family.
+
+    Raises:
+        UsageError: it lists scenarios.
+    """
+    if not isinstance(config.scenarios, FamilyPart):
+        raise UsageError("--split is for sweeps over the family; this one lists its scenarios")
+    part = config.scenarios.model_copy(update={"split": split})
+    return config.model_copy(update={"scenarios": part})
 
 
 class Job(NamedTuple):
@@ -120,13 +143,13 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
     """
     runs = []
     for seed in range(config.seeds):
-        for scenario in config.problems():
-            scenario.require_fits(config.space)
+        for task in config.tasks:
+            task.scenario.require_fits(task.space)
             for screen in config.screens:
                 for name, arm in config.arms.items():
                     folder = f"{name}-screen{screen}" if screen else name
-                    place = out / "runs" / scenario.name / folder / f"seed{seed}"
-                    run = resolved(_run_config(config, scenario, arm, screen, seed))
+                    place = out / "runs" / task.name / folder / f"seed{seed}"
+                    run = resolved(_run_config(config, task, arm, screen, seed))
                     runs.append(Job(name, run, place))
     twice = [str(place) for place, count in Counter(job.out for job in runs).items() if count > 1]
     if twice:
@@ -153,7 +176,7 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
 
 
 def run_all(
-    tasks: Sequence[Job], workers: int, cache: Path, executor: Executor = "processes"
+    runs: Sequence[Job], workers: int, cache: Path, executor: Executor = "processes"
 ) -> Iterator[tuple[Job, Failed | None]]:
     """Do the runs in a pool of processes or on a cluster; yields each as it ends, in no order.
 
@@ -163,9 +186,9 @@ def run_all(
         KeyboardInterrupt: the workers have been stopped; what they recorded stays.
         BrokenProcessPool: a worker was killed; likewise.
     """
-    orders = [(task.config, task.out.resolve(), cache.resolve()) for task in tasks]
+    orders = [(job.config, job.out.resolve(), cache.resolve()) for job in runs]
     for index, reason in each(_run, orders, workers, executor):
-        yield tasks[index], Failed(tasks[index].out, reason) if reason else None
+        yield runs[index], Failed(runs[index].out, reason) if reason else None
 
 
 def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
@@ -178,15 +201,14 @@ def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
     return None
 
 
-def _run_config(
-    config: SweepConfig, scenario: Scenario, arm: ArmSpec, screen: int, seed: int
-) -> RunConfig:
+def _run_config(config: SweepConfig, task: Task, arm: ArmSpec, screen: int, seed: int) -> RunConfig:
     return RunConfig(
         optimizer=arm.optimizer,
         settings=arm.settings,
         episodes=arm.episodes,
-        scenario=scenario,
-        space=config.space,
+        scenario=task.scenario,
+        space=task.space,
+        told=task.told,
         evaluator=config.evaluator,
         accuracy_seed=config.accuracy_seed,
         seed=seed,

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 from cim_sim.files import write_table, write_whole
 from search.study.sweep import Job, SweepConfig
-from search.study.sweep_table import CHECKPOINTS, ArmSummary, scales_of, summarise, table
+from search.study.sweep_table import (
+    CHECKPOINTS,
+    ArmSummary,
+    scales_of,
+    summarise,
+    table,
+    with_givens,
+)
 from search.study.verify import Verification
 
 
@@ -30,9 +37,9 @@ def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
     trials = table(tasks)
     write_table(out / "trials.parquet", trials)
     scales = scales_of(config, trials)
-    arms = summarise(trials, scales)
+    arms = with_givens(summarise(trials, scales), tasks)
     source = next(iter(scales.values())).source if scales else "unknown"
-    text = page(arms, source, (len(scales), len(config.problems())), config.seeds)
+    text = page(arms, source, (len(scales), len(config.tasks)), config.seeds)
     write_whole(out / "sweep.md", text)
     records = [arm.model_dump(mode="json") for arm in arms]
     write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")
@@ -52,7 +59,7 @@ def page(
     """
     shown = [episode for episode in CHECKPOINTS if any(episode in arm.regret for arm in arms)]
     head = ["optimiser", "screen", *(f"@{episode}" for episode in shown)]
-    head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode"]
+    head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode", "given"]
     lines = _table(head, [_cells(arm, shown) for arm in arms])
     return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
 
@@ -112,8 +119,9 @@ def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
     first = "none" if arm.first_feasible is None else f"{arm.first_feasible:g}"
     regrets = [f"{arm.regret[at]:.3f}" if at in arm.regret else "" for at in shown]
     shares = [f"{share:.0%}" for share in (arm.infeasible, arm.duplicates)]
-    ends = [first, f"{arm.never_feasible:.0%}", f"{arm.ms_per_episode:.1f}"]
-    return [arm.arm, str(arm.screen or "-"), *regrets, *shares, *ends]
+    ends = [first, f"{arm.never_feasible:.0%}", f"{arm.ms_per_episode:.1f}", arm.given.words]
+    name = f"{arm.arm} (oracle)" if arm.oracle else arm.arm
+    return [name, str(arm.screen or "-"), *regrets, *shares, *ends]
 
 
 def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
@@ -126,5 +134,6 @@ def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
         f"{scale_source}. Infeasible and duplicates: shares of the episodes. First feasible: "
         "median episode. Never: share of the runs that found nothing feasible. Screen N: the "
         "first of up to N proposals that the free cost model finds feasible and new takes the "
-        "slot."
+        "slot. Given: what an optimiser had beside the results of its own search; an oracle asks "
+        "the judge itself."
     )

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cim_sim.config import Config
+from cim_sim.config import Config, load
+from search.optimizers import is_oracle
+from search.record.given import Given
+from search.record.manifest import Manifest
 from search.record.runs import RunRecord, read_run
 from search.record.trace import Trial
 from search.stats import Interval, RegretEnds, best_so_far, bootstrap, normalised_regret
@@ -40,6 +43,10 @@ class ArmSummary(Config):
     """Share of the runs."""
     ms_per_episode: float
     """Evaluation included."""
+    given: Given = Given()
+    """What it had beside the results of its own searches."""
+    oracle: bool = False
+    """It asks the very judge of the sweep."""
 
 
 def table(tasks: Sequence[Job]) -> "pd.DataFrame":
@@ -74,6 +81,19 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, RegretEnds]) -> list[
     ]
 
 
+def with_givens(arms: Sequence[ArmSummary], tasks: Sequence[Job]) -> list[ArmSummary]:
+    """Say of each arm what it was given, as its first run recorded it."""
+    first = {task.arm: task for task in reversed(tasks)}
+    changes = [
+        {
+            "given": load(first[arm.arm].out / "manifest.json", Manifest).given,
+            "oracle": is_oracle(first[arm.arm].config),
+        }
+        for arm in arms
+    ]
+    return [arm.model_copy(update=change) for arm, change in zip(arms, changes, strict=True)]
+
+
 def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, RegretEnds]:
     """Return the two ends of regret for each scenario, where there are two.
 
@@ -83,14 +103,14 @@ def scales_of(config: SweepConfig, trials: "pd.DataFrame") -> dict[str, RegretEn
         return scales_of_trials(trials)
     best = trials.groupby("scenario")["reward"].max()
     scales = {}
-    for scenario in config.problems():
-        top = known(scenario, config.space)
+    for task in config.tasks:
+        top = known(task.scenario, task.space)
         if top.reward is None or top.median_feasible is None:
             continue
-        reward = max(top.reward, float(best.fillna(top.reward)[scenario.name]))
+        reward = max(top.reward, float(best.fillna(top.reward)[task.name]))
         if reward > top.median_feasible + TOLERANCE:
             source = "best known (`search optimum`)"
-            scales[scenario.name] = RegretEnds(reward, top.median_feasible, source)
+            scales[task.name] = RegretEnds(reward, top.median_feasible, source)
     return scales
 
 

@@ -71,7 +71,9 @@ class Placed(NamedTuple):
     regret: float
 
 
-def tune(optimizer: str, space: Space, out: Path, workers: int, cache: Path) -> Result:
+def tune(
+    optimizer: str, out: Path, workers: int, cache: Path, space: Space | None = None
+) -> Result:
     """Find the settings of one rival; what `out` already holds is not run again.
 
     Raises:
@@ -105,7 +107,7 @@ def candidates(optimizer: str) -> list[dict[str, Any]]:
 
 
 def _sweep(
-    optimizer: str, settings: Sequence[dict[str, Any]], part: FamilyPart, space: Space
+    optimizer: str, settings: Sequence[dict[str, Any]], part: FamilyPart, space: Space | None
 ) -> SweepConfig:
     episodes = EPISODES[optimizer]
     arms = {

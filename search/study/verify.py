@@ -14,9 +14,9 @@ import numpy as np
 from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config
 from cim_sim.evaluate import INFEASIBLE_REWARD, AccuracySource
-from cim_sim.scenario import Scenario
-from cim_sim.space import Design, Space, parse_design
+from cim_sim.space import Design, parse_design
 from search.record.manifest import RunConfig
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SEEDS = 3
 class Winner(NamedTuple):
     """A design to re-train, its cost, and the accuracy and reward that the search believed."""
 
-    scenario: Scenario
+    task: Task
     arm: str
     design: Design
     reward: float
@@ -77,17 +77,17 @@ class Verification(Config):
     """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
 
 
-def winners(trials: "pd.DataFrame", scenarios: Sequence[Scenario]) -> list[Winner]:
+def winners(trials: "pd.DataFrame", tasks: Sequence[Task]) -> list[Winner]:
     """Return the best design of every arm in each scenario; an arm that found none has none."""
     open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
     best = []
-    for scenario in scenarios:
-        here = open_only[open_only["scenario"] == scenario.name]
+    for task in tasks:
+        here = open_only[open_only["scenario"] == task.name]
         for arm, group in here.groupby("arm", sort=False):
             row = group.sort_values("reward", kind="stable").iloc[-1]
             amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
-            design = parse_design(str(row["design"]), f"{scenario.name}, {arm}")
-            best.append(Winner(scenario, str(arm), design, *amounts.tolist()))
+            design = parse_design(str(row["design"]), f"{task.name}, {arm}")
+            best.append(Winner(task, str(arm), design, *amounts.tolist()))
     return best
 
 
@@ -97,8 +97,9 @@ def retrain_top(
     """Train the `count` best different designs of a run again; the rank stands in for the arm."""
     first = [trial for trial in trials if trial.feasible and trial.duplicate_of is None]
     best = sorted(first, key=lambda trial: -trial.score)[:count]
-    ranked = [_winner(trial, config.scenario, rank) for rank, trial in enumerate(best, start=1)]
-    return retrain(ranked, config.space, other_seeds(config.accuracy_seed, SEEDS), accuracy)
+    task = Task(space=config.space, scenario=config.scenario)
+    ranked = [_winner(trial, task, rank) for rank, trial in enumerate(best, start=1)]
+    return retrain(ranked, other_seeds(config.accuracy_seed, SEEDS), accuracy)
 
 
 def other_seeds(seed: int, count: int) -> range:
@@ -106,25 +107,23 @@ def other_seeds(seed: int, count: int) -> range:
     return range(seed + 1, seed + 1 + count)
 
 
-def _winner(trial: Trial, scenario: Scenario, rank: int) -> Winner:
+def _winner(trial: Trial, task: Task, rank: int) -> Winner:
     evaluation = trial.evaluation
     assert evaluation is not None
     assert evaluation.cost is not None
     assert evaluation.accuracy is not None
     cost, mean = evaluation.cost, evaluation.accuracy.mean
     amounts = evaluation.score, mean, cost.energy_pj, cost.latency_ns
-    return Winner(scenario, str(rank), evaluation.design, *amounts)
+    return Winner(task, str(rank), evaluation.design, *amounts)
 
 
-def retrain(
-    best: Sequence[Winner], space: Space, seeds: Sequence[int], accuracy: AccuracySource
-) -> Verification:
+def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySource) -> Verification:
     """Have `accuracy`, which should train, answer for every winner at each of `seeds`.
 
     It is asked on the images of the exam, which no search ever saw.
     """
     queries = [
-        winner.scenario.query(winner.design, space, seed, images="exam")
+        winner.task.scenario.query(winner.design, winner.task.space, seed, images="exam")
         for winner in best
         for seed in seeds
     ]
@@ -143,20 +142,23 @@ def retrain(
 
 
 def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
-    """Reward a winner at the mean of its new accuracies."""
-    accuracies, limits = [answer.mean for answer in answers], winner.scenario.limits
-    mean = float(np.mean(accuracies))
-    kept = [limits.accuracy_shortfall(accuracy) <= 0 for accuracy in accuracies]
-    beyond = limits.accuracy_shortfall(mean) > 0
+    """Reward a winner at the mean of its new accuracies, held against the bare limit.
+
+    Its margin is what the search had to keep.
+    """
+    scenario, accuracies = winner.task.scenario, [answer.mean for answer in answers]
+    mean, least = float(np.mean(accuracies)), scenario.limits.accuracy
+    reward = scenario.objective.reward(mean, winner)
+    kept = [accuracy >= (least or 0.0) for accuracy in accuracies]
     return Verified(
-        scenario=winner.scenario.name,
+        scenario=winner.task.name,
         arm=winner.arm,
         design=json.dumps(winner.design.wire()),
         predicted_accuracy=winner.accuracy,
         accuracies=tuple(accuracies),
         predicted_reward=winner.reward,
-        reward=INFEASIBLE_REWARD if beyond else winner.scenario.objective.reward(mean, winner),
-        holds=None if limits.accuracy is None else float(np.mean(kept)),
+        reward=reward if mean >= (least or 0.0) else INFEASIBLE_REWARD,
+        holds=None if least is None else float(np.mean(kept)),
     )
 
 

@@ -4,12 +4,12 @@ import pytest
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import load
 from cim_sim.paths import BENCH_TABLE
-from cim_sim.space import Space
+from cim_sim.space import HardwareChoices, Space
 from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
 from finetune.targets import surrogate_traces
-from finetune.traces import Task, bench_traces, read_bench
-from search.study.family import scenarios
+from finetune.traces import bench_traces, read_bench
+from search.study.family import tasks as family
 
 RECIPE = """
 model_name_or_path: finetune/tiny/model
@@ -53,12 +53,12 @@ def trained_networks():
 
 @pytest.fixture(scope="session")
 def tasks():
-    spaces = [load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign")]
-    return [
-        Task(space=space, scenario=scenario)
-        for space in spaces
-        for scenario in scenarios("train", 5, space, bench_sigmas=True)
-    ]
+    embedded = load("configs/spaces/embedded.yaml", Space)
+    hardware = HardwareChoices(
+        subarray=(64, 128), cell_bits=(1, 2), mapping=("conventional", "novel")
+    )
+    spaces = [embedded, embedded.model_copy(update={"name": "chips", "hardware": hardware})]
+    return [task for space in spaces for task in family("train", 5, space=space, bench_sigmas=True)]
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """How many of SmolLM2's tokens a dialogue takes."""
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -11,7 +12,8 @@ from finetune.inference import encode, fixed_prompts
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig
 from search.llm.prompt import render
-from search.study.family import scenarios
+from search.study.cut import Split
+from search.study.family import tasks
 
 SPACES = {path.stem: load(path, Space) for path in Path("configs/spaces").glob("*.yaml")}
 MOST = 250
@@ -32,11 +34,10 @@ def test_every_committed_scenario_is_told_in_250_tokens(path, smollm2_tokenizer)
             assert tokens(smollm2_tokenizer, prompt) <= MOST
 
 
-@pytest.mark.parametrize("name", SPACES)
-@pytest.mark.parametrize("split", ["train", "validation", "test"])
-def test_every_scenario_of_the_family_is_too(name, split, smollm2_tokenizer):
-    for scenario in scenarios(split, 12, SPACES[name]):
-        prompt = render(scenario, SPACES[name], [], "dialogue")
+@pytest.mark.parametrize("split", get_args(Split))
+def test_every_task_of_the_family_is_too(split, smollm2_tokenizer):
+    for task in tasks(split, 12):
+        prompt = render(task.scenario, task.space, [], "dialogue")
         assert tokens(smollm2_tokenizer, prompt) <= MOST
 
 

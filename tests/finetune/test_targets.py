@@ -5,8 +5,9 @@ import pytest
 
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.evaluate import Evaluator
-from finetune.targets import EFFORT, surrogate_traces
+from finetune.targets import surrogate_traces
 from search.landscape import draw
+from search.study.solve import EFFORT
 
 
 @pytest.mark.parametrize("place", [0, 3, 5, 8])

@@ -14,6 +14,7 @@ from search.llm.model import ModelConfig, Sampling, ServerSettings
 from search.llm.server import serving
 from search.optimizers.llm import LlmOptimizer, Settings
 from search.proposal import Problem, SearchStopped
+from search.record.tasks import Task
 
 ASK = [{"role": "user", "content": "A design, please."}]
 SPACE = load("configs/spaces/embedded.yaml", Space)
@@ -57,7 +58,7 @@ def _seeds_decide(client):
 
 
 def _rubbish_is_recorded(client, model):
-    problem = Problem(examples.ENERGY, SPACE, lambda designs: [], seed=0)
+    problem = Problem(Task(scenario=examples.ENERGY, space=SPACE), lambda designs: [], seed=0)
     proposals = LlmOptimizer(problem, Settings(model=model, retries=1), client).suggest(3)
     assert [one.failure.kind for one in proposals] == ["reply"] * 3
     for one in proposals:

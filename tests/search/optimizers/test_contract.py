@@ -1,11 +1,14 @@
 """What every optimiser must do, whatever it is."""
 
+import re
+
 import pytest
 
+from cim_sim.config import UsageError
 from search.evaluators import digests
 from search.execute import resolved
 from search.optimizers import OPTIMIZERS
-from search.record.runs import open_run
+from search.record.runs import open_run, read_run
 from search.record.trace import Trial
 
 EPISODES = 9
@@ -19,6 +22,8 @@ I cannot help with that.
 LCDA = {"space": "configs/spaces/lcda.yaml"}
 RECORDED = ("gpt4-replay",)
 """Optimisers that always propose the same."""
+SEEDLESS = (*RECORDED, "lookup", "neighbours", "surrogate")
+"""Those that draw nothing, or end at the same best designs whatever they draw."""
 
 
 def digests_of(config):
@@ -60,7 +65,7 @@ def test_free_hardware_is_proposed_too(run_of, config, task, tmp_path):
 def test_same_seed_same_trajectory(run_of, task, tmp_path, untimed):
     first = run_of(tmp_path / "a", **task, seed=3)
     assert untimed(run_of(tmp_path / "b", **task, seed=3)) == untimed(first)
-    if task["optimizer"] not in RECORDED:
+    if task["optimizer"] not in SEEDLESS:
         other = run_of(tmp_path / "c", **task, seed=4)
         assert [one.design for one in other] != [one.design for one in first]
 
@@ -85,7 +90,7 @@ def test_a_history_without_anything_feasible(run_of, config, task, tmp_path):
 
 def test_a_history_of_duplicates(run_of, task, tmp_path):
     """Two designs: nearly every proposal repeats one of them."""
-    pair = {"name": "pair", "channels": [64], "kernels": [3], "layers": 6}
+    pair = {"name": "pair", "channels": [64], "kernels": [3], "layers": 6, "width_divisor": 4}
     if "settings" not in task and task["optimizer"] not in RECORDED:
         task = {**task, "space": pair}
     trials = run_of(tmp_path / "run", **task, screen=2)
@@ -111,3 +116,34 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
         pass
     with open_run(tmp_path / "run", resolved(whole), digests_of(whole), resume=True) as run:
         assert run.config == whole
+
+
+NEED_THE_SCENARIO = ("greybox", "surrogate", "warm", "gpt4-replay")
+
+
+def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tmp_path):
+    if task["optimizer"] in NEED_THE_SCENARIO:
+        with pytest.raises(UsageError, match="the task is blind"):
+            run_of(tmp_path / "run", **task, told=False)
+        return
+    if task["optimizer"] == "llm":
+        with pytest.raises(UsageError, match="style codesign tells the scenario"):
+            run_of(tmp_path / "run", **task, told=False)
+        task["settings"] |= {"style": "paper"}
+    assert len(run_of(tmp_path / "run", **task, told=False)) == EPISODES
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("random", "nothing"),
+        ("greybox", "cost model"),
+        ("lookup", r"[\d,]+ trace evaluations, [\d,]+ trainings"),
+        ("neighbours", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
+        ("surrogate", r"[\d,]+ trainings, cost model"),
+        ("warm", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
+    ],
+)
+def test_the_manifest_says_what_an_arm_was_given(run_of, name, words, tmp_path):
+    run_of(tmp_path / "run", optimizer=name, episodes=1)
+    assert re.fullmatch(words, read_run(tmp_path / "run").manifest.given.words)

@@ -7,6 +7,7 @@ from cim_sim.space import Space
 from cim_sim.variation import Variation
 from search.optimizers.gpt4_replay import Gpt4Replay, Settings
 from search.proposal import Problem, SearchStopped
+from search.record.tasks import Task
 
 LCDA = load("configs/spaces/lcda.yaml", Space)
 ENERGY, LATENCY = EnergyObjective(metric="energy"), LatencyObjective(metric="latency")
@@ -19,7 +20,9 @@ def replay(objective, space=LCDA):
         variation=Variation(sigma=0.04),
         objective=objective,
     )
-    return Gpt4Replay(Problem(scenario, space, lambda designs: [], seed=0), Settings())
+    return Gpt4Replay(
+        Problem(Task(scenario=scenario, space=space), lambda designs: [], seed=0), Settings()
+    )
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from scipy.stats import norm
 from search.landscape import draw, prices
 from search.optimizers.greybox import AccuracyModel, Greybox, Settings
 from search.proposal import Problem
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 SMALL = Settings(n_startup_trials=4, pool=200, climbs=2, rounds=1)
@@ -17,7 +18,9 @@ def problem(config, judge):
     limits = {"area_um2": 1.5e7, "accuracy": 0.2}
     scenario = {**config().scenario.model_dump(exclude_none=True), "limits": limits}
     wanted = config(scenario=scenario)
-    return Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0), judge(wanted)
+    return Problem(
+        Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0
+    ), judge(wanted)
 
 
 def search(problem, evaluator, rounds, batch=1):

@@ -15,6 +15,7 @@ from search.llm.model import ModelConfig
 from search.llm.prompt import answer, render, retry_message
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.proposal import Problem, SearchStopped
+from search.record.tasks import Task
 from search.record.trace import UNTIMED, Exchange, Trial
 
 SPACE = load("configs/spaces/embedded.yaml", Space)
@@ -26,7 +27,7 @@ SCENARIO = Scenario(
 )
 MODEL = ModelConfig(name="m", model="x", tries=2, pause_s=0.01, concurrency=4)
 SETTINGS = Settings(model=MODEL)
-PROBLEM = Problem(SCENARIO, SPACE, screen=lambda designs: [], seed=3)
+PROBLEM = Problem(Task(scenario=SCENARIO, space=SPACE), screen=lambda designs: [], seed=3)
 
 
 def design(number):
@@ -223,7 +224,7 @@ def test_same_seed_same_search_whatever_the_concurrency(batch):
     alone = SETTINGS.model_copy(update={"model": MODEL.model_copy(update={"concurrency": 1})})
     one = search(optimizer(by_seed)[0], batch, 6)
     assert untimed(one) == untimed(search(optimizer(by_seed, settings=alone)[0], batch, 6))
-    other = Problem(SCENARIO, SPACE, PROBLEM.screen, seed=4)
+    other = Problem(Task(scenario=SCENARIO, space=SPACE), PROBLEM.screen, seed=4)
     assert untimed(one) != untimed(search(optimizer(by_seed, problem=other)[0], batch, 6))
 
 
@@ -288,7 +289,7 @@ def new_run(path):
 
 def test_a_style_that_cannot_ask_for_free_hardware_is_refused(tmp_path):
     codesign = load("configs/spaces/codesign.yaml", Space)
-    problem = Problem(SCENARIO, codesign, PROBLEM.screen, seed=0)
+    problem = Problem(Task(scenario=SCENARIO, space=codesign), PROBLEM.screen, seed=0)
     settings = SETTINGS.model_copy(update={"style": "paper"})
     with (
         pytest.raises(UsageError, match="use style codesign"),

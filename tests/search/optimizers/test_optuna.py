@@ -8,6 +8,7 @@ from cim_sim.space import Design
 from search.optimizers import OPTIMIZERS, bayesian
 from search.optimizers.optuna_study import violations
 from search.proposal import Problem
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 DESIGN = Design.model_validate({"layers": [[32, 3]] * 6})
@@ -63,7 +64,7 @@ def search(request, config, judge):
         scenario = {**config().scenario.model_dump(exclude_none=True), "limits": limits}
         wanted = config(scenario=scenario)
         evaluator = judge(wanted)
-        problem = Problem(wanted.scenario, wanted.space, evaluator.screen, 5)
+        problem = Problem(Task(scenario=wanted.scenario, space=wanted.space), evaluator.screen, 5)
         settings = kind.settings.model_validate(SMALL[request.param])
         with kind.open(problem, settings, None) as ready:
             optimizer = ready.optimizer
@@ -120,7 +121,7 @@ def test_a_crash_is_told_as_failed_and_an_infeasible_value_is_the_worst_seen(sea
 
 def test_what_is_forgotten_are_the_oldest_chips_that_failed(config, judge):
     wanted = config()
-    problem = Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0)
+    problem = Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0)
     optimizer = bayesian.bayesian(problem, bayesian.Settings(n_startup_trials=99, memory=5))
     kinds = ["floorplan", None, "floorplan", "floorplan", None, None, "floorplan"]
     rewards = iter([0.1, 0.2, 0.3])
@@ -138,7 +139,7 @@ def test_another_optuna_is_named(config, judge, monkeypatch):
     import optuna
 
     wanted = config()
-    problem = Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0)
+    problem = Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0)
     monkeypatch.setattr(optuna.samplers, "GPSampler", lambda **arguments: object())
     with pytest.raises(UsageError, match=r"Optuna 5\.\d.* pip install 'optuna>=5,<6'"):
         bayesian.bayesian(problem, bayesian.Settings())

@@ -5,13 +5,17 @@ import torch
 from search.optimizers.controller import Controller
 from search.optimizers.reinforce import Reinforce, Settings
 from search.proposal import Problem
+from search.record.tasks import Task
 from search.record.trace import Trial
 
 
 @pytest.fixture
 def optimizer(config, judge):
     wanted = config()
-    return Reinforce(Problem(wanted.scenario, wanted.space, judge(wanted).screen, 0), Settings())
+    return Reinforce(
+        Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0),
+        Settings(),
+    )
 
 
 def controller_of(choices, seed):
@@ -91,7 +95,7 @@ def test_it_improves_on_its_own_first_designs(config, judge):
     """Rewarded by energy alone, the policy leaves the dear designs behind."""
     wanted = config()
     evaluator = judge(wanted)
-    problem = Problem(wanted.scenario, wanted.space, evaluator.screen, 0)
+    problem = Problem(Task(scenario=wanted.scenario, space=wanted.space), evaluator.screen, 0)
     optimizer = Reinforce(problem, Settings(learning_rate=0.02))
     scores = []
     for _ in range(60):

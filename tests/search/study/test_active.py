@@ -14,9 +14,10 @@ from cim_sim.space import Space
 from search.commands.challenge import challenge
 from search.landscape import INFEASIBLE, Effort, Landscape, draw, predicted
 from search.study import active
-from search.study.family import SIGMA_BANDS, Platform, platforms, scenarios
+from search.study.cut import SIGMA_BANDS, Platform, platforms
+from search.study.family import tasks
 
-SPACES = [load(f"configs/spaces/{name}.yaml", Space) for name in ("embedded", "codesign", "lcda")]
+EMBEDDED = load("configs/spaces/embedded.yaml", Space)
 HELD_OUT = {level for bands in SIGMA_BANDS.values() for band in bands for level in band}
 
 
@@ -30,11 +31,11 @@ def quick(monkeypatch):
 
 
 def test_a_round_is_the_same_each_time_named_and_of_different_networks(quick):
-    jobs = active.round_jobs(surrogate.load(), 2, 4, SPACES)
-    assert jobs == active.round_jobs(surrogate.load(), 2, 4, SPACES)
+    jobs = active.round_jobs(surrogate.load(), 2, 4)
+    assert jobs == active.round_jobs(surrogate.load(), 2, 4)
     assert len({job.key for job in jobs}) == 4
     assert {job.origin for job in jobs} == {"found 2"}
-    others = active.round_jobs(surrogate.load(), 3, 2, SPACES[:1])
+    others = active.round_jobs(surrogate.load(), 3, 2)
     assert not {job.key for job in jobs} & {job.key for job in others}
 
 
@@ -42,12 +43,12 @@ def test_a_round_keeps_to_the_platforms_and_sigmas_of_training(quick, monkeypatc
     drawn = []
 
     def noted(*options, **more):
-        drawn.extend(scenarios(*options, **more))
-        return scenarios(*options, **more)
+        drawn.extend(tasks(*options, **more))
+        return tasks(*options, **more)
 
-    monkeypatch.setattr(active, "scenarios", noted)
-    jobs = active.round_jobs(surrogate.load(), 1, 12, SPACES)
-    hardware = [scenario.hardware for scenario in drawn]
+    monkeypatch.setattr(active, "tasks", noted)
+    jobs = active.round_jobs(surrogate.load(), 1, 12)
+    hardware = [task.scenario.hardware for task in drawn]
     places = [Platform(chip.device, chip.adc_levels, chip.node_nm) for chip in hardware]
     assert len(set(places)) > 3
     assert {platforms()[place] for place in places} == {"train"}
@@ -59,8 +60,8 @@ def test_a_round_keeps_to_the_platforms_and_sigmas_of_training(quick, monkeypatc
 
 
 def test_a_favourite_is_feasible_beats_random_designs_and_is_asked_as_the_scenario_asks():
-    space, model = SPACES[0], surrogate.load()
-    (plain,) = scenarios("train", 1, space, first=7)
+    space, model = EMBEDDED, surrogate.load()
+    (plain,) = (task.scenario for task in tasks("train", 1, first=7, space=space))
     recipe = plain.recipe.model_copy(update={"clip_rms": None})
     scenario = plain.model_copy(update={"recipe": recipe})
     query = active.favourite(scenario, space, model, seed=0)
@@ -76,14 +77,14 @@ def test_a_favourite_is_feasible_beats_random_designs_and_is_asked_as_the_scenar
 
 
 def test_nothing_feasible_has_no_favourite_and_a_foreign_space_is_refused(quick):
-    space = SPACES[0]
-    (scenario,) = scenarios("train", 1, space)
+    space = EMBEDDED
+    (scenario,) = (task.scenario for task in tasks("train", 1, space=space))
     limits = scenario.limits.model_copy(update={"area_um2": 1.0})
     tight = scenario.model_copy(update={"limits": limits})
     assert active.favourite(tight, space, surrogate.load(), seed=0) is None
     wide = space.model_copy(update={"width_divisor": 1, "channels": (48, 64)})
     with pytest.raises(UsageError, match="the accuracy surrogate knows shapes"):
-        active.round_jobs(surrogate.load(), 1, 1, [wide])
+        active.favourite(scenario, wide, surrogate.load(), seed=0)
 
 
 @pytest.mark.slow

@@ -100,15 +100,21 @@ def test_settings_are_completed_before_anything_runs(tmp_path):
 
 
 def test_scenarios_of_the_family_or_from_files():
-    part = sweep_config(scenarios={"split": "validation", "count": 2, "first": 3})
-    assert [one.name for one in part.problems()] == [
-        "embedded-validation-0003",
-        "embedded-validation-0004",
-    ]
-    assert [one.name for one in sweep_config().problems()] == [
-        "embedded-latency",
-        "embedded-energy",
-    ]
+    family = {"split": "validation", "count": 2, "first": 3}
+    own = sweep_config(scenarios=family, space=None)
+    assert [task.name for task in own.tasks] == ["validation-0003", "validation-0004"]
+    assert {task.space.name for task in sweep_config(scenarios=family).tasks} == {"embedded"}
+    assert [task.name for task in sweep_config().tasks] == ["embedded-latency", "embedded-energy"]
+
+
+def test_every_job_has_the_space_of_its_task_and_tells_what_the_task_tells(tmp_path):
+    arms = {"random": {"optimizer": "random", "episodes": 3}}
+    for split in ("space", "blind"):
+        wanted = {"split": split, "count": 2}
+        runs = jobs(sweep_config(scenarios=wanted, space=None, arms=arms, screens=[0]), tmp_path)
+        tasks = sweep_config(scenarios=wanted, space=None).tasks
+        assert [run.config.space for run in runs] == [task.space for task in tasks]
+        assert {run.config.told for run in runs} == {split != "blind"}
 
 
 @pytest.mark.parametrize(
@@ -125,8 +131,9 @@ def test_scenarios_of_the_family_or_from_files():
             r"test: arms\.a: .*nowhere\.yaml: No such file",
         ),
         ({"scenarios": {"split": "exam", "count": 2}}, r"^test: scenarios\.split: .*'digits'.*$"),
-        ({"scenarios": {"spilt": "test", "count": 2}}, r"did you mean scenarios\.split"),
+        ({"scenarios": {"spilt": "near", "count": 2}}, r"did you mean scenarios\.split"),
         ({"scenarios": ["configs/scenarios/nope.yaml"]}, "nope.yaml"),
+        ({"space": None}, "space is missing: listed scenarios need one"),
         ({"scenarios": []}, r"^test: scenarios.*at least 1 item"),
         ({"screens": []}, r"^test: screens.*at least 1 item"),
         ({"screens": [4, 4]}, r"would share a directory: .*random-screen4/seed0"),

@@ -19,11 +19,11 @@ def test_candidates_are_valid_different_and_always_the_same(optimizer):
     assert all(one not in found[:place] for place, one in enumerate(found))
 
 
-def test_only_rivals_with_choices_are_tuned(space, tmp_path):
+def test_only_rivals_with_choices_are_tuned(tmp_path):
     with pytest.raises(
         UsageError, match="random is not tuned; choose from reinforce, genetic, tpe"
     ):
-        tuning.tune("random", space, tmp_path, 1, tmp_path / "cache")
+        tuning.tune("random", tmp_path, 1, tmp_path / "cache")
 
 
 @pytest.mark.slow

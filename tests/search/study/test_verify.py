@@ -4,12 +4,18 @@ import pandas as pd
 import pytest
 
 from cim_sim.accuracy import Accuracy
-from cim_sim.space import from_wire
+from cim_sim.config import load
+from cim_sim.space import Space, from_wire
+from search.record.tasks import Task
 from search.study import verify
 from search.study.sweep_page import verified_page
 from search.study.verify import Winner, retrain, winners
 
 DESIGNS = [from_wire([[width, 3]] * 6) for width in (16, 32, 64)]
+
+
+def task_of(scenario):
+    return Task(scenario=scenario, space=load("configs/spaces/embedded.yaml", Space))
 
 
 def trial(arm, design, reward, scenario="test", screen=0):
@@ -32,14 +38,14 @@ def test_the_winner_of_an_arm_is_its_best_without_screening(config):
             trial("c", DESIGNS[0], nan),
         ]
     )
-    found = winners(table, [config().scenario])
+    found = winners(table, [task_of(config().scenario)])
     assert [(one.arm, one.design, one.reward) for one in found] == [
         ("a", DESIGNS[1], 0.3),
         ("b", DESIGNS[2], 0.2),
     ]
 
 
-def test_winners_are_judged_by_the_mean_of_their_trainings(config, space):
+def test_winners_are_judged_by_the_mean_of_their_trainings(config):
     asked = []
 
     def accuracy(queries):
@@ -52,10 +58,10 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space):
         update={"limits": scenario.limits.model_copy(update={"accuracy": 0.255})}
     )
     best = [
-        Winner(limited, "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6),
-        Winner(limited, "b", DESIGNS[1], 0.3, 0.5, 2e7, 1e6),
+        Winner(task_of(limited), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6),
+        Winner(task_of(limited), "b", DESIGNS[1], 0.3, 0.5, 2e7, 1e6),
     ]
-    result = retrain(best, space, (1, 2), accuracy)
+    result = retrain(best, (1, 2), accuracy)
     assert [(query.layers[0].channels, query.seed) for query in asked] == [
         (4, 1), (4, 2), (8, 1), (8, 2),
     ]  # fmt: skip
@@ -77,9 +83,8 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config, space):
 def test_what_misses_the_least_accuracy_counts_as_infeasible(config):
     scenario = config().scenario
     limits = scenario.limits.model_copy(update={"accuracy": 0.4})
-    winner = Winner(
-        scenario.model_copy(update={"limits": limits}), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6
-    )
+    limited = scenario.model_copy(update={"limits": limits})
+    winner = Winner(task_of(limited), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6)
     answers = [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in (0.41, 0.37)]
     again = verify.judged(winner, answers)
     assert (again.reward, again.holds) == (-1.0, 0.5)

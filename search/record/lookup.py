@@ -1,0 +1,56 @@
+"""The lookup table: training tasks and the best designs that a search found for each."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cim_sim.files import read_table, write_table
+from cim_sim.space import Design, from_wire
+from search.record.tasks import Task
+
+LOOKUP_TABLE = Path("datasets/lookup/lookup.parquet")
+"""The committed one; its card lies beside it and says how it is made anew."""
+
+
+class Solved(NamedTuple):
+    """A task, its best designs, the best first, and how many evaluations found them."""
+
+    task: Task
+    designs: tuple[Design, ...]
+    evaluations: int
+
+
+def write_lookup(path: Path, solved: list[Solved]) -> None:
+    """Write the table; one row for each task."""
+    import json
+
+    import pandas as pd
+
+    rows = [
+        {
+            "task": row.task.model_dump_json(exclude_none=True),
+            "designs": json.dumps([design.wire() for design in row.designs]),
+            "evaluations": row.evaluations,
+        }
+        for row in solved
+    ]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_table(path, pd.DataFrame(rows))
+
+
+def read_lookup(path: Path) -> list[Solved]:
+    """Return the table.
+
+    Raises:
+        UsageError: the file is missing or not such a table.
+    """
+    import json
+
+    rows: list[Any] = read_table(path, ["task", "designs", "evaluations"]).to_dict("records")
+    return [
+        Solved(
+            Task.model_validate_json(row["task"]),
+            tuple(from_wire(value) for value in json.loads(row["designs"])),
+            int(row["evaluations"]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,49 @@
+"""A warm start: who proposes what, and that the second one knows the first one's results."""
+
+import pytest
+
+from search.optimizers import model_of, settings_of
+from search.record.runs import read_run
+
+LOOKUP = {"first": {"optimizer": "lookup"}, "episodes": 4}
+
+
+def designs(trials):
+    return [trial.design for trial in trials]
+
+
+@pytest.mark.parametrize("then", ["greybox", "tpe"])
+def test_the_first_episodes_are_the_first_ones_and_none_is_repeated_by_greybox(
+    run_of, tmp_path, then
+):
+    settings = {**LOOKUP, "then": {"optimizer": then}}
+    warm = run_of(tmp_path / "warm", optimizer="warm", settings=settings, episodes=10)
+    alone = run_of(tmp_path / "alone", optimizer="lookup", episodes=10)
+    assert designs(warm)[:4] == designs(alone)[:4]
+    assert designs(warm)[4:] != designs(alone)[4:]
+    if then == "greybox":
+        assert len(set(designs(warm))) == 10
+
+
+def test_the_second_one_has_learnt_from_the_first(run_of, tmp_path):
+    """After ten results of a lookup greybox models accuracy at once, and draws nothing."""
+    then = {"optimizer": "greybox", "settings": {"n_startup_trials": 6}}
+    settings = {"first": {"optimizer": "random"}, "episodes": 8, "then": then}
+    warm = run_of(tmp_path / "warm", optimizer="warm", settings=settings, episodes=10)
+    cold = run_of(tmp_path / "cold", optimizer="greybox", settings=then["settings"], episodes=2)
+    assert designs(warm)[8:] != designs(cold)
+
+
+def test_settings_of_both_are_spelt_out_and_a_model_is_found_in_the_first(config, run_of, tmp_path):
+    run_of(tmp_path / "run", optimizer="warm", settings=LOOKUP, episodes=1)
+    stored = read_run(tmp_path / "run").config.settings
+    assert stored["then"]["settings"]["n_startup_trials"] == 10
+    assert stored["first"]["settings"]["nearest"] == 20
+    (tmp_path / "replies.txt").write_text("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]\n")
+    model = {"name": "parrot", "script": str(tmp_path / "replies.txt")}
+    first = {"optimizer": "llm", "settings": {"model": model}}
+    wanted = config(optimizer="warm", settings={"first": first, "episodes": 2})
+    assert model_of(wanted).name == "parrot"
+    trials = run_of(tmp_path / "llm", optimizer="warm", settings=wanted.settings, episodes=4)
+    assert designs(trials)[0] == designs(trials)[1] != designs(trials)[2]
+    assert settings_of("warm", {}).first.optimizer == "lookup"
