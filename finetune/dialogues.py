@@ -13,8 +13,8 @@ import numpy as np
 from cim_sim.config import Config
 from finetune.traces import Trace
 from search.llm.history import Entry, entry
-from search.record.tasks import Task
 from search.llm.prompt import Message, render
+from search.record.tasks import Task
 
 
 class Dialogue(NamedTuple):
