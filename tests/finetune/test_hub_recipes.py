@@ -7,8 +7,9 @@ import yaml
 
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED
+from finetune.commands.train import train
 from finetune.dataset import DatasetRecipe, build, write
-from finetune.train import prepare, train
+from finetune.train import prepare
 
 RECIPES = Path("configs/finetune")
 SMALL = ("max_steps=1", "per_device_train_batch_size=2", "gradient_accumulation_steps=1",
@@ -84,7 +85,7 @@ def test_a_recipe_trains_a_small_model_of_its_kind(name, dialogues, tmp_path):
     answers = trainer.processing_class.decode(learnt).split(end)[:-1]
     assert all(answer[0] in "[{" and answer[-1] in "]}" for answer in answers)
     assert train(config=RECIPES / f"{name}.yaml", data=dialogues, out=tmp_path / "out",
-                 set=settings) == 0  # fmt: skip
+                 overrides=settings) == 0  # fmt: skip
     assert "generation" in (tmp_path / "out" / "chat_template.jinja").read_text()
 
 
