@@ -35,7 +35,7 @@ LATENCY = Scenario(
     adc_quantisation=True,
     training_sigma=0.05,
     objective=LatencyObjective(metric="latency", normaliser_fps=1600),
-    limits=Limits(area_um2=45.1e6, accuracy=0.55),
+    limits=Limits(area_um2=45.1e6, accuracy=0.5),
 )  # fmt: skip
 OPEN = ENERGY.model_copy(update={"hardware": FixedHardware(adc_levels=32)})
 
