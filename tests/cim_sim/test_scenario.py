@@ -5,7 +5,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from cim_sim.scenario import OBJECTIVES, EnergyObjective, LatencyObjective, Limits
+from cim_sim.scenario import (
+    ACCURACY_MARGIN,
+    OBJECTIVES,
+    DelayObjective,
+    EnergyObjective,
+    LatencyObjective,
+    Limits,
+)
 
 COSTS = SimpleNamespace(
     energy_pj=np.array([1e7, 4e7, 9e7, np.nan]), latency_ns=np.array([1e5, 2e5, 4e5, np.nan])
@@ -34,6 +41,16 @@ def test_objectives_say_their_formula():
     assert energy.words() == "accuracy - sqrt(energy / 80 uJ)"
     latency = LatencyObjective(metric="latency", normaliser_fps=1600)
     assert latency.words() == "accuracy + (frames per second) / 1600"
+    delay = DelayObjective(metric="energy-delay", normaliser_pj_ns=2e14)
+    assert delay.words() == "accuracy - sqrt(energy x latency / 200 uJ ms)"
+
+
+def test_energy_delay_takes_the_root_of_the_product():
+    delay = DelayObjective(metric="energy-delay", normaliser_pj_ns=2e14)
+    cost = SimpleNamespace(energy_pj=np.array([5e7]), latency_ns=np.array([1e6]))
+    assert delay.reward(np.array([0.7]), cost)[0] == pytest.approx(0.7 - 0.5)
+    fitted = DelayObjective.with_median_term(cost, 0.25, lambda value: value)
+    assert fitted.normaliser_pj_ns == pytest.approx(5e13 / 0.25**2)
 
 
 def test_what_lies_on_a_limit_keeps_it_and_no_limit_keeps_all():
@@ -41,8 +58,9 @@ def test_what_lies_on_a_limit_keeps_it_and_no_limit_keeps_all():
     areas = np.array([3e7, np.nextafter(3e7, 4e7), 4.5e7, np.nan])
     np.testing.assert_array_equal(limits.area_excess(areas) <= 0, [True, False, False, False])
     assert limits.area_excess(4.5e7) == pytest.approx(0.5)
-    accuracies = np.array([0.3, np.nextafter(0.3, 0), 0.1])
+    bar = limits.accuracy_bar
+    accuracies = np.array([bar, np.nextafter(bar, 0), 0.1])
     np.testing.assert_array_equal(limits.accuracy_shortfall(accuracies) <= 0, [True, False, False])
-    assert limits.accuracy_shortfall(0.1) == pytest.approx(0.2)
+    assert limits.accuracy_shortfall(0.1) == pytest.approx(0.2 + ACCURACY_MARGIN)
     assert Limits().area_excess(1e12) == -1
     assert Limits().accuracy_shortfall(0.0) == 0

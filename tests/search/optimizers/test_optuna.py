@@ -41,8 +41,8 @@ def evaluation(area_um2=None, accuracy=None, kind=None, reward=None):
     [
         (evaluation(kind="floorplan"), {"chip": 1.0, "accuracy": 0.0}),
         (evaluation(3e7, kind="area"), {"chip": 0.5, "accuracy": 0.0}),
-        (evaluation(1e7, 0.4, kind="accuracy"), {"chip": -0.5, "accuracy": 0.2}),
-        (evaluation(1e7, 0.6, reward=0.1), {"chip": -0.5, "accuracy": -0.2}),
+        (evaluation(1e7, 0.44, kind="accuracy"), {"chip": -0.5, "accuracy": 0.2}),
+        (evaluation(1e7, 0.66, reward=0.1), {"chip": -0.5, "accuracy": -0.2}),
     ],
 )
 def test_violations_are_relative_and_what_was_not_measured_stands_at_its_limit(found, expected):

@@ -8,6 +8,7 @@ import pytest
 from cim_sim.config import UsageError, load
 from cim_sim.files import Journal, read
 from search.evaluators import digests
+from search.record.given import Given
 from search.record.manifest import RunConfig, differences
 from search.record.runs import open_run, read_run
 from search.record.trace import Exchange, Failure, Trial
@@ -212,7 +213,7 @@ def test_another_model_does_not_resume_a_run(begun, config):
         pytest.raises(UsageError, match=r"model: None is not \{'weights': 'a'}"),
         open_run(begun, config(), digests_of(config()), resume=True) as run,
     ):
-        run.identify({"weights": "a"}, None)
+        run.identify({"weights": "a"}, None, Given())
 
 
 def test_manifest_faults_are_named(begun):
