@@ -95,7 +95,8 @@ def build(
         UsageError: no scenario has a feasible design.
     """
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    held = _held_out([task.scenario.digest for task in tasks], recipe)
+    teaching = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
+    held = _held_out(teaching, recipe)
     for number, task in enumerate(tasks):
         rng = np.random.default_rng([recipe.seed, number])
         rows = traces.get((task.space.name, task.scenario.digest), [])
@@ -256,7 +257,12 @@ def _reward(row: Trace) -> float:
     return row.evaluation.score
 
 
+def _feasible(row: Trace) -> bool:
+    return row.evaluation.reward is not None
+
+
 def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
+    """Draw among scenarios that can teach, so that there is something to validate on."""
     ordered = sorted(set(scenarios))
     rng = np.random.default_rng([recipe.seed, 7])
     count = min(len(ordered) - 1, max(1, round(recipe.held_out * len(ordered))))

@@ -59,7 +59,7 @@ def scenario_text(scenario: Scenario, space: Space, example: str) -> str:
         f"Reward: {scenario.objective.words()}.",
         f"Limits: {_limits(scenario)}.",
         *_free(space),
-        f"Answer in JSON only, like {example}",
+        f"Answer like {example}",
     ]
     return "\n".join(lines)
 
@@ -90,9 +90,8 @@ def _chip(scenario: Scenario) -> str:
     fixed = scenario.hardware
     values = {name: getattr(fixed, name) for name in FREEABLE}
     told = [f"{name} {value}" for name, value in values.items() if value is not None]
-    return ", ".join(
-        [f"{fixed.device} {fixed.node_nm} nm", *told, f"mux {fixed.col_mux}", f"pad {fixed.pad}"]
-    )
+    told += [f"mux {fixed.col_mux}", *([f"pad {fixed.pad}"] if fixed.pad != "same" else [])]
+    return ", ".join([f"{fixed.device} {fixed.node_nm} nm", *told])
 
 
 def _variation(scenario: Scenario) -> list[str]:

@@ -65,7 +65,7 @@ class Same:
 def optimizer(problem):
     known = answer(problem.space.decode([0] * len(problem.space.parameters)))
     settings = Settings(model=MODEL, style="dialogue")
-    asked = Problem(problem.scenario, problem.space, lambda designs: [], seed=0)
+    asked = Problem(problem, lambda designs: [], seed=0)
     return LlmOptimizer(asked, settings, Client(MODEL, Same(known)))
 
 

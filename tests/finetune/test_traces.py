@@ -4,24 +4,24 @@ import pytest
 
 from cim_sim.config import UsageError
 from cim_sim.evaluate import screen
-from finetune.traces import read_bench, read_traces, write_traces
+from finetune.traces import bench_traces, read_bench, read_traces, write_traces
+from search.study.family import tasks as family
 
 
-def test_each_trace_names_a_training_that_answers_the_scenario(tasks, traces, trained_networks):
+def test_each_trace_names_a_training_that_answers_the_scenario(trained_networks):
     known = {(one.key, one.query.adc): one for one in trained_networks}
     checked = 0
-    for task in tasks:
-        for trace in traces[task.space.name, task.scenario.digest]:
+    for task in family("train", 60, bench_sigmas=True):
+        for trace in bench_traces(task, trained_networks):
             query = task.scenario.query(trace.evaluation.design, task.space, seed=0)
             one = known[trace.evidence, query.adc]
-            assert trace.source == "bench"
             assert (query.layers, query.recipe.clip_rms) == (one.query.layers, 2.5)
             assert query.sigma == pytest.approx(one.query.sigma, abs=1e-4)
             assert query.training_sigma == pytest.approx(one.query.training_sigma, abs=1e-4)
             if trace.evaluation.accuracy is not None:
                 assert trace.evaluation.accuracy == one.accuracy
                 checked += 1
-    assert checked > 20
+    assert checked >= 10
 
 
 def test_costs_and_rewards_are_the_simulators(tasks, traces):

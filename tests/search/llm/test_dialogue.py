@@ -38,11 +38,11 @@ def test_the_first_turn_tells_the_whole_scenario():
         "Variation: cell sigma 0.1, evaxb-fefet2, training 0.05.\n"
         "Reward: accuracy + (frames per second) / 1600.\n"
         "Limits: area 45.1 mm2, accuracy 0.55.\n"
-        "Answer in JSON only, like [[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
+        "Answer like [[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
     )
     text = first_turn(examples.OPEN, FREED)
     assert text.startswith("Choose a CNN and its compute-in-memory chip.\nData: cifar10 3x32x32")
-    assert "Chip: rram 22 nm, adc_levels 32, mux 8, pad same.\n" in text
+    assert "Chip: rram 22 nm, adc_levels 32, mux 8.\n" in text
     assert "Free: subarray 64,128; mapping conventional,novel.\n" in text
     assert "Reward: accuracy - sqrt(energy / 80 uJ).\nLimits: area none, accuracy none.\n" in text
     parse_reply(text.split(" like ")[1], FREED)
@@ -157,7 +157,7 @@ def test_what_is_repeated_is_told_once():
 
 def test_the_dialogue_is_the_one_that_models_were_taught():
     """A change here means: train every adapter that was taught dialogues anew, then pin it."""
-    assert renderer_digest("dialogue") == "416f234adad8008e"
+    assert renderer_digest("dialogue") == "342ec274b2792e71"
     assert renderer_digest("dialogue") != renderer_digest()
 
 

@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from cim_sim.accuracy.surrogate.model import (
-    TABLE,
-    examination,
-    inputs_of,
-    load,
-    predictive_std,
-    targets_of,
-)
+from cim_sim.accuracy.surrogate.model import TABLE
 from cim_sim.files import read_table
 from cim_sim.scenario import ACCURACY_MARGIN, Limits
 
@@ -30,12 +23,17 @@ def test_by_arithmetic_a_winner_at_the_bar_keeps_its_limit_in_four_of_five_cases
     assert norm.cdf(ACCURACY_MARGIN / (0.04 * 2**0.5)) > 0.8
 
 
-def test_networks_that_an_optimiser_found_keep_a_limit_a_margin_below_their_prediction():
-    """The last active round: predicted by the fit that never saw it, then trained."""
+def test_networks_right_at_the_bar_keep_their_limit_when_they_are_trained_again():
+    """Each training of the table that has siblings of other seeds is taken for a winner's."""
     rows = read_table(TABLE)
-    found = rows[examination(rows) & (rows["sigma"] == rows["training_sigma"])]
-    predicted, std = load().process.predict(inputs_of(found), True)
-    trained = targets_of(found)[:, 0]
-    assert (trained >= predicted[:, 0] - ACCURACY_MARGIN).mean() >= 0.8
-    spread = predictive_std(predicted[:, 0], std, load().fitted.spread)
-    assert np.median(spread) == pytest.approx(ACCURACY_MARGIN, abs=0.02)
+    asked = (rows["sigma"] == rows["training_sigma"]) & rows["adc_levels"].eq(32)
+    network = [name for name in rows if name.startswith(("channels_", "kernel_"))]
+    same = [*network, "dataset", "clip_rms", "epochs", "sigma", "adc_rows"]
+    kept = []
+    for _, siblings in rows[asked].groupby(same, dropna=False):
+        means = siblings.drop_duplicates("seed")["mean"].to_numpy()
+        if len(means) > 1:
+            again = means[None, :] >= means[:, None] - ACCURACY_MARGIN
+            kept += list(again[~np.eye(len(means), dtype=bool)])
+    assert len(kept) >= 50
+    assert np.mean(kept) >= 0.8

@@ -4,7 +4,6 @@ Read from the files themselves: the lookup table, the benchmark table, the trace
 """
 
 import pandas as pd
-import pytest
 
 from cim_sim.paths import BENCH_TABLE
 from search.record.lookup import LOOKUP_TABLE, read_lookup
@@ -53,9 +52,6 @@ def test_listed_trainings_of_the_benchmark_table_are_at_training_levels():
     assert set(listed) <= {0.0, *BENCH_SIGMAS}
 
 
-@pytest.mark.xfail(
-    reason="rounds 1 to 4 of the committed table are older than the cut", strict=False
-)
 def test_trainings_found_by_optimisers_are_at_training_sigmas():
     rows = pd.read_parquet(BENCH_TABLE, columns=["origin", "sigma", "training_sigma"])
     found = rows[rows["origin"].str.startswith("found")]

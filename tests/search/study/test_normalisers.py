@@ -33,7 +33,7 @@ def test_normalisers_keep_every_design_above_infeasible_and_the_two_terms_of_one
     hardware = PAPER_HARDWARE.model_copy(update=dict.fromkeys(space.freed))
     workload = CIFAR10 if name == "lcda" else Workload()
     known = typical_costs(space, hardware, workload)
-    energy, latency = known.objectives
+    energy, latency, _ = known.objectives
     assert (energy.normaliser_pj, latency.normaliser_fps) == (normaliser_pj, normaliser_fps)
     population = landscape.draw(space, 20_000, np.random.default_rng(1))
     sizes = np.array([len(parameter.choices) for parameter in space.parameters])
