@@ -124,6 +124,7 @@ def with_dtype(model: ModelConfig) -> ModelConfig:
     named = model.server.dtype
     if model.path is None or named == fastest().dtype:
         return model
+    require_present(model)
     settings = model.server.model_copy(update={"dtype": _announced(named).dtype})
     return model.model_copy(update={"server": settings})
 

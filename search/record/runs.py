@@ -60,11 +60,11 @@ class Run:
         if self.trials.records or self.exchanges.records:
             changes = differences(self.manifest.model, model, "model")
             _refuse_changes(self.path, changes)
-        self._write(model=model, lineage=lineage, given=given)
+        self.write(model=model, lineage=lineage, given=given)
 
     def finish(self, status: Status, stopped_by: str) -> None:
         """Say in the manifest how this session ended."""
-        self._write(status=status, stopped_by=stopped_by, ended_at=now())
+        self.write(status=status, stopped_by=stopped_by, ended_at=now())
 
     def refuse(self, reason: str) -> None:
         """End a session that cannot work as it is set; if it recorded nothing, it never was."""
@@ -72,7 +72,7 @@ class Run:
             self.finish("failed", reason)
         elif self.before:
             self.manifest = self.before
-            self._write()
+            self.write()
         else:
             self._remove()
 
@@ -88,9 +88,11 @@ class Run:
         with suppress(OSError):
             self.path.rmdir()
 
-    def _write(self, **changes: Any) -> None:
+    def write(self, **changes: Any) -> None:
+        """Write the manifest with changes."""
         self.manifest = self.manifest.model_copy(update=changes)
-        _write_manifest(self.path, self.manifest)
+        text = self.manifest.model_dump_json(indent=2) + "\n"
+        write_whole(self.path / "manifest.json", text)
 
 
 @contextmanager
@@ -117,7 +119,7 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
         try:
             if manifest is not before:
                 write_whole(path / "config.yaml", dump(config))
-                _write_manifest(path, manifest)
+                run.write()
             yield run
         finally:
             run.close()
@@ -129,22 +131,14 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         UsageError: there is no run, or one of its files is damaged.
     """
-    config, manifest = stored_config(path), load(path / "manifest.json", Manifest)
+    if not (path / "manifest.json").exists():
+        raise UsageError(f"{path}: holds no run (no manifest.json)")
+    manifest = load(path / "manifest.json", Manifest)
+    config = load(path / "config.yaml", RunConfig)
     trials = read(path / "trials.jsonl", Trial).records
     _require_sequence(path / "trials.jsonl", trials)
     exchanges = read(path / "exchanges.jsonl", Exchange).records
     return RunRecord(path, config, manifest, trials, exchanges)
-
-
-def stored_config(path: Path) -> RunConfig:
-    """Return the configuration a run was begun with.
-
-    Raises:
-        UsageError: there is no run.
-    """
-    if not (path / "manifest.json").exists():
-        raise UsageError(f"{path}: holds no run (no manifest.json)")
-    return load(path / "config.yaml", RunConfig)
 
 
 def _first(path: Path, digests: Digests) -> Manifest:
@@ -156,14 +150,12 @@ def _first(path: Path, digests: Digests) -> Manifest:
 
 
 def _is_leftover(file: Path) -> bool:
-    empty_journal = file.name.endswith(".jsonl") and file.stat().st_size == 0
-    return file.name.lstrip(".").removesuffix(".new") in FILES and (
-        empty_journal or not file.name.endswith(".jsonl")
-    )
+    ours = file.name.lstrip(".").removesuffix(".new") in FILES
+    return ours and not (file.suffix == ".jsonl" and file.stat().st_size)
 
 
 def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Digests) -> Manifest:
-    old = stored_config(path)
+    old = load(path / "config.yaml", RunConfig)
     free = {"episodes"}
     changes = differences(
         old.model_dump(mode="json", exclude=free), config.model_dump(mode="json", exclude=free)
@@ -204,7 +196,3 @@ def _require_sequence(path: Path, trials: Sequence[Trial]) -> None:
                 f"{path}:{step + 1}: found step {trial.step}, expected {step}; "
                 "lines are missing or doubled: restore the file, or start a new run"
             )
-
-
-def _write_manifest(path: Path, manifest: Manifest) -> None:
-    write_whole(path / "manifest.json", manifest.model_dump_json(indent=2) + "\n")

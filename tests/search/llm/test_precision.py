@@ -58,6 +58,7 @@ def test_a_named_type_is_obeyed_with_a_warning(bf16_takes):
 
 
 def test_vllm_gets_the_type_and_says_so_once(bf16_takes, tmp_path, capsys):
+    (tmp_path / "config.json").write_text("{}")
     bf16_takes(9.3)
     model = ModelConfig(name="m", path=tmp_path)
     fp32 = server.with_dtype(model)
