@@ -33,6 +33,7 @@ def dies_once(number, folder):
     return number**2
 
 
+@pytest.mark.slow
 def test_no_result_is_lost_when_a_worker_dies(tmp_path):
     tasks = [(number, tmp_path) for number in range(12)]
     found = dict(workers.each(dies_once, tasks, 2, "ray"))
@@ -47,6 +48,7 @@ def threads(_):
     return [library["num_threads"] for library in threadpool_info()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("executor", ["processes", "ray"])
 def test_a_worker_takes_one_core_whatever_the_parent_takes(executor, monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
@@ -55,6 +57,7 @@ def test_a_worker_takes_one_core_whatever_the_parent_takes(executor, monkeypatch
     assert os.environ["OMP_NUM_THREADS"] == "2"
 
 
+@pytest.mark.slow
 def test_accuracies_do_not_depend_on_where_they_are_measured():
     queries = [
         Query(

@@ -21,6 +21,9 @@ SETTINGS = (
 )
 
 
+pytestmark = pytest.mark.slow
+
+
 @pytest.fixture(scope="module")
 def dialogues(tasks, traces, tmp_path_factory):
     out = tmp_path_factory.mktemp("dialogues")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from cim_sim.config import load
 from cim_sim.paths import BENCH_TABLE
 from finetune.gather import DataRecipe, _jobs, evaluate, make_traces
@@ -14,6 +16,7 @@ def test_jobs_cover_each_task_once():
     assert {bench for *_, bench in jobs} == {BENCH_TABLE}
 
 
+@pytest.mark.slow
 def test_tasks_are_written_in_the_order_of_the_recipe(tmp_path):
     recipe = DataRecipe(surrogate_tasks=2, bench_tasks=1)
     written = make_traces(recipe, tmp_path)

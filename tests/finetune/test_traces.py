@@ -8,6 +8,7 @@ from finetune.traces import bench_traces, read_bench, read_traces, write_traces
 from search.study.family import tasks as family
 
 
+@pytest.mark.slow
 def test_each_trace_names_a_training_that_answers_the_scenario(trained_networks):
     known = {(one.key, one.query.adc): one for one in trained_networks}
     checked = 0

@@ -58,6 +58,7 @@ def test_resume_alone_uses_the_runs_own_configuration(search, tmp_path, untimed)
     assert len(read_run(parts).manifest.sessions) == 2
 
 
+@pytest.mark.slow
 def test_the_best_designs_can_be_trained_again(search, tmp_path):
     """Really trained, with other seeds; typed again on a finished run it only does that."""
     scenario = yaml.safe_load(Path(SCENARIO).read_text())

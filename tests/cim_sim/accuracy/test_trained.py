@@ -72,6 +72,7 @@ def test_old_networks_make_room_and_answers_stay(tmp_path, monkeypatch):
     assert cache.find(file, query(seed=0)) is not None
 
 
+@pytest.mark.slow
 def test_two_processes_give_what_one_gives(tmp_path):
     queries = [query(seed=seed, sigma=sigma) for seed in (0, 1) for sigma in (0.05, 0.1)]
     queries.append(queries[0])

@@ -72,6 +72,7 @@ def test_vllm_gets_the_type_and_says_so_once(bf16_takes, tmp_path, capsys):
     assert server.with_dtype(elsewhere) is elsewhere
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("vector", ["avx2", None])
 def test_a_processor_without_avx512_computes_in_fp32(vector):
     """A real probe, under the instructions of an older processor and under all."""

@@ -72,6 +72,7 @@ def test_likeness_is_spearmans_and_zero_where_nothing_differs():
     np.testing.assert_allclose(neighbours.likeness([0.1, 0.2, 0.9], theirs), [1, -1, 0])
 
 
+@pytest.mark.slow
 def test_results_lead_to_the_task_that_this_one_is(solved):
     """A task of the table, asked blindly: its own row must come to be the most alike."""
     unlimited = [row for row in solved if not row.task.space.freed]
