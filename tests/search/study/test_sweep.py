@@ -250,7 +250,7 @@ def test_a_ray_cluster_records_the_same(file, unbroken, tmp_path, monkeypatch):
 def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_path):
     out = tmp_path / "sweep"
     shutil.copytree(unbroken[0], out)
-    (out / "trials.part").symlink_to("/dev/full")
+    (out / ".trials.parquet.new").symlink_to("/dev/full")
     code, _, err = finish(start(file, out, "--resume"))
     assert code == 1
     assert f"{out / 'trials.parquet'}: " in err
