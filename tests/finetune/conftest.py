@@ -83,6 +83,14 @@ def data(tasks, traces, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def dialogues(tasks, traces, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dialogues")
+    recipe = DatasetRecipe(examples=2, style="dialogue")
+    write(folder, build(tasks, traces, recipe), recipe)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def recipe_file(tmp_path_factory):
     file = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
     file.write_text(RECIPE)

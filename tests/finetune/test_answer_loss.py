@@ -7,7 +7,6 @@ import torch
 
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED, answer_loss
-from finetune.dataset import DatasetRecipe, build, write
 from finetune.inference import fixed_prompts
 from finetune.merge import load_tuned
 from finetune.train import fit, prepare
@@ -22,14 +21,6 @@ SETTINGS = (
 
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def dialogues(tasks, traces, tmp_path_factory):
-    out = tmp_path_factory.mktemp("dialogues")
-    recipe = DatasetRecipe(examples=2, style="dialogue")
-    write(out, build(tasks, traces, recipe), recipe)
-    return out
 
 
 @pytest.fixture(scope="module")

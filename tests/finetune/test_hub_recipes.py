@@ -8,7 +8,6 @@ import yaml
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED
 from finetune.commands.train import train
-from finetune.dataset import DatasetRecipe, build, write
 from finetune.train import prepare
 
 RECIPES = Path("configs/finetune")
@@ -33,14 +32,6 @@ KINDS = {
     "qwen3-8b-lora": ("qwen3", THINKING, "<|im_end|>"),
     "llama-3.2-1b": ("llama", DATED, "<|eot_id|>"),
 }
-
-
-@pytest.fixture(scope="module")
-def dialogues(tasks, traces, tmp_path_factory):
-    out = tmp_path_factory.mktemp("dialogues")
-    recipe = DatasetRecipe(examples=2, style="dialogue")
-    write(out, build(tasks, traces, recipe), recipe)
-    return out
 
 
 def make_base(kind, template, end, path):

@@ -12,7 +12,7 @@ from search.study.family import tasks as family
 def test_each_trace_names_a_training_that_answers_the_scenario(trained_networks):
     known = {(one.key, one.query.adc): one for one in trained_networks}
     checked = 0
-    for task in family("train", 60, bench_sigmas=True):
+    for task in family("train", 200, bench_sigmas=True):
         for trace in bench_traces(task, trained_networks):
             query = task.scenario.query(trace.evaluation.design, task.space, seed=0)
             one = known[trace.evidence, query.adc]
@@ -22,7 +22,7 @@ def test_each_trace_names_a_training_that_answers_the_scenario(trained_networks)
             if trace.evaluation.accuracy is not None:
                 assert trace.evaluation.accuracy == one.accuracy
                 checked += 1
-    assert checked >= 10
+    assert checked > 20
 
 
 def test_costs_and_rewards_are_the_simulators(tasks, traces):
