@@ -2,16 +2,20 @@
 
 A sequence is what a search in the style `dialogue` would have sent: the scenario, none to a few
 poor designs with their results, then good designs, each new, each with its result. The poor ones
-stand in the prompt and carry no loss, since the model should answer them, not give them.
+stand in the prompt and carry no loss, since the model should answer them, not give them. Where the
+scenario is told completely, it alone decides what is best and nobody need read a result; so in a
+share of the dialogues some facts, or all, are hidden.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
+from pydantic import Field
 
 from cim_sim.config import Config
 from finetune.traces import Trace
+from search.llm.dialogue import FACTS, Fact
 from search.llm.history import Entry, entry
 from search.llm.prompt import Message, render
 from search.record.tasks import Task
@@ -26,6 +30,8 @@ class Dialogue(NamedTuple):
     """Good designs, which are taught, and between them their results."""
     poor: list[Entry]
     taught: list[Trace]
+    hidden: tuple[Fact, ...]
+    """What of the scenario is not told."""
 
 
 class Turns(Config):
@@ -37,6 +43,8 @@ class Turns(Config):
     """Designs that are taught, as far as the scenario has so many good ones."""
     good: int = 6
     """They are drawn from so many of the best."""
+    hidden: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Share of dialogues that hide facts: all of them in a third, else one to three."""
 
 
 def dialogues(
@@ -54,19 +62,31 @@ def dialogues(
     poor = [*feasible[: len(feasible) - len(good)], *barred]
     while feasible:
         taught = _drawn(good, min(turns.answers, len(good)), rng)
-        yield _dialogue(task, _drawn(poor, int(rng.integers(turns.poor + 1)), rng), taught)
+        shown = _drawn(poor, int(rng.integers(turns.poor + 1)), rng)
+        yield _dialogue(task, shown, taught, _hidden(turns.hidden, rng))
 
 
-def _dialogue(task: Task, poor: Sequence[Trace], taught: Sequence[Trace]) -> Dialogue:
+def _dialogue(
+    task: Task, poor: Sequence[Trace], taught: Sequence[Trace], hidden: tuple[Fact, ...]
+) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
     before, after = (
         [entry(row.evaluation) for row in poor],
         [entry(row.evaluation) for row in taught],
     )
-    prompt = render(task.scenario, task.space, before, "dialogue")
-    whole = render(task.scenario, task.space, [*before, *after], "dialogue")
+    prompt = render(task.scenario, task.space, before, "dialogue", hidden)
+    whole = render(task.scenario, task.space, [*before, *after], "dialogue", hidden)
     # The result of the last design is left out: nothing follows that would be taught by it.
-    return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught))
+    return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught), hidden)
+
+
+def _hidden(share: float, rng: np.random.Generator) -> tuple[Fact, ...]:
+    if rng.random() >= share:
+        return ()
+    if rng.random() < 1 / 3:
+        return FACTS
+    places = rng.permutation(len(FACTS))[: rng.integers(1, len(FACTS))]
+    return tuple(FACTS[int(place)] for place in sorted(places))
 
 
 def _drawn(rows: Sequence[Trace], count: int, rng: np.random.Generator) -> list[Trace]:

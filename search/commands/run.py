@@ -44,7 +44,7 @@ def run(
         episodes: designs proposed in all; a resumed run may be given more.
         seed: seed of the optimiser's randomness.
         model: YAML file of the language model (optimizer llm).
-        style: style of the prompt: codesign, paper or naive (optimizer llm).
+        style: style of the prompt: codesign, dialogue, paper or naive (optimizer llm).
         evaluator: accuracy by real training, or predicted.
         accuracy_seed: seed of the accuracy experiment; the arms of a comparison share it.
         batch: number of designs proposed before the first of them is evaluated.

@@ -3,10 +3,12 @@
 Each step adds two short turns to what was sent before, so a server's prefix cache computes some
 50 new tokens instead of a whole prompt, and one training sequence teaches at every good turn. The
 scenario is told in as few tokens as its facts allow, with numbers that a tokenizer of single
-digits takes well.
+digits takes well. Facts may be hidden: a blind task hides all of them, and a model that has been
+taught with some hidden learns to read results instead.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, get_args
 
 from cim_sim.hardware import FREEABLE
 from cim_sim.scenario import Scenario
@@ -14,17 +16,19 @@ from cim_sim.space import Space
 from cim_sim.workload import Workload
 from search.llm.history import Entry, best
 
+Fact = Literal["chip", "variation", "reward", "limits"]
+"""What of a scenario can be hidden; what the space offers is always told."""
+FACTS: tuple[Fact, ...] = get_args(Fact)
+
 LONGEST = 24
 """A conversation that would show so many designs begins anew."""
 KEPT = 6
 """Designs, the best so far, with which it then begins."""
 
 
-def messages(
-    scenario: Scenario, space: Space, turns: Iterable[tuple[str, str]], example: str
-) -> list[dict[str, str]]:
-    """Return the conversation; `turns` are (design, result), `example` a design, all as text."""
-    found = [{"role": "user", "content": scenario_text(scenario, space, example)}]
+def messages(first: str, turns: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    """Return the conversation: the first user message, then `turns` of (design, result)."""
+    found = [{"role": "user", "content": first}]
     for design, result in turns:
         found += [{"role": "assistant", "content": design}, {"role": "user", "content": result}]
     return found
@@ -43,21 +47,29 @@ def shown(history: Sequence[Entry]) -> list[Entry]:
     return [*best(once[:begun], KEPT), *once[begun:]]
 
 
-def scenario_text(scenario: Scenario, space: Space, example: str) -> str:
+def scenario_text(
+    scenario: Scenario, space: Space, example: str, hidden: Collection[Fact] = ()
+) -> str:
     """Return the first user message; `example` is a design of the space in the wire format.
 
     What is the same in nearly all scenarios (backbone, even variation, training at the tested
     noise) is told only where it is different, so that two scenarios have one text only if they
     are one problem.
     """
+    facts: dict[Fact, str] = {
+        "chip": _chip(scenario),
+        "variation": ", ".join(_variation(scenario)),
+        "reward": scenario.objective.words(),
+        "limits": _limits(scenario),
+    }
     lines = [
         f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
         f"Data: {_data(scenario.workload)}.",
         f"Network: {', '.join(_network(scenario.workload, space))}.",
-        f"Chip: {_chip(scenario)}.",
-        f"Variation: {', '.join(_variation(scenario))}.",
-        f"Reward: {scenario.objective.words()}.",
-        f"Limits: {_limits(scenario)}.",
+        *(
+            f"{name.capitalize()}: {'unknown' if name in hidden else text}."
+            for name, text in facts.items()
+        ),
         *_free(space),
         f"Answer like {example}",
     ]

@@ -8,6 +8,7 @@ from cim_sim.scenario import ACCURACY_MARGIN, EnergyObjective, LatencyObjective,
 from cim_sim.space import Design, HardwareChoices, Space
 from cim_sim.variation import Variation
 from cim_sim.workload import Workload
+from search.llm.dialogue import FACTS
 from search.llm.history import Entry
 from search.llm.prompt import Style, answer, render, retry_message
 
@@ -91,5 +92,8 @@ def renderer_digest(style: Style = "codesign") -> str:
     One for the styles that ask a single question, and one for `dialogue`. Rewriting the code
     without changing a prompt leaves it as it is.
     """
-    prompts = [render(*case) for case in (DIALOGUES if style == "dialogue" else CASES)]
+    if style == "dialogue":
+        prompts = [render(*case, hidden=facts) for case in DIALOGUES for facts in ((), FACTS)]
+    else:
+        prompts = [render(*case) for case in CASES]
     return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])

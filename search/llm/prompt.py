@@ -7,13 +7,14 @@ by turn (see `search.llm.dialogue`).
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 from cim_sim.config import UsageError
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space, from_wire
 from search.llm import dialogue, paper
+from search.llm.dialogue import Fact
 from search.llm.history import Entry, selection
 
 Message = dict[str, str]
@@ -23,17 +24,28 @@ Style = Literal["codesign", "paper", "naive", "dialogue"]
 
 PAIRS_ONLY: tuple[Style, ...] = ("paper", "naive")
 """Styles that ask for number pairs and thus know no freed hardware."""
+CAN_HIDE: tuple[Style, ...] = (*PAIRS_ONLY, "dialogue")
+"""Styles that can ask without telling chip, variation, reward and limits."""
 
 PAPER_EXAMPLE = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [128, 3]])
 """The reply that Algorithm 1 shows."""
 
 
 def render(
-    scenario: Scenario, space: Space, history: Sequence[Entry], style: Style = "codesign"
+    scenario: Scenario,
+    space: Space,
+    history: Sequence[Entry],
+    style: Style = "codesign",
+    hidden: Collection[Fact] = (),
 ) -> list[Message]:
     """Return the conversation that asks for one design; its last turn is the user's.
 
-    `history` is complete and in the order of episodes; the style chooses what it shows.
+    Args:
+        scenario: what is fixed.
+        space: where designs are from.
+        history: complete and in the order of episodes; the style chooses what it shows.
+        style: one of the four.
+        hidden: facts that the style `dialogue` does not tell; the paper's tell none of them anyway.
 
     Raises:
         UsageError: the style cannot ask for what the space frees.
@@ -41,7 +53,8 @@ def render(
     require_style(style, space)
     if style == "dialogue":
         turns = [(answer(one.design), result(one)) for one in dialogue.shown(history)]
-        return dialogue.messages(scenario, space, turns, answer(_example(space)))
+        first = dialogue.scenario_text(scenario, space, answer(_example(space)), hidden)
+        return dialogue.messages(first, turns)
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."
         user = _codesign(scenario, space, history)

@@ -11,10 +11,11 @@ from pydantic import Field, field_validator
 from cim_sim.config import Config, UsageError, load
 from search.llm.client import Client
 from search.llm.connection import connected, identity
+from search.llm.dialogue import FACTS
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
-from search.llm.prompt import PAIRS_ONLY, Message, Style, render, require_style, retry_message
+from search.llm.prompt import CAN_HIDE, Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Opened, Problem, Proposal, SearchStopped
 from search.record.given import Given
@@ -47,10 +48,10 @@ def require_askable(style: Style, task: Task) -> None:
     The paper's own prompts say nothing of the scenario but its network and data set.
     """
     require_style(style, task.space)
-    if not task.told and style not in PAIRS_ONLY:
+    if not task.told and style not in CAN_HIDE:
         raise UsageError(
             f"prompt style {style} tells the scenario, and task {task.name} is blind: use style "
-            f"{' or '.join(PAIRS_ONLY)}"
+            f"{' or '.join(CAN_HIDE)}"
         )
 
 
@@ -73,8 +74,9 @@ class LlmOptimizer:
             SearchStopped: the server is gone; carries the exchanges of designs that came in.
             UsageError: the server refuses, or a recorded request differs.
         """
-        task = self._problem.task  # of a blind one the style tells nothing of the scenario
-        prompt = render(task.scenario, task.space, self._history, self._settings.style)
+        task, style = self._problem.task, self._settings.style
+        hidden = () if task.told else FACTS
+        prompt = render(task.scenario, task.space, self._history, style, hidden)
         steps = range(self._step, self._step + count)
         self._step += count
         if count == 1:

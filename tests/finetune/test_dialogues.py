@@ -86,6 +86,22 @@ def test_poor_designs_come_first_and_good_ones_are_new_and_better(drawn):
     assert lengths == {0, 1, 2, 3}
 
 
+def test_hidden_facts_hide_nothing_else(tasks, traces):
+    """In about the share that is asked for; all four in a third of them; the designs stay."""
+    (problem, *_) = (task for task in tasks if traces[task.space.name, task.scenario.digest])
+    rows = traces[problem.space.name, problem.scenario.digest]
+    source = dialogues(problem, rows, Turns(hidden=0.5), np.random.default_rng(3))
+    sample = list(islice(source, 400))
+    counts = [sum(len(one.hidden) == count for one in sample) for count in range(5)]
+    assert 160 < counts[0] < 240
+    assert 45 < counts[4] < 90
+    assert min(counts[1:4]) > 20
+    for one in sample:
+        text = one.prompt[0]["content"]
+        assert text.count(": unknown.") == len(one.hidden)
+        assert all(f"{name.capitalize()}: unknown." in text for name in one.hidden)
+
+
 @pytest.fixture(scope="module")
 def folder(tasks, traces, tmp_path_factory):
     out = tmp_path_factory.mktemp("dialogues")

@@ -9,7 +9,7 @@ from cim_sim.space import HardwareChoices, Space
 from cim_sim.variation import Variation
 from cim_sim.workload import Workload
 from search.llm import examples
-from search.llm.dialogue import KEPT, LONGEST, shown
+from search.llm.dialogue import FACTS, KEPT, LONGEST, shown
 from search.llm.examples import renderer_digest
 from search.llm.history import Entry
 from search.llm.prompt import answer, render
@@ -46,6 +46,21 @@ def test_the_first_turn_tells_the_whole_scenario():
     assert "Free: subarray 64,128; mapping conventional,novel.\n" in text
     assert "Reward: accuracy - sqrt(energy / 80 uJ).\nLimits: area none, accuracy none.\n" in text
     parse_reply(text.split(" like ")[1], FREED)
+
+
+def test_what_is_hidden_is_unknown_and_what_the_space_offers_is_told():
+    """A blind task is one text whatever its scenario, and still says how to answer."""
+    (first,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", FACTS)
+    lines = first["content"].splitlines()
+    assert lines[3:7] == [
+        "Chip: unknown.", "Variation: unknown.", "Reward: unknown.", "Limits: unknown.",
+    ]  # fmt: skip
+    assert lines[2] == first_turn(examples.LATENCY, EMBEDDED).splitlines()[2]
+    assert lines[7].startswith("Answer like [[")
+    (told,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", ["variation"])
+    assert told["content"] == first_turn(examples.LATENCY, EMBEDDED).replace(
+        "cell sigma 0.1, evaxb-fefet2, training 0.05", "unknown"
+    )
 
 
 def numbers(low, high, decimals):
@@ -157,7 +172,7 @@ def test_what_is_repeated_is_told_once():
 
 def test_the_dialogue_is_the_one_that_models_were_taught():
     """A change here means: train every adapter that was taught dialogues anew, then pin it."""
-    assert renderer_digest("dialogue") == "342ec274b2792e71"
+    assert renderer_digest("dialogue") == "b8e73e96a6027471"
     assert renderer_digest("dialogue") != renderer_digest()
 
 

@@ -306,3 +306,23 @@ def test_opened_connects_the_model_of_a_file(tmp_path):
         assert ready.model["name"] == "scripted"
         assert ready.optimizer.suggest(1)[0].design == design(5)
     assert Settings.model_validate(settings.model_dump(mode="json")) == settings
+
+
+def test_a_blind_dialogue_hides_the_scenario_from_every_question():
+    """Two scenarios with equal results are asked about in the same words."""
+    blind = Settings(model=MODEL, style="dialogue")
+    asked = []
+    for sigma in (0.05, 0.15):
+        scenario = SCENARIO.model_copy(update={"variation": Variation(sigma=sigma)})
+        task = Task(scenario=scenario, space=SPACE, told=False)
+        llm, transport = optimizer(
+            [answer(design(number)) for number in range(3)],
+            settings=blind,
+            problem=Problem(task, screen=lambda designs: [], seed=3),
+        )
+        for step in range(3):
+            llm.update(returned(step, llm.suggest(1)))
+        asked.append([request["messages"] for request in transport.requests])
+    assert asked[0] == asked[1]
+    assert [len(messages) for messages in asked[0]] == [1, 3, 5]
+    assert asked[0][0][0]["content"].count(": unknown.") == 4
