@@ -23,6 +23,7 @@ from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
+from search.optimizers import lookup
 from search.record.given import Given, regression
 from search.record.tasks import Task
 from search.study.solve import EVALUATIONS
@@ -114,7 +115,10 @@ def build(
 def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
     """Draw conversations from the traces in `data` and write them there."""
     tasks, traces = read_traces(data)
-    return write(data, build(tasks, traces, recipe), recipe, behind(traces))
+    given = behind(traces)
+    if recipe.style == "dialogue" and recipe.turns.similar:
+        given += lookup.behind(recipe.turns.table)
+    return write(data, build(tasks, traces, recipe), recipe, given)
 
 
 def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:

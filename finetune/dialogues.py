@@ -8,16 +8,21 @@ share of the dialogues some facts, or all, are hidden.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.space import Design
 from finetune.traces import Trace
 from search.llm.dialogue import FACTS, Fact
 from search.llm.history import Entry, entry
 from search.llm.prompt import Message, render
+from search.optimizers.lookup import known_designs
+from search.record.lookup import LOOKUP_TABLE
 from search.record.tasks import Task
 
 
@@ -45,6 +50,11 @@ class Turns(Config):
     """They are drawn from so many of the best."""
     hidden: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of dialogues that hide facts: all of them in a third, else one to three."""
+    similar: Annotated[int, Field(ge=0)] = 0
+    """Designs of similar tasks that are shown, as a search shows them; none where facts are hidden,
+    since whoever finds what is similar knows them."""
+    table: Path = LOOKUP_TABLE
+    """Where those are looked up."""
 
 
 def dialogues(
@@ -60,22 +70,29 @@ def dialogues(
     # At least one feasible design is left to be poor, where there are two.
     good = feasible[-min(turns.good, max(1, len(feasible) - 1)) :]
     poor = [*feasible[: len(feasible) - len(good)], *barred]
+    similar = known_designs(task, turns.table, turns.similar) if feasible else []
     while feasible:
         taught = _drawn(good, min(turns.answers, len(good)), rng)
         shown = _drawn(poor, int(rng.integers(turns.poor + 1)), rng)
-        yield _dialogue(task, shown, taught, _hidden(turns.hidden, rng))
+        hidden = _hidden(turns.hidden, rng)
+        yield _dialogue(task, shown, taught, hidden, () if hidden else similar)
 
 
 def _dialogue(
-    task: Task, poor: Sequence[Trace], taught: Sequence[Trace], hidden: tuple[Fact, ...]
+    task: Task,
+    poor: Sequence[Trace],
+    taught: Sequence[Trace],
+    hidden: tuple[Fact, ...],
+    similar: Sequence[Design],
 ) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
     before, after = (
         [entry(row.evaluation) for row in poor],
         [entry(row.evaluation) for row in taught],
     )
-    prompt = render(task.scenario, task.space, before, "dialogue", hidden)
-    whole = render(task.scenario, task.space, [*before, *after], "dialogue", hidden)
+    told = partial(render, task.scenario, task.space, style="dialogue")
+    prompt = told(before, hidden=hidden, similar=similar)
+    whole = told([*before, *after], hidden=hidden, similar=similar)
     # The result of the last design is left out: nothing follows that would be taught by it.
     return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught), hidden)
 

@@ -1,6 +1,7 @@
 """What a solved task says about another one: how far apart they are, and its designs over there."""
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 
@@ -88,9 +89,16 @@ def traits(task: Task) -> dict[str, float]:
 
 
 def _table(tasks: Sequence[Task]) -> Floats:
-    return np.array([list(traits(task).values()) for task in tasks])
+    return np.array([_row(task) for task in tasks])
 
 
+@cache
+def _row(task: Task) -> tuple[float, ...]:
+    """Return the traits of a task, which is compared many times."""
+    return tuple(traits(task).values())
+
+
+@cache
 def _loss(space: Space, other: Space) -> float:
     """Mean number of octaves by which the other's nearest choices miss those of a space, x 4."""
     pairs = (space.channels, other.channels), (space.kernels, other.kernels)

@@ -4,7 +4,8 @@ Each step adds two short turns to what was sent before, so a server's prefix cac
 50 new tokens instead of a whole prompt, and one training sequence teaches at every good turn. The
 scenario is told in as few tokens as its facts allow, with numbers that a tokenizer of single
 digits takes well. Facts may be hidden: a blind task hides all of them, and a model that has been
-taught with some hidden learns to read results instead.
+taught with some hidden learns to read results instead. Designs of similar tasks may be shown: what
+a lookup would propose, for the model to take, or to alter where this task is different.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -48,9 +49,15 @@ def shown(history: Sequence[Entry]) -> list[Entry]:
 
 
 def scenario_text(
-    scenario: Scenario, space: Space, example: str, hidden: Collection[Fact] = ()
+    scenario: Scenario,
+    space: Space,
+    example: str,
+    hidden: Collection[Fact] = (),
+    similar: Sequence[str] = (),
 ) -> str:
     """Return the first user message; `example` is a design of the space in the wire format.
+
+    Designs of similar tasks, in the same format, take the example's place.
 
     What is the same in nearly all scenarios (backbone, even variation, training at the tested
     noise) is told only where it is different, so that two scenarios have one text only if they
@@ -71,7 +78,7 @@ def scenario_text(
             for name, text in facts.items()
         ),
         *_free(space),
-        f"Answer like {example}",
+        f"Similar tasks chose {' '.join(similar)}" if similar else f"Answer like {example}",
     ]
     return "\n".join(lines)
 

@@ -94,6 +94,7 @@ def renderer_digest(style: Style = "codesign") -> str:
     """
     if style == "dialogue":
         prompts = [render(*case, hidden=facts) for case in DIALOGUES for facts in ((), FACTS)]
+        prompts += [render(OPEN, _CODESIGN, (), style, similar=[DESIGN, DESIGN])]
     else:
         prompts = [render(*case) for case in CASES]
     return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])

@@ -36,7 +36,9 @@ def render(
     space: Space,
     history: Sequence[Entry],
     style: Style = "codesign",
+    *,
     hidden: Collection[Fact] = (),
+    similar: Sequence[Design] = (),
 ) -> list[Message]:
     """Return the conversation that asks for one design; its last turn is the user's.
 
@@ -46,6 +48,7 @@ def render(
         history: complete and in the order of episodes; the style chooses what it shows.
         style: one of the four.
         hidden: facts that the style `dialogue` does not tell; the paper's tell none of them anyway.
+        similar: designs of similar tasks that the style `dialogue` shows, the nearest task first.
 
     Raises:
         UsageError: the style cannot ask for what the space frees.
@@ -53,7 +56,8 @@ def render(
     require_style(style, space)
     if style == "dialogue":
         turns = [(answer(one.design), result(one)) for one in dialogue.shown(history)]
-        first = dialogue.scenario_text(scenario, space, answer(_example(space)), hidden)
+        example, known = answer(_example(space)), [answer(design) for design in similar]
+        first = dialogue.scenario_text(scenario, space, example, hidden, known)
         return dialogue.messages(first, turns)
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from cim_sim.config import Config, UsageError, load
 from search.llm.client import Client
@@ -17,8 +18,10 @@ from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
 from search.llm.prompt import CAN_HIDE, Message, Style, render, require_style, retry_message
 from search.llm.reply import ReplyError, parse_reply
+from search.optimizers.lookup import behind, known_designs
 from search.proposal import Opened, Problem, Proposal, SearchStopped
 from search.record.given import Given
+from search.record.lookup import LOOKUP_TABLE
 from search.record.runs import Run
 from search.record.tasks import Task
 from search.record.trace import Exchange, Failure, Trial
@@ -35,6 +38,17 @@ class Settings(Config):
     style: Style = "codesign"
     retries: Annotated[int, Field(ge=0)] = 2
     """How often an unusable reply is answered with its error before the slot is lost."""
+    similar: Annotated[int, Field(ge=0)] = 0
+    """So many designs of similar training tasks stand in the first turn of a dialogue: the first
+    ones that `lookup` would propose. A blind task is similar to none."""
+    table: Path = LOOKUP_TABLE
+    """Where those are looked up."""
+
+    @model_validator(mode="after")
+    def _only_a_dialogue_shows_similar_tasks(self) -> Self:
+        if self.similar and self.style != "dialogue":
+            raise ValueError(f"similar: only the style dialogue shows designs, not {self.style}")
+        return self
 
     @field_validator("model", mode="before")
     @classmethod
@@ -64,6 +78,7 @@ class LlmOptimizer:
     def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
         require_askable(settings.style, problem.task)
         self._problem, self._settings, self._client = problem, settings, client
+        self._similar = known_designs(problem.task, settings.table, settings.similar)
         self._history: list[Entry] = []
         self._step = 0
 
@@ -76,7 +91,8 @@ class LlmOptimizer:
         """
         task, style = self._problem.task, self._settings.style
         hidden = () if task.told else FACTS
-        prompt = render(task.scenario, task.space, self._history, style, hidden)
+        told = partial(render, hidden=hidden, similar=self._similar)
+        prompt = told(task.scenario, task.space, self._history, style)
         steps = range(self._step, self._step + count)
         self._step += count
         if count == 1:
@@ -135,6 +151,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
+        given += behind(settings.table) if settings.similar else Given()
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 

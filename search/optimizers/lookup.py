@@ -53,7 +53,20 @@ class Lookup:
 
 def given(settings: Settings) -> Given:
     """Return what stands behind the table."""
-    return regression(sum(row.evaluations for row in solved_tasks(settings.table)))
+    return behind(settings.table)
+
+
+def behind(table: Path) -> Given:
+    """Return what a table cost."""
+    return regression(sum(row.evaluations for row in solved_tasks(table)))
+
+
+def known_designs(task: Task, table: Path, count: int) -> list[Design]:
+    """Return the first designs that are recalled from other tasks; none for a blind task."""
+    if not (count and task.told):
+        return []
+    others = [row for row in solved_tasks(table) if row.task.scenario != task.scenario]
+    return list(islice(recalled(task, others, Settings().nearest), count))
 
 
 @lru_cache(maxsize=2)

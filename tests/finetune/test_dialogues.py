@@ -15,6 +15,7 @@ from search.llm.model import ModelConfig
 from search.llm.prompt import answer, result
 from search.llm.reply import parse_reply
 from search.optimizers.llm import LlmOptimizer, Settings
+from search.optimizers.lookup import known_designs
 from search.proposal import Problem
 from search.record.trace import UNTIMED, Trial
 
@@ -100,6 +101,17 @@ def test_hidden_facts_hide_nothing_else(tasks, traces):
         text = one.prompt[0]["content"]
         assert text.count(": unknown.") == len(one.hidden)
         assert all(f"{name.capitalize()}: unknown." in text for name in one.hidden)
+
+
+def test_similar_designs_are_shown_unless_facts_are_hidden(tasks, traces):
+    (problem, *_) = (task for task in tasks if traces[task.space.name, task.scenario.digest])
+    rows = traces[problem.space.name, problem.scenario.digest]
+    turns = Turns(hidden=0.5, similar=4)
+    for one in islice(dialogues(problem, rows, turns, np.random.default_rng(3)), 40):
+        last = one.prompt[0]["content"].splitlines()[-1]
+        shown = " ".join(map(answer, known_designs(problem, turns.table, 4)))
+        expected = "Answer like [[" if one.hidden else f"Similar tasks chose {shown}"
+        assert last.startswith(expected)
 
 
 @pytest.fixture(scope="module")

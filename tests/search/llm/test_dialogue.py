@@ -50,17 +50,26 @@ def test_the_first_turn_tells_the_whole_scenario():
 
 def test_what_is_hidden_is_unknown_and_what_the_space_offers_is_told():
     """A blind task is one text whatever its scenario, and still says how to answer."""
-    (first,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", FACTS)
+    (first,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", hidden=FACTS)
     lines = first["content"].splitlines()
     assert lines[3:7] == [
         "Chip: unknown.", "Variation: unknown.", "Reward: unknown.", "Limits: unknown.",
     ]  # fmt: skip
     assert lines[2] == first_turn(examples.LATENCY, EMBEDDED).splitlines()[2]
     assert lines[7].startswith("Answer like [[")
-    (told,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", ["variation"])
+    (told,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", hidden=["variation"])
     assert told["content"] == first_turn(examples.LATENCY, EMBEDDED).replace(
         "cell sigma 0.1, evaxb-fefet2, training 0.05", "unknown"
     )
+
+
+def test_designs_of_similar_tasks_take_the_example_s_place():
+    a, b = designs(2)
+    (first,) = render(examples.LATENCY, EMBEDDED, [], "dialogue", similar=[a, b])
+    known = first_turn(examples.LATENCY, EMBEDDED).splitlines()
+    assert first["content"].splitlines() == [
+        *known[:-1], f"Similar tasks chose {answer(a)} {answer(b)}",
+    ]  # fmt: skip
 
 
 def numbers(low, high, decimals):
@@ -172,7 +181,7 @@ def test_what_is_repeated_is_told_once():
 
 def test_the_dialogue_is_the_one_that_models_were_taught():
     """A change here means: train every adapter that was taught dialogues anew, then pin it."""
-    assert renderer_digest("dialogue") == "b8e73e96a6027471"
+    assert renderer_digest("dialogue") == "ec729d60432c553b"
     assert renderer_digest("dialogue") != renderer_digest()
 
 

@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from cim_sim.config import UsageError, load
 from cim_sim.evaluate import Evaluation, Infeasible
@@ -14,7 +15,10 @@ from search.llm.client import Client, Completion, Unavailable
 from search.llm.model import ModelConfig
 from search.llm.prompt import answer, render, retry_message
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
+from search.optimizers.lookup import behind, known_designs
 from search.proposal import Problem, SearchStopped
+from search.record.given import Given
+from search.record.lookup import LOOKUP_TABLE
 from search.record.tasks import Task
 from search.record.trace import UNTIMED, Exchange, Trial
 
@@ -326,3 +330,28 @@ def test_a_blind_dialogue_hides_the_scenario_from_every_question():
     assert asked[0] == asked[1]
     assert [len(messages) for messages in asked[0]] == [1, 3, 5]
     assert asked[0][0][0]["content"].count(": unknown.") == 4
+
+
+def test_similar_designs_stand_in_every_first_turn():
+    settings = Settings(model=MODEL, style="dialogue", similar=3)
+    llm, transport = optimizer([answer(design(0))] * 2, settings=settings)
+    llm.update(returned(0, llm.suggest(1)))
+    llm.suggest(1)
+    known = known_designs(PROBLEM.task, LOOKUP_TABLE, 3)
+    line = "Similar tasks chose " + " ".join(map(answer, known))
+    for request in transport.requests:
+        assert request["messages"][0]["content"].splitlines()[-1] == line
+
+
+def test_only_a_dialogue_shows_similar_designs():
+    with pytest.raises(ValidationError, match="only the style dialogue shows designs, not paper"):
+        Settings(model=MODEL, style="paper", similar=3)
+
+
+def test_what_the_table_cost_is_part_of_what_the_arm_was_given(tmp_path):
+    (tmp_path / "replies.txt").write_text(answer(design(5)) + "\n")
+    model = ModelConfig(name="scripted", script=tmp_path / "replies.txt")
+    for similar, given in ((0, Given()), (2, behind(LOOKUP_TABLE))):
+        settings = Settings(model=model, style="dialogue", similar=similar)
+        with opened(PROBLEM, settings, new_run(tmp_path)) as ready:
+            assert ready.given == given

@@ -50,6 +50,18 @@ def test_the_best_of_each_near_task_comes_before_any_second_best(solved):
     assert all(task.space.check(design) == [] for design in found)
 
 
+def test_a_model_is_shown_what_lookup_would_propose_but_never_a_task_s_own_designs(solved):
+    (near,), (taught, *_) = tasks("near", 1), [row.task for row in solved]
+    shown = lookup.known_designs(near, LOOKUP_TABLE, 4)
+    assert shown == list(lookup.recalled(near, solved, lookup.Settings().nearest))[:4]
+    others = [row for row in solved if row.task != taught]
+    assert len(others) == len(solved) - 1
+    shown = lookup.known_designs(taught, LOOKUP_TABLE, 4)
+    assert shown == list(lookup.recalled(taught, others, lookup.Settings().nearest))[:4]
+    blind = near.model_copy(update={"told": False})
+    assert lookup.known_designs(blind, LOOKUP_TABLE, 4) == []
+
+
 def test_a_blind_task_gets_the_same_order_whatever_its_scenario(solved):
     (task,) = tasks("blind", 1)
     other = tasks("blind", 2)[1].model_copy(update={"space": task.space})
