@@ -3,17 +3,26 @@
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+from shutil import rmtree
 from typing import NamedTuple
 
 import numpy as np
 
+from cim_sim.accuracy.surrogate.model import table_digest
 from cim_sim.config import Config
 from cim_sim.paths import BENCH_TABLE
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
-from finetune.traces import Source, Trace, bench_traces, read_bench, write_traces
-from search.record.tasks import Task
+from finetune.traces import (
+    SCENARIOS,
+    Source,
+    Trace,
+    bench_traces,
+    joined,
+    read_bench,
+    write_traces,
+)
 
 
 class DataRecipe(Config):
@@ -29,47 +38,68 @@ class DataRecipe(Config):
     workers: Count = 2
 
 
-class Evaluated(NamedTuple):
-    """A task, and what became of designs in it."""
+class Part(NamedTuple):
+    """Consecutive tasks that one process evaluates and writes to a folder of their own."""
 
-    task: Task
-    traces: list[Trace]
-
-
-def make_traces(recipe: DataRecipe, out: Path) -> list[Evaluated]:
-    """Evaluate all training tasks of a recipe, and write them and their traces to `out`."""
-    jobs = list(_jobs(recipe))
-    done: dict[int, Evaluated] = {}
-    for number, evaluated in each(evaluate, jobs, recipe.workers):
-        done[number] = evaluated
-        if len(done) % 100 == 0 or len(done) == len(jobs):
-            evaluations = sum(len(part.traces) for part in done.values())
-            print(f"{len(done)} of {len(jobs)} tasks, {evaluations} evaluations", flush=True)
-    ordered = [done[number] for number in sorted(done)]  # as listed, not as they ended
-    traces = [trace for part in ordered for trace in part.traces]
-    write_traces(out, [part.task for part in ordered], traces)
-    return ordered
+    source: Source
+    first: int
+    tasks: int
+    bench: Path
+    folder: Path
 
 
-def evaluate(source: Source, number: int, bench: Path) -> Evaluated:
-    """Evaluate the training task of that number; runs in a process of the pool."""
+class Gathered(NamedTuple):
+    """What a folder of traces holds."""
+
+    tasks: int
+    evaluations: int
+    feasible: int
+
+
+PART = 50
+"""Tasks of a part: what is lost, at most, for each process that is killed."""
+
+
+def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
+    """Evaluate all training tasks of a recipe, and write them and their traces to `out`.
+
+    Parts that an earlier call has finished stand in `out`/parts and are not evaluated again.
+    """
+    parts = list(_parts(recipe, out / "parts"))
+    missing = [part for part in parts if not (part.folder / SCENARIOS).is_file()]
+    for done, _ in enumerate(each(evaluate, missing, recipe.workers), start=1):
+        print(f"{len(parts) - len(missing) + done} of {len(parts)} parts evaluated", flush=True)
+    gathered = Gathered(*joined([part.folder for part in parts], out))
+    rmtree(out / "parts")
+    return gathered
+
+
+def evaluate(source: Source, first: int, count: int, bench: Path, folder: Path) -> None:
+    """Evaluate the training tasks of a part and write them; runs in a process of the pool."""
     from cim_sim.accuracy.surrogate import model as surrogate
     from finetune.targets import surrogate_traces
     from search.study.family import tasks
 
-    [task] = tasks("train", 1, first=number, bench_sigmas=source == "bench")
-    if source == "bench":
-        return Evaluated(task, list(bench_traces(task, _trained(bench))))
-    rng = np.random.default_rng(number)
-    return Evaluated(task, list(surrogate_traces(task, surrogate.load(), rng)))
+    drawn = tasks("train", count, first=first, bench_sigmas=source == "bench")
+    traces: list[Trace] = []
+    for number, task in enumerate(drawn, start=first):
+        if source == "bench":
+            traces += bench_traces(task, _trained(bench))
+        else:
+            rng = np.random.default_rng(number)
+            traces += surrogate_traces(task, surrogate.load(), rng)
+    write_traces(folder, drawn, traces)
 
 
 _trained = cache(read_bench)
 """Each process reads the table once."""
 
 
-def _jobs(recipe: DataRecipe) -> Iterator[tuple[Source, int, Path]]:
-    """Yield the arguments of `evaluate` for each task."""
+def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:
+    """Yield the parts in order; their names hold the table, since another gives other traces."""
     wanted: dict[Source, int] = {"bench": recipe.bench_tasks, "surrogate": recipe.surrogate_tasks}
+    table = table_digest(recipe.bench.read_bytes()) if recipe.bench.is_file() else "none"
     for source, count in wanted.items():
-        yield from ((source, number, recipe.bench) for number in range(count))
+        for first in range(0, count, PART):
+            own = folder / f"{table}-{source}-{first:06d}"
+            yield Part(source, first, min(PART, count - first), recipe.bench, own)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
-from cim_sim.files import read_table, write_table
+from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import ConvChoice, Design, Space
@@ -86,7 +86,7 @@ def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
 
 
 def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -> None:
-    """Write `traces.parquet` and `scenarios.jsonl`."""
+    """Write `traces.parquet`, and `scenarios.jsonl` last: where it stands, all is there."""
     import pandas as pd
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,7 +103,19 @@ def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -
     ]
     write_table(folder / TRACES, pd.DataFrame(rows))
     lines = [task.model_dump_json() + "\n" for task in tasks]
-    (folder / SCENARIOS).write_text("".join(lines), encoding="utf-8")
+    write_whole(folder / SCENARIOS, "".join(lines))
+
+
+def joined(parts: Sequence[Path], folder: Path) -> tuple[int, int, int]:
+    """Write the traces of several folders as one; returns tasks, evaluations, feasible ones."""
+    import pandas as pd
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = pd.concat([read_table(part / TRACES) for part in parts], ignore_index=True)
+    write_table(folder / TRACES, rows)
+    lines = "".join((part / SCENARIOS).read_text(encoding="utf-8") for part in parts)
+    write_whole(folder / SCENARIOS, lines)
+    return lines.count("\n"), len(rows), int(rows["reward"].notna().sum())
 
 
 def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Trace]]]:

@@ -9,7 +9,7 @@ from cim_sim.config import load
 def traces(
     out: Path = Path("runs/finetune/data"), config: Path = Path("configs/finetune/data.yaml")
 ) -> int:
-    """Re-cost the trained networks of the accuracy bench under many training scenarios.
+    """Evaluate designs in many training scenarios; typed again after a break, it goes on.
 
     Args:
         out: directory that traces.parquet and scenarios.jsonl are written to.
@@ -17,8 +17,6 @@ def traces(
     """
     from finetune.gather import DataRecipe, make_traces
 
-    scenarios = make_traces(load(config, DataRecipe), out)
-    rows = [row for scenario in scenarios for row in scenario.traces]
-    feasible = sum(row.evaluation.reward is not None for row in rows)
-    cli.emit(traces=str(out), scenarios=len(scenarios), evaluations=len(rows), feasible=feasible)
+    made = make_traces(load(config, DataRecipe), out)
+    cli.emit(traces=str(out), **made._asdict())
     return 0
