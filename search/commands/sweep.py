@@ -43,8 +43,10 @@ def sweep(
     """
     from concurrent.futures.process import BrokenProcessPool
 
+    from search.llm.sharing import shared
+    from search.optimizers import model_of
     from search.proposal import SearchStopped
-    from search.study.sweep import SweepConfig, begin, jobs, of_split
+    from search.study.sweep import SweepConfig, begin, jobs, of_split, unfinished
     from search.study.sweep_page import report
 
     wanted = load(config, SweepConfig)
@@ -57,7 +59,9 @@ def sweep(
     tasks = jobs(wanted, out)
     try:
         begin(wanted, out, resume)
-        failed = _run(tasks, workers, cache, executor)
+        waiting = unfinished(tasks) if executor == "processes" else []
+        with shared(filter(None, (model_of(job.config) for job in waiting)), out):
+            failed = _run(tasks, workers, cache, executor)
         if failed:
             reasons = "\n".join(f"{failure.out}: {failure.reason}" for failure in failed)
             raise SearchStopped(f"{reasons}\n{len(failed)} of {len(tasks)} runs failed; {again}")

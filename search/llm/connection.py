@@ -15,6 +15,7 @@ from search.llm.model import ModelConfig, directory_digest, require_present
 from search.llm.prompt import Style
 from search.llm.scripted import Scripted
 from search.llm.server import serving, vllm_version
+from search.llm.sharing import address
 from search.record.trace import Exchange
 
 
@@ -22,7 +23,9 @@ from search.record.trace import Exchange
 def connected(
     model: ModelConfig, directory: Path, recorded: Sequence[Exchange] = ()
 ) -> Iterator[Client]:
-    """Yield a client of the model; a local model is served for as long as the context lasts.
+    """Yield a client of the model.
+
+    A local model that no sweep serves already is served for as long as the context lasts.
 
     Args:
         model: whose client is made.
@@ -36,6 +39,9 @@ def connected(
     require_present(model)
     if model.script:
         yield Client(model, Scripted(model.script), recorded)
+    elif url := address(model):
+        with closing(Endpoint(url, "EMPTY", model.timeout_s)) as endpoint:
+            yield Client(model, endpoint, recorded)
     elif model.path:
         with (
             serving(model, directory / "server.log") as server,

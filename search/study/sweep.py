@@ -21,6 +21,7 @@ from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
 from search.record.manifest import Judge, RunConfig, ScenarioOrFile, SpaceOrFile, differences
+from search.record.runs import read_run
 from search.record.tasks import Task
 from search.study.cut import Split
 from search.study.family import tasks
@@ -173,6 +174,18 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
         raise UsageError(f"{out}: is not empty; add --resume to go on with the sweep there")
     out.mkdir(parents=True, exist_ok=True)
     write_whole(file, dump(config))
+
+
+def unfinished(runs: Sequence[Job]) -> list[Job]:
+    """Return the runs that are still to be done, in part or as a whole."""
+    return [job for job in runs if not _is_done(job.out)]
+
+
+def _is_done(folder: Path) -> bool:
+    try:
+        return read_run(folder).manifest.status == "done"
+    except UsageError:  # not begun, or damaged: doing the run says what is wrong
+        return False
 
 
 def run_all(

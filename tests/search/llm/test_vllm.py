@@ -1,19 +1,23 @@
 """The real server, with a random model: start-up, sampling, rubbish, sudden death, clean end."""
 
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
+import yaml
 
 from cim_sim.config import load
 from cim_sim.space import Space
 from search.llm import examples
 from search.llm.client import Client
 from search.llm.endpoint import Endpoint
-from search.llm.model import ModelConfig, Sampling, ServerSettings
+from search.llm.model import ModelConfig, Sampling, ServerSettings, directory_digest
 from search.llm.server import serving
 from search.optimizers.llm import LlmOptimizer, Settings
 from search.proposal import Problem, SearchStopped
+from search.record.runs import read_run
 from search.record.tasks import Task
 
 ASK = [{"role": "user", "content": "A design, please."}]
@@ -65,3 +69,34 @@ def _rubbish_is_recorded(client, model):
         assert [exchange.attempt for exchange in one.exchanges] == [0, 1]
         assert all(exchange.error for exchange in one.exchanges)
         assert one.exchanges[1].request["messages"][-1]["content"].startswith("Your answer cannot")
+
+
+@pytest.mark.slow
+@pytest.mark.vllm
+def test_runs_of_a_sweep_share_one_server_and_finished_ones_need_none(tiny_model, tmp_path):
+    """A random model answers rubbish, which is recorded; each run is one as if it ran alone."""
+    model = ModelConfig(
+        name="tiny",
+        path=tiny_model,
+        max_model_len=4096,
+        sampling=Sampling(max_tokens=8),
+        server=ServerSettings(kv_cache_bytes=64 << 20),
+    )
+    settings = {"model": model.model_dump(mode="json"), "style": "naive", "retries": 0}
+    arms = {"model": {"optimizer": "llm", "episodes": 2, "settings": settings}}
+    arms |= {"random": {"optimizer": "random", "episodes": 2}}
+    part = {"split": "validation", "count": 2}
+    file, out = tmp_path / "sweep.yaml", tmp_path / "out"
+    space = "configs/spaces/embedded.yaml"
+    file.write_text(yaml.safe_dump({"scenarios": part, "space": space, "seeds": 2, "arms": arms}))
+    command = [sys.executable, "-m", "search", "sweep", str(file), "--out", str(out)]
+    subprocess.run(command, check=True, timeout=300, capture_output=True)
+    (log,) = out.glob("server-tiny-*.log")
+    assert not list(out.glob("runs/**/server.log"))
+    runs = [read_run(folder) for folder in out.glob("runs/*/model/seed*")]
+    assert len(runs) == 4
+    assert {run.manifest.model["weights"] for run in runs} == {directory_digest(tiny_model)}
+    assert all(len(run.exchanges) == 2 and run.exchanges[0].reply for run in runs)
+    length = log.stat().st_size
+    subprocess.run([*command, "--resume"], check=True, timeout=100, capture_output=True)
+    assert log.stat().st_size == length
