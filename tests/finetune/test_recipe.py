@@ -65,7 +65,7 @@ def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
     from finetune.gather import DataRecipe
 
-    if file.name in ("data.yaml", "dialogues.yaml"):
+    if file.name in ("data.yaml", "dialogues.yaml", "dialogues-demo.yaml"):
         assert load(file, DataRecipe).surrogate_tasks
     else:
         assert load_recipe(file, ("use_cpu=true",), tmp_path).training.completion_only_loss
