@@ -122,9 +122,16 @@ def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
 
 
 def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:
-    """Return what the traces cost: of a searched task all that its search evaluated."""
-    counts = [len(rows) if rows[0].source == "bench" else EVALUATIONS for rows in traces.values()]
-    return regression(sum(counts))
+    """Return what the traces cost: of a searched task all that its search evaluated.
+
+    A training that a run paid for counts as one evaluation and one training.
+    """
+    rows = [row for found in traces.values() for row in found]
+    searched = sum(any(row.source == "surrogate" for row in found) for found in traces.values())
+    evaluations = sum(row.source != "surrogate" for row in rows) + EVALUATIONS * searched
+    trained = sum(row.evidence.startswith("trained ") for row in rows)
+    given = regression(evaluations)
+    return given.model_copy(update={"trainings": given.trainings + trained})
 
 
 def write(

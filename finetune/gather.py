@@ -1,6 +1,6 @@
-"""Evaluates training tasks side by side: what a fine-tuning learns from."""
+"""Evaluates training tasks side by side, and takes what past searches evaluated."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from cim_sim.accuracy.surrogate.model import table_digest
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from cim_sim.paths import BENCH_TABLE
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
@@ -19,10 +19,14 @@ from finetune.traces import (
     Source,
     Trace,
     bench_traces,
+    find_runs,
     joined,
     read_bench,
+    run_traces,
     write_traces,
 )
+from search.record.runs import RunRecord
+from search.record.tasks import Task
 
 
 class DataRecipe(Config):
@@ -34,6 +38,8 @@ class DataRecipe(Config):
     """Training tasks in the space `embedded` at the noise levels of the bench."""
     surrogate_tasks: Natural = 0
     """Training tasks of all spaces, searched under the surrogate of the bench."""
+    runs: tuple[Path, ...] = ()
+    """Directories of searches and sweeps, whose evaluations are taken as they are."""
     dataset: DatasetRecipe = DatasetRecipe()
     workers: Count = 2
 
@@ -64,12 +70,21 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     """Evaluate all training tasks of a recipe, and write them and their traces to `out`.
 
     Parts that an earlier call has finished stand in `out`/parts and are not evaluated again.
+
+    Raises:
+        UsageError: the recipe names nothing to evaluate, or directories that hold no run.
     """
+    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
+        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
     parts = list(_parts(recipe, out / "parts"))
     missing = [part for part in parts if not (part.folder / SCENARIOS).is_file()]
     for done, _ in enumerate(each(evaluate, missing, recipe.workers), start=1):
         print(f"{len(parts) - len(missing) + done} of {len(parts)} parts evaluated", flush=True)
-    gathered = Gathered(*joined([part.folder for part in parts], out))
+    folders = [part.folder for part in parts]
+    if recipe.runs:
+        folders.append(out / "parts" / "runs")
+        _write_runs(find_runs(recipe.runs), folders[-1])
+    gathered = Gathered(*joined(folders, out))
     rmtree(out / "parts")
     return gathered
 
@@ -93,6 +108,15 @@ def evaluate(source: Source, first: int, count: int, bench: Path, folder: Path) 
 
 _trained = cache(read_bench)
 """Each process reads the table once."""
+
+
+def _write_runs(runs: Sequence[RunRecord], folder: Path) -> None:
+    tasks = [
+        Task(scenario=run.config.scenario, space=run.config.space, told=run.config.told)
+        for run in runs
+    ]
+    traces = [trace for run in runs for trace in run_traces(run)]
+    write_traces(folder, list(dict.fromkeys(tasks)), traces)
 
 
 def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:

@@ -2,7 +2,8 @@
 
 Accuracy does not know the scenario, and cost is free: one trained network of the accuracy bench
 gives an honest evaluation in every scenario whose variation is the noise that it was trained and
-tested at. No accuracy here is made up; each row names the training that it comes from.
+tested at. No accuracy here is made up; each row names the training that it comes from. What past
+searches evaluated is traces too, by whatever judged them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import ConvChoice, Design, Space
+from search.record.runs import RunRecord, read_run
 from search.record.tasks import Task
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
@@ -24,7 +26,7 @@ TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
 SAME = 1e-4
 """Sigmas this close are one: a cell's, rounded, converts to a weight's."""
 
-Source = Literal["bench", "surrogate"]
+Source = Literal["bench", "surrogate", "run"]
 
 
 class Trained(NamedTuple):
@@ -43,7 +45,7 @@ class Trace(NamedTuple):
     space: str
     source: Source
     evidence: str
-    """Key of the training, or digest of the surrogate."""
+    """Key of the training, digest of the surrogate, or the evaluator of the run and its digest."""
     evaluation: Evaluation
 
 
@@ -83,6 +85,33 @@ def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
         feasible = screened.infeasible is None
         judged = judge(screened, network.accuracy, scenario) if feasible else screened
         yield Trace(space.name, "bench", network.key, judged)
+
+
+def run_traces(run: RunRecord) -> Iterator[Trace]:
+    """Yield what a run evaluated, each design once."""
+    evidence = f"{run.config.evaluator} {run.manifest.digests.evaluator}"
+    for trial in run.trials:
+        if trial.evaluation and trial.duplicate_of is None:
+            yield Trace(run.config.space.name, "run", evidence, trial.evaluation)
+
+
+def find_runs(places: Sequence[Path]) -> list[RunRecord]:
+    """Read all runs in and below some directories, in the order of their paths.
+
+    Raises:
+        UsageError: there is none below one of them, or one is damaged.
+    """
+    runs = []
+    for place in places:
+        found = sorted(file.parent for file in place.rglob("manifest.json"))
+        found = [folder for folder in found if (folder / "trials.jsonl").is_file()]
+        if not found:
+            raise UsageError(
+                f"{place}: no run in or below it (manifest.json beside trials.jsonl); make one: "
+                "python -m search run or sweep"
+            )
+        runs += [read_run(folder) for folder in found]
+    return runs
 
 
 def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -> None:
@@ -133,7 +162,8 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
         evaluation = Evaluation.model_validate_json(row["evaluation"])
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
         traces.setdefault((row["space"], row["scenario"]), []).append(trace)
-    return [Task.model_validate_json(line) for line in lines], traces
+    # A task that was searched several times is one task, with all its designs.
+    return list(dict.fromkeys(Task.model_validate_json(line) for line in lines)), traces
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:
