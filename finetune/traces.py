@@ -11,13 +11,14 @@ from itertools import product
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from cim_sim.accuracy.bench.columns import layers_of
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
-from cim_sim.space import ConvChoice, Design, Space
+from cim_sim.space import Design, Space
 from search.record.runs import RunRecord, read_run
 from search.record.tasks import Task
 
@@ -167,11 +168,9 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:
-    depth = sum(name.startswith("channels_") for name in row)
-    pairs = ((row[f"channels_{n}"], row[f"kernel_{n}"]) for n in range(1, depth + 1))
     names = ("mean", "std", "quantile_10", "draws", "clean")
     query = Query(
-        layers=tuple(ConvChoice(int(channels), int(kernel)) for channels, kernel in pairs),
+        layers=layers_of(row),
         dataset=row["dataset"],
         recipe=Recipe(epochs=int(row["epochs"]), clip_rms=row["clip_rms"]),
         training_sigma=row["training_sigma"],

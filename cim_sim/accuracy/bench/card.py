@@ -1,15 +1,15 @@
 """The benchmark table's card: what the rows say about kernels, in figures and plain sentences."""
 
 from collections.abc import Iterator
-from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cim_sim.accuracy.surrogate.fit import families
+from cim_sim.accuracy.bench.columns import KERNELS, NETWORK, families, kernel_pairs
 from cim_sim.files import read_table, write_whole
+from cim_sim.intervals import Interval, clustered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 BEGIN, END = "<!-- findings -->", "<!-- /findings -->"
 FEWEST = 4
 """Families below which a group is too small to speak about."""
-KERNELS = tuple(f"kernel_{n}" for n in range(1, 7))
-CHANNELS = tuple(f"channels_{n}" for n in range(1, 7))
 PLACES = {"layers 1-2": {1, 2}, "layers 3-4": {3, 4}, "layers 5-6": {5, 6}}
 SETTINGS = {
     "no variation": (0.0, 0.0),
@@ -28,26 +26,6 @@ SETTINGS = {
     "trained without noise, tested at .2": (0.0, 0.2),
 }
 """Training noise and tested variation of the pair study."""
-
-
-class Effect(NamedTuple):
-    """Mean change of accuracy with a 95 % interval that counts families, not pairs."""
-
-    mean: float
-    low: float
-    high: float
-    pairs: int
-
-    def words(self) -> str:
-        """The effect in points, as in `+1.2 [-.3, +2.7]`."""
-        points = [100 * value for value in self[:3]]
-        return "{:+.1f} [{:+.1f}, {:+.1f}]".format(*points)
-
-    def verdict(self) -> str:
-        """What the interval allows to say."""
-        if self.low > 0:
-            return "helps"
-        return "hurts" if self.high < 0 else "no clear effect"
 
 
 def update(parquet: Path) -> None:
@@ -64,12 +42,8 @@ def update(parquet: Path) -> None:
 
 
 def _size(rows: "pd.DataFrame") -> str:
-    trainings, networks = rows["training_key"].nunique(), len(set(_networks(rows)))
+    trainings, networks = rows["training_key"].nunique(), len(rows[NETWORK].drop_duplicates())
     return f"The table holds {trainings} trainings of {networks} networks, {len(rows)} tests."
-
-
-def _networks(rows: "pd.DataFrame") -> "pd.Series[str]":
-    return rows[[*CHANNELS, *KERNELS]].astype(str).agg("-".join, axis=1)
 
 
 def pairs(rows: "pd.DataFrame") -> "pd.DataFrame":
@@ -97,13 +71,8 @@ def pairs(rows: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _pairs_of(group: "pd.DataFrame", family: str, clipped: bool) -> Iterator[tuple[Any, ...]]:
-    kernels, means = group[list(KERNELS)].to_numpy(), group[list(SETTINGS)].to_numpy()
-    for a, b in combinations(range(len(group)), 2):
-        growth = kernels[b] - kernels[a]
-        if growth.min() < 0 < growth.max():
-            continue
-        small, large = (a, b) if growth.max() > 0 else (b, a)
-        changed = np.flatnonzero(growth)
+    kernels, means = group[KERNELS].to_numpy(), group[list(SETTINGS)].to_numpy()
+    for small, large, changed in kernel_pairs(kernels):
         pair, place = f"{kernels[small]} {kernels[large]}", _place(changed + 1)
         from_1x1 = bool((kernels[small][changed] == 1).any())
         for setting, gap in zip(SETTINGS, means[large] - means[small], strict=True):
@@ -118,20 +87,16 @@ def _place(layers: "NDArray[np.int64]") -> str:
     return "several places"
 
 
-def effect(table: "pd.DataFrame", column: str) -> Effect:
-    """Mean of a column, with its interval; rows of one `family` count as one.
+def effect(table: "pd.DataFrame", column: str) -> Interval:
+    """Mean of a column in points of accuracy; its interval counts rows of one `family` as one."""
+    return clustered(100 * table[column], table["family"])
 
-    Cluster-robust standard error and Student's t with one degree of freedom less than there are
-    families (Cameron & Miller 2015): a percentile bootstrap of few families is too narrow.
-    """
-    from scipy.stats import t
 
-    mean = table[column].mean()
-    strays = (table[column] - mean).groupby(table["family"]).sum()
-    count = len(strays)
-    error = np.sqrt(count / (count - 1) * (strays**2).sum()) / len(table)
-    reach = error * t.ppf(0.975, count - 1)
-    return Effect(float(mean), float(mean - reach), float(mean + reach), len(table))
+def verdict(found: Interval) -> str:
+    """Return what an interval allows to say."""
+    if found.contains_zero:
+        return "no clear effect"
+    return "helps" if found.mean > 0 else "hurts"
 
 
 def groups(table: "pd.DataFrame") -> "list[tuple[str, pd.DataFrame]]":
@@ -197,7 +162,7 @@ def _in_short(clipped: "pd.DataFrame", both: "pd.DataFrame") -> list[str]:
             found = effect(part, "gap")
             lines.append(
                 f"- **Clipping, {setting}**: it changes the worth of larger kernels by "
-                f"{found.words()} points ({FAVOUR[found.verdict()]})."
+                f"{found:+.1f} points ({FAVOUR[verdict(found)]})."
             )
     alone = "Each interval stands alone: of so many, one in twenty misses by chance."
     return [*lines, "", alone, ""]
@@ -211,7 +176,7 @@ FAVOUR = {
 
 
 def _sentence(setting: str, table: "pd.DataFrame") -> str:
-    verdicts = [(name, effect(part, "gap").verdict()) for name, part in groups(table)]
+    verdicts = [(name, verdict(effect(part, "gap"))) for name, part in groups(table)]
     where = {
         verdict: "; ".join(name for name, one in verdicts if one == verdict) or "nowhere"
         for verdict in ("helps", "hurts")
@@ -258,7 +223,7 @@ def _converters(prices: "pd.DataFrame") -> list[str]:
 
 
 def _cell(table: "pd.DataFrame", column: str) -> str:
-    return effect(table, column).words() if table["family"].nunique() >= FEWEST else "too few"
+    return f"{effect(table, column):+.1f}" if table["family"].nunique() >= FEWEST else "too few"
 
 
 def figure(rows: "pd.DataFrame", path: Path) -> None:
@@ -287,8 +252,9 @@ def _draw(axis: Any, table: "pd.DataFrame") -> None:
     heights: NDArray[np.int64] = np.arange(len(parts))[::-1]
     for shift, setting in enumerate(list(SETTINGS)[:3]):
         own = [part[part["setting"] == setting] for _, part in parts]
-        effects = np.array([effect(one, "gap")[:3] for one in own]) * 100
-        reach = np.abs(effects[:, 1:] - effects[:, :1]).T
+        found = [effect(one, "gap") for one in own]
+        means = np.array([one.mean for one in found])
+        reach = np.array([one.high for one in found], float) - means
         places = heights - 0.2 * (shift - 1)
-        axis.errorbar(effects[:, 0], places, xerr=reach, fmt="o", label=setting)
+        axis.errorbar(means, places, xerr=reach, fmt="o", label=setting)
     axis.set_yticks(heights, [name for name, _ in parts])

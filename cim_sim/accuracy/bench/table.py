@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cim_sim.accuracy.bench.columns import NETWORK, named
 from cim_sim.accuracy.bench.jobs import Job
 from cim_sim.accuracy.query import Accuracy, Images, Query
 from cim_sim.accuracy.trained import measure_groups
@@ -95,8 +96,7 @@ def table(trainings: Iterable[Training]) -> "pd.DataFrame":
     import pandas as pd
 
     rows = pd.DataFrame([row for training in trainings for row in _rows(training)])
-    small = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
-    small += ["epochs", "seed", "draws"]
+    small = [*NETWORK, "epochs", "seed", "draws"]
     optional = {"adc_levels": "Int16", "adc_rows": "Int16", "clip_rms": "Float64"}
     return rows.astype(optional | dict.fromkeys(small, "int16"))
 
@@ -160,8 +160,7 @@ def _tested(query: Query, answer: Accuracy) -> Tested:
 
 def _rows(training: Training) -> Iterable[dict[str, Any]]:
     shared: dict[str, Any] = {"training_key": training.key, "origin": training.origin}
-    for number, (channels, kernel) in enumerate(training.layers, start=1):
-        shared |= {f"channels_{number}": channels, f"kernel_{number}": kernel}
+    shared |= named(training.layers)
     settings = {"dataset", "epochs", "clip_rms", "training_sigma", "seed"}
     shared |= training.model_dump(include=settings)
     return ({**shared, **tested.model_dump()} for tested in training.tests)

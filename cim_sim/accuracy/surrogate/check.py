@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cim_sim.accuracy.bench import jobs as bench_jobs
+from cim_sim.accuracy.bench.columns import KERNELS, NETWORK, families, kernel_pairs
 from cim_sim.accuracy.surrogate import fit as surrogate_fit
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, predictive_std, targets_of
 from cim_sim.accuracy.surrogate.process import condition
 from cim_sim.files import read_table
-from cim_sim.types import Floats, Ints
+from cim_sim.intervals import bootstrap_groups
+from cim_sim.types import Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 FEWEST = 10
 """Designs at one level of noise below which no rank correlation is taken there."""
 RESAMPLES = 1000
-Interval = tuple[float, float]
 
 
 def report(table: Path = surrogate.TABLE) -> dict[str, Any]:
@@ -63,7 +64,7 @@ def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
         predicted=means,
         predicted_std=spread,
         predicted_without_trees=alone,
-        family=surrogate_fit.families(rows),
+        family=families(rows),
     )
 
 
@@ -80,8 +81,7 @@ def repeated(rows: "pd.DataFrame") -> "pd.DataFrame":
     """
     chosen, common = standard(rows), bench_jobs.COMMON_ADC
     chosen = chosen[(chosen["adc_levels"] == common.levels) & (chosen["adc_rows"] == common.rows)]
-    names = [f"{what}_{n}" for n in range(1, 7) for what in ("channels", "kernel")]
-    index = ["training_sigma", "family", *names]
+    index = ["training_sigma", "family", *NETWORK]
     wide = chosen.pivot_table(index=index, columns="seed", values="mean")
     predicted = chosen.groupby(index)["predicted"].first()
     return wide.assign(predicted=predicted).dropna().reset_index()
@@ -112,10 +112,8 @@ def ranking(rows: "pd.DataFrame") -> dict[str, Any]:
     if len(seeds) < 2 or designs.empty:
         return {"kendall_tau": None, "seed_tau": None, "tau_designs": 0}
     return {
-        "kendall_tau": predicted(designs),
-        "kendall_tau_interval": bootstrap(designs, predicted),
-        "seed_tau": reseeded(designs),
-        "seed_tau_interval": bootstrap(designs, reseeded),
+        **_with_interval("kendall_tau", designs, predicted),
+        **_with_interval("seed_tau", designs, reseeded),
         "tau_designs": len(designs),
     }
 
@@ -132,11 +130,9 @@ def errors(rows: "pd.DataFrame") -> dict[str, Any]:
         return float(inside.mean())
 
     return {
-        "rmse": rmse(single),
-        "rmse_interval": bootstrap(single, rmse),
+        **_with_interval("rmse", single, rmse),
         "rmse_without_trees": rmse(single, "predicted_without_trees"),
-        "coverage_90": coverage(single),
-        "coverage_90_interval": bootstrap(single, coverage),
+        **_with_interval("coverage_90", single, coverage),
         "rows": len(single),
         "rmse_all_tests": rmse(rows),
         "coverage_90_all_tests": coverage(rows),
@@ -176,27 +172,16 @@ def swap_pairs(designs: "pd.DataFrame") -> "pd.DataFrame":
     seeds = [name for name in designs.columns if isinstance(name, int)]
     third = (3 * designs[seeds].mean(axis=1).rank(method="first", pct=True)).apply(np.ceil)
     pooled = designs[seeds].var(axis=1).groupby(third).transform("mean").to_numpy()
-    kernels = designs[[f"kernel_{n}" for n in range(1, 7)]].to_numpy()
     means, predicted = designs[seeds].mean(axis=1).to_numpy(), designs["predicted"].to_numpy()
     records = []
-    for _, group in designs.groupby("family"):
-        for a, b in combinations(group.index, 2):
-            growth = kernels[b] - kernels[a]
-            changed = np.flatnonzero(growth)
-            if not len(changed) or (growth.min() < 0 < growth.max()):
-                continue
-            small, large = (a, b) if growth.max() > 0 else (b, a)
-            records.append(
-                {
-                    "family": designs.loc[a, "family"],
-                    "layer": int(changed[0]) + 1 if len(changed) == 1 else 0,
-                    "gap": means[large] - means[small],
-                    "gap_se": ((pooled[small] + pooled[large]) / len(seeds)) ** 0.5,
-                    "predicted_gap": predicted[large] - predicted[small],
-                }
-            )
-    columns = ("family", "layer", "gap", "gap_se", "predicted_gap")
-    return pd.DataFrame(records, columns=list(columns))
+    for family, group in designs.groupby("family"):
+        for a, b, changed in kernel_pairs(group[KERNELS].to_numpy()):
+            small, large = group.index[a], group.index[b]
+            layer = int(changed[0]) + 1 if len(changed) == 1 else 0
+            gap, guess = means[large] - means[small], predicted[large] - predicted[small]
+            error = ((pooled[small] + pooled[large]) / len(seeds)) ** 0.5
+            records.append((family, layer, gap, error, guess))
+    return pd.DataFrame(records, columns=["family", "layer", "gap", "gap_se", "predicted_gap"])
 
 
 def fresh(count: int, workers: int, table: Path = surrogate.TABLE, seed: int = 1) -> dict[str, Any]:
@@ -234,18 +219,16 @@ def found(table: Path, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def bootstrap(rows: "pd.DataFrame", figure: Callable[["pd.DataFrame"], float]) -> Interval:
-    """95 % interval of a figure, resampling whole families."""
-    rng = np.random.default_rng(0)
-    places: list[Ints] = [np.asarray(place) for place in rows.groupby("family").indices.values()]
-    values: Floats = np.array(
-        [
-            figure(rows.iloc[np.concatenate([places[i] for i in drawn])])
-            for drawn in rng.integers(len(places), size=(RESAMPLES, len(places)))
-        ]
-    )
-    low, high = np.nanquantile(values, (0.025, 0.975))
-    return float(low), float(high)
+def _with_interval(
+    name: str, rows: "pd.DataFrame", figure: Callable[["pd.DataFrame"], float]
+) -> dict[str, Any]:
+    """A figure of rows and its 95 % interval, resampling whole families."""
+
+    def statistic(places: Ints) -> float:
+        return figure(rows.iloc[places])
+
+    found = bootstrap_groups(statistic, rows["family"], np.random.default_rng(0), RESAMPLES)
+    return {name: found.mean, f"{name}_interval": (found.low, found.high)}
 
 
 def _rounded(value: Any) -> Any:

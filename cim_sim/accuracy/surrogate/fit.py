@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
+from cim_sim.accuracy.bench.columns import families
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.accuracy.surrogate.features import features
 from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, targets_of
@@ -100,16 +100,13 @@ def _standard(columns: Floats) -> Floats:
     return scaled
 
 
-def families(rows: "pd.DataFrame") -> NDArray[np.str_]:
-    """Networks of equal channels: kernel swaps of one network never lie in different folds."""
-    names = rows[[f"channels_{n}" for n in range(1, 7)]].astype(str).agg("-".join, axis=1)
-    return names.to_numpy(str)
-
-
 def folds(rows: "pd.DataFrame") -> Ints:
-    """Fold of each row, decided by its family alone, so that new rows move none."""
-    digests = {name: hashlib.sha256(name.encode()).digest()[0] for name in set(families(rows))}
-    return np.array([digests[name] % FOLDS for name in families(rows)])
+    """Fold of each row, decided by its family alone, so that new rows move none.
+
+    Kernel swaps of one network never lie in different folds.
+    """
+    digests = (hashlib.sha256(name.encode()).digest()[0] for name in families(rows))
+    return np.array([digest % FOLDS for digest in digests])
 
 
 def cross_fit(

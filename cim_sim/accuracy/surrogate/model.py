@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cim_sim import files
+from cim_sim.accuracy.bench import columns
 from cim_sim.accuracy.query import Accuracy, Query, Recipe
 from cim_sim.accuracy.surrogate.features import CONVOLUTIONS, Inputs, of_queries
 from cim_sim.accuracy.surrogate.process import Process, Scales, condition
@@ -227,10 +228,9 @@ def examination(rows: "pd.DataFrame") -> NDArray[np.bool_]:
 
 def inputs_of(rows: "pd.DataFrame") -> Inputs:
     """The questions of table rows."""
-    numbers = range(1, CONVOLUTIONS + 1)
     return Inputs(
-        channels=rows[[f"channels_{n}" for n in numbers]].to_numpy(np.int64),
-        kernels=rows[[f"kernel_{n}" for n in numbers]].to_numpy(np.int64),
+        channels=rows[columns.CHANNELS].to_numpy(np.int64),
+        kernels=rows[columns.KERNELS].to_numpy(np.int64),
         sigma=rows["sigma"].to_numpy(float),
         training_sigma=rows["training_sigma"].to_numpy(float),
         digits=np.asarray(rows["dataset"] == "digits", float),

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from cim_sim.accuracy.bench import card as bench_card
+from cim_sim.intervals import Interval
 
 WIDTHS = (4, 8, 12, 16, 24, 32, 9, 6, 2, 2)
 UNCLIPPED = 5
@@ -95,9 +96,9 @@ def test_the_interval_counts_families_not_pairs():
     table = pd.DataFrame({"family": list(range(10)) * 2, "gap": gaps * 2})
     found = bench_card.effect(table, "gap")
     error = pd.Series(gaps).std() / 10**0.5
-    assert found.mean == pytest.approx(0.045)
-    assert found.high - found.mean == pytest.approx(2.2622 * error, rel=1e-4)
-    assert found.pairs == 20
+    assert found.mean == pytest.approx(4.5)
+    assert found.high - found.mean == pytest.approx(226.22 * error, rel=1e-4)
+    assert found.n == 10
 
 
 def test_a_card_without_markers_gets_them_at_its_end(tmp_path):
@@ -110,8 +111,8 @@ def test_a_card_without_markers_gets_them_at_its_end(tmp_path):
 
 
 def test_an_interval_that_holds_zero_is_said_to():
-    effect = bench_card.Effect(0.01, -0.01, 0.03, 12)
-    assert effect.verdict() == "no clear effect"
+    effect = Interval(mean=1.0, low=-1.0, high=3.0, n=12)
+    assert bench_card.verdict(effect) == "no clear effect"
 
 
 def test_the_card_is_updated_between_its_markers(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from cim_sim.accuracy import Adc, Query
+from cim_sim.accuracy.bench.columns import families
 from cim_sim.accuracy.bench.jobs import fresh
 from cim_sim.accuracy.surrogate import check as surrogate_check
 from cim_sim.accuracy.surrogate import fit as surrogate_fit
@@ -236,7 +237,7 @@ def rows_of(networks, seeds=(0, 1, 2), gap=0.1):
             )
     rows = pd.DataFrame(records)
     alone = {"predicted_without_trees": rows["predicted"] + 0.02}
-    return rows.assign(family=surrogate_fit.families(rows), predicted_std=0.01, **alone)
+    return rows.assign(family=families(rows), predicted_std=0.01, **alone)
 
 
 def test_swap_pairs_grow_in_kernels_alone_and_point_to_the_larger():
