@@ -7,6 +7,7 @@ by turn (see `search.llm.dialogue`).
 """
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -67,6 +68,17 @@ def require_style(style: Style, space: Space) -> None:
 def answer(design: Design) -> str:
     """Return the exact text of a good reply: the wire format without spaces."""
     return json.dumps(design.wire(), separators=(",", ":"))
+
+
+def answer_regex(space: Space) -> str:
+    """Return a regular expression that matches `answer` of each design of a space, and no more.
+
+    Servers compile it, so it has nothing but groups of alternatives and repetition.
+    """
+    pair = rf"\[{_choice(space.channels)},{_choice(space.kernels)}\]"
+    layers = rf"\[{pair}(,{pair}){{{space.layers - 1}}}\]"
+    chosen = ",".join(f'"{name}":{_choice(getattr(space.hardware, name))}' for name in space.freed)
+    return rf'\{{"layers":{layers},"hardware":\{{{chosen}\}}\}}' if chosen else layers
 
 
 def result(entry: Entry) -> str:
@@ -145,6 +157,10 @@ def _example(space: Space) -> Design:
     kernel = space.kernels.index(3) if 3 in space.kernels else 0
     pairs = [(min(layer // 2, widest), kernel) for layer in range(space.layers)]
     return space.decode([*(index for pair in pairs for index in pair), *(0 for _ in space.freed)])
+
+
+def _choice(values: Sequence[object]) -> str:
+    return f"({'|'.join(re.escape(json.dumps(value)) for value in values)})"
 
 
 def _join(values: Sequence[object]) -> str:

@@ -14,7 +14,15 @@ from search.llm.connection import connected, identity
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
-from search.llm.prompt import PAIRS_ONLY, Message, Style, render, require_style, retry_message
+from search.llm.prompt import (
+    PAIRS_ONLY,
+    Message,
+    Style,
+    answer_regex,
+    render,
+    require_style,
+    retry_message,
+)
 from search.llm.reply import ReplyError, parse_reply
 from search.proposal import Opened, Problem, Proposal, SearchStopped
 from search.record.given import Given
@@ -34,6 +42,8 @@ class Settings(Config):
     style: Style = "codesign"
     retries: Annotated[int, Field(ge=0)] = 2
     """How often an unusable reply is answered with its error before the slot is lost."""
+    constrained: bool = False
+    """Whether the server lets the model write nothing but a design of the space; vLLM alone can."""
 
     @field_validator("model", mode="before")
     @classmethod
@@ -63,6 +73,8 @@ class LlmOptimizer:
     def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
         require_askable(settings.style, problem.task)
         self._problem, self._settings, self._client = problem, settings, client
+        space = problem.task.space
+        self._constraint = {"regex": answer_regex(space)} if settings.constrained else None
         self._history: list[Entry] = []
         self._step = 0
 
@@ -98,7 +110,8 @@ class LlmOptimizer:
         messages, exchanges = list(prompt), list[Exchange]()
         for attempt in range(self._settings.retries + 1):
             try:
-                exchange = self._client.complete(step, attempt, messages, self._seed(step, attempt))
+                seed = self._seed(step, attempt)
+                exchange = self._client.complete(step, attempt, messages, seed, self._constraint)
             except SearchStopped as stop:
                 raise SearchStopped(str(stop), tuple(exchanges)) from None
             reply = exchange.reply or ""
