@@ -21,6 +21,7 @@ def run(
     seed: int | None = None,
     model: Path | None = None,
     style: str | None = None,
+    constrained: bool = False,
     evaluator: Literal["trained", "surrogate"] | None = None,
     accuracy_seed: int | None = None,
     batch: int | None = None,
@@ -45,6 +46,7 @@ def run(
         seed: seed of the optimiser's randomness.
         model: YAML file of the language model (optimizer llm).
         style: style of the prompt: codesign, dialogue, paper or naive (optimizer llm).
+        constrained: let vLLM write nothing but designs of the space (optimizer llm).
         evaluator: accuracy by real training, or predicted.
         accuracy_seed: seed of the accuracy experiment; the arms of a comparison share it.
         batch: number of designs proposed before the first of them is evaluated.
@@ -70,7 +72,9 @@ def run(
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,
         "seed": seed, "evaluator": evaluator, "accuracy_seed": accuracy_seed, "batch": batch,
-        "screen": screen, "settings": _given(model=model and str(model), style=style),
+        "screen": screen, "settings": _given(
+            model=model and str(model), style=style, constrained=constrained or None
+        ),
     }  # fmt: skip
     begun = read_run(out) if resume and (out / "manifest.json").exists() else None
     wanted = _wanted(begun, config, _given(**options))

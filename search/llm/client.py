@@ -15,6 +15,9 @@ from search.record.trace import Exchange
 
 LONGEST_PAUSE_S = 30.0
 
+Constraint = Mapping[str, str | list[str]]
+"""What a reply must be, in vLLM's words: {"regex": ...} or {"choice": [...]}."""
+
 
 class Completion(NamedTuple):
     """What a model answered."""
@@ -68,14 +71,28 @@ class Client:
         self._recorded = {(exchange.step, exchange.attempt): exchange for exchange in recorded}
         self._closed = threading.Event()
 
-    def complete(self, step: int, attempt: int, messages: Sequence[Message], seed: int) -> Exchange:
+    def complete(
+        self,
+        step: int,
+        attempt: int,
+        messages: Sequence[Message],
+        seed: int,
+        constraint: Constraint | None = None,
+    ) -> Exchange:
         """Return the exchange, with its reply; whether that is a design is not asked here.
+
+        Args:
+            step: names the exchange, with `attempt`.
+            attempt: counts from 0.
+            messages: the conversation so far.
+            seed: of the sampling.
+            constraint: what the reply must be, which vLLM alone takes; None: any text.
 
         Raises:
             SearchStopped: the server gave no answer after all tries.
             UsageError: the server refuses the request, or the record holds another one.
         """
-        request = self.request(messages, seed)
+        request = self.request(messages, seed, constraint)
         known = self._recorded.get((step, attempt))
         if known is not None:
             _require_equal(known, request)
@@ -93,8 +110,11 @@ class Client:
             seconds=time.perf_counter() - start,
         )
 
-    def request(self, messages: Sequence[Message], seed: int) -> dict[str, Any]:
+    def request(
+        self, messages: Sequence[Message], seed: int, constraint: Constraint | None = None
+    ) -> dict[str, Any]:
         """Return what is sent: every sampling field is explicit."""
+        constrained = {} if constraint is None else {"structured_outputs": dict(constraint)}
         return {
             "model": self.model.request_name,
             "messages": [dict(message) for message in messages],
@@ -102,6 +122,7 @@ class Client:
             "seed": seed,
             "n": 1,
             **self.model.extra_body,
+            **constrained,
         }
 
     def close(self) -> None:

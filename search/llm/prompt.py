@@ -7,6 +7,7 @@ by turn (see `search.llm.dialogue`).
 """
 
 import json
+import re
 from collections.abc import Collection, Sequence
 from typing import Literal
 
@@ -86,6 +87,17 @@ def answer(design: Design) -> str:
     return json.dumps(design.wire(), separators=(",", ":"))
 
 
+def answer_regex(space: Space) -> str:
+    """Return a regular expression that matches `answer` of each design of a space, and no more.
+
+    Servers compile it, so it has nothing but groups of alternatives and repetition.
+    """
+    pair = rf"\[{_choice(space.channels)},{_choice(space.kernels)}\]"
+    layers = rf"\[{pair}(,{pair}){{{space.layers - 1}}}\]"
+    chosen = ",".join(f'"{name}":{_choice(getattr(space.hardware, name))}' for name in space.freed)
+    return rf'\{{"layers":{layers},"hardware":\{{{chosen}\}}\}}' if chosen else layers
+
+
 def result(entry: Entry) -> str:
     """Return what the user says to a design in a dialogue: its reward, or why it has none."""
     return entry.fault or f"reward {_score(entry)}"
@@ -162,6 +174,10 @@ def _example(space: Space) -> Design:
     kernel = space.kernels.index(3) if 3 in space.kernels else 0
     pairs = [(min(layer // 2, widest), kernel) for layer in range(space.layers)]
     return space.decode([*(index for pair in pairs for index in pair), *(0 for _ in space.freed)])
+
+
+def _choice(values: Sequence[object]) -> str:
+    return f"({'|'.join(re.escape(json.dumps(value)) for value in values)})"
 
 
 def _join(values: Sequence[object]) -> str:

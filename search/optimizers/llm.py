@@ -16,7 +16,15 @@ from search.llm.dialogue import FACTS
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
-from search.llm.prompt import CAN_HIDE, Message, Style, render, require_style, retry_message
+from search.llm.prompt import (
+    CAN_HIDE,
+    Message,
+    Style,
+    answer_regex,
+    render,
+    require_style,
+    retry_message,
+)
 from search.llm.reply import ReplyError, parse_reply
 from search.optimizers.lookup import behind, known_designs
 from search.proposal import Opened, Problem, Proposal, SearchStopped
@@ -43,6 +51,9 @@ class Settings(Config):
     ones that `lookup` would propose. A blind task is similar to none."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
+
+    constrained: bool = False
+    """Whether the server lets the model write nothing but a design of the space; vLLM alone can."""
 
     @model_validator(mode="after")
     def _only_a_dialogue_shows_similar_tasks(self) -> Self:
@@ -79,6 +90,8 @@ class LlmOptimizer:
         require_askable(settings.style, problem.task)
         self._problem, self._settings, self._client = problem, settings, client
         self._similar = known_designs(problem.task, settings.table, settings.similar)
+        space = problem.task.space
+        self._constraint = {"regex": answer_regex(space)} if settings.constrained else None
         self._history: list[Entry] = []
         self._step = 0
 
@@ -116,7 +129,8 @@ class LlmOptimizer:
         messages, exchanges = list(prompt), list[Exchange]()
         for attempt in range(self._settings.retries + 1):
             try:
-                exchange = self._client.complete(step, attempt, messages, self._seed(step, attempt))
+                seed = self._seed(step, attempt)
+                exchange = self._client.complete(step, attempt, messages, seed, self._constraint)
             except SearchStopped as stop:
                 raise SearchStopped(str(stop), tuple(exchanges)) from None
             reply = exchange.reply or ""

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ from cim_sim.space import Space, from_wire
 from search.llm import examples
 from search.llm.examples import renderer_digest
 from search.llm.history import Entry, entries, selection
-from search.llm.prompt import answer, render, retry_message
+from search.llm.prompt import answer, answer_regex, render, retry_message
 from search.llm.reply import parse_reply
 from search.record.trace import Failure, Trial
 
@@ -190,3 +192,15 @@ def test_an_answer_is_compact_and_parses_back(data, name):
     design = space.decode(indices)
     assert " " not in answer(design)
     assert parse_reply(answer(design), space) == design
+
+
+@pytest.mark.parametrize("space", SPACES.values(), ids=NAMES)
+@given(data=st.data())
+def test_the_regex_is_what_the_renderer_writes_and_no_more(space, data):
+    regex = re.compile(answer_regex(space))
+    indices = [data.draw(st.integers(0, len(p.choices) - 1)) for p in space.parameters]
+    assert regex.fullmatch(answer(space.decode(indices)))
+    text = data.draw(st.from_regex(regex, fullmatch=True))
+    design = parse_reply(text, space)
+    assert not space.check(design)
+    assert answer(design) == text

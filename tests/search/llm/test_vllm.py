@@ -14,6 +14,7 @@ from search.llm import examples
 from search.llm.client import Client
 from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, Sampling, ServerSettings, directory_digest
+from search.llm.prompt import answer
 from search.llm.server import serving
 from search.optimizers.llm import LlmOptimizer, Settings
 from search.proposal import Problem, SearchStopped
@@ -41,6 +42,7 @@ def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path)
         client = Client(model, endpoint, fault=server.fault)
         _seeds_decide(client)
         _rubbish_is_recorded(client, model)
+        _a_constraint_leaves_designs_alone(Client(_longer(model), endpoint))
         family[0].kill()
         with pytest.raises(SearchStopped, match="the server of model tiny ended by itself"):
             client.complete(9, 0, ASK, 0)
@@ -59,6 +61,23 @@ def _seeds_decide(client):
     assert len(set(replies)) == 4
     assert {exchange.finish_reason for exchange in alone} <= {"length", "stop"}
     assert all(0 < exchange.usage["completion_tokens"] <= 24 for exchange in alone)
+
+
+def _longer(model):
+    """Room for a design in letters; the model knows no longer words."""
+    return model.model_copy(update={"sampling": Sampling(max_tokens=160)})
+
+
+def _a_constraint_leaves_designs_alone(client):
+    """The random model writes designs when it can write nothing else."""
+    for name, style in (("embedded", "dialogue"), ("embedded", "paper"), ("codesign", "codesign")):
+        space = load(f"configs/spaces/{name}.yaml", Space)
+        scenario = examples.OPEN if space.freed else examples.ENERGY
+        problem = Problem(Task(scenario=scenario, space=space), lambda designs: [], seed=0)
+        settings = Settings(model=client.model, style=style, constrained=True, retries=0)
+        proposals = LlmOptimizer(problem, settings, client).suggest(3)
+        assert not any(space.check(one.design) for one in proposals)
+        assert all(one.exchanges[0].reply == answer(one.design) for one in proposals)
 
 
 def _rubbish_is_recorded(client, model):

@@ -11,14 +11,16 @@ from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import LatencyObjective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import Variation
+from search.comparison.equality import NotComparable, require_comparable
 from search.llm.client import Client, Completion, Unavailable
 from search.llm.model import ModelConfig
-from search.llm.prompt import answer, render, retry_message
+from search.llm.prompt import answer, answer_regex, render, retry_message
 from search.optimizers.llm import REPLY_SHOWN, LlmOptimizer, Settings, opened
 from search.optimizers.lookup import behind, known_designs
 from search.proposal import Problem, SearchStopped
 from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE
+from search.record.runs import read_run
 from search.record.tasks import Task
 from search.record.trace import UNTIMED, Exchange, Trial
 
@@ -100,6 +102,10 @@ def untimed(proposals):
     ]
 
 
+def designs_of(proposals):
+    return [one.design for one in proposals]
+
+
 def test_the_prompt_is_the_renderers_and_tells_what_has_been_tried():
     llm, transport = optimizer([answer(design(1)), answer(design(2))])
     search(llm, 1, 2)
@@ -116,6 +122,32 @@ def test_every_style_searches(style):
     told = str(transport.requests[0]["messages"])
     assert ("Area limit" in told) == (style == "codesign")
     assert ("Limits: area" in told) == (style == "dialogue")
+
+
+def test_a_constrained_request_says_so_and_is_else_the_same():
+    free, plain = optimizer(by_seed)
+    bound, transport = optimizer(
+        by_seed, settings=SETTINGS.model_copy(update={"constrained": True})
+    )
+    assert designs_of(search(bound, 2, 2)) == designs_of(search(free, 2, 2))
+    constraint = {"structured_outputs": {"regex": answer_regex(SPACE)}}
+    assert transport.requests[0] == plain.requests[0] | constraint
+    assert list(plain.requests[0]) == [
+        "model", "messages", "temperature", "top_p", "max_tokens", "seed", "n",
+    ]  # fmt: skip
+
+
+def test_arms_that_differ_in_the_constraint_are_not_compared(run_of, tmp_path):
+    script = tmp_path / "replies.txt"
+    script.write_text(answer(design(5)))
+    model = {"name": "scripted", "script": str(script)}
+    runs = []
+    for constrained in (False, True):
+        out, settings = tmp_path / str(constrained), {"model": model, "constrained": constrained}
+        run_of(out, optimizer="llm", settings=settings, episodes=2)
+        runs.append(read_run(out))
+    with pytest.raises(NotComparable, match=r"prompt\.constrained: False is not True"):
+        require_comparable(runs)
 
 
 def test_a_dialogue_goes_on_turn_by_turn_and_retries_stay_out_of_it():
