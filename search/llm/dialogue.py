@@ -52,6 +52,15 @@ def scenario_text(scenario: Scenario, space: Space, example: str) -> str:
     """
     lines = [
         f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
+        *facts(scenario, space),
+        f"Answer like {example}",
+    ]
+    return "\n".join(lines)
+
+
+def facts(scenario: Scenario, space: Space) -> list[str]:
+    """Return what is told of a scenario and of what is free, one matter a line."""
+    return [
         f"Data: {_data(scenario.workload)}.",
         f"Network: {', '.join(_network(scenario.workload, space))}.",
         f"Chip: {_chip(scenario)}.",
@@ -59,9 +68,7 @@ def scenario_text(scenario: Scenario, space: Space, example: str) -> str:
         f"Reward: {scenario.objective.words()}.",
         f"Limits: {_limits(scenario)}.",
         *_free(space),
-        f"Answer like {example}",
     ]
-    return "\n".join(lines)
 
 
 def _data(work: Workload) -> str:
