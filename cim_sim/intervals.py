@@ -32,6 +32,12 @@ class Interval(Config):
         bounds = "" if self.low is None else f" [{self.low:{spec}}, {self.high:{spec}}]"
         return f"{self.mean:{spec}}{bounds}"
 
+    def rounded(self, decimals: int) -> "Interval":
+        """Return it with so many decimals, for a file that people read."""
+        ends = {"mean": self.mean, "low": self.low, "high": self.high}
+        short = {name: end if end is None else round(end, decimals) for name, end in ends.items()}
+        return self.model_copy(update=short)
+
     @property
     def contains_zero(self) -> bool | None:
         """Whether the sign of the mean is open; None without bounds."""

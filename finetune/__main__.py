@@ -1,4 +1,4 @@
-"""`python -m finetune VERB`: base model, traces, dataset, training, merge, round trip, probes."""
+"""`python -m finetune VERB`: base model, traces, dataset, training, merge, round trip, probe."""
 
 import sys
 
@@ -9,7 +9,7 @@ from finetune.commands.bench import bench
 from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
 from finetune.commands.pipeline import pipeline
-from finetune.commands.probes import probes
+from finetune.commands.probe import probe
 from finetune.commands.roundtrip import roundtrip
 from finetune.commands.traces import traces
 from finetune.commands.train import train
@@ -25,7 +25,7 @@ def main() -> int:
         "train": train,
         "merge": merge,
         "roundtrip": roundtrip,
-        "probes": probes,
+        "probe": probe,
         "pipeline": pipeline,
         "bench": bench,
     }

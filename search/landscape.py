@@ -33,6 +33,8 @@ class Prices:
     energy_pj: Floats
     latency_ns: Floats
     area_um2: Floats
+    utilisation: Floats
+    """Share of the chip's memory cells that hold a weight."""
     allowed: Bools
     """There is a floorplan, and the area keeps the scenario's limit."""
 
@@ -69,7 +71,7 @@ def by_hardware(space: Space, population: Indices) -> Iterator[tuple[FreeHardwar
 
 def prices(scenario: Scenario, space: Space, population: Indices) -> Prices:
     """Price a population, as `cim_sim.evaluate.screen` does one design at a time."""
-    energy, latency, area = np.full((3, len(population)), np.nan)
+    energy, latency, area, utilisation = np.full((4, len(population)), np.nan)
     channels, kernels = networks(space, population)
     for free, rows in by_hardware(space, population):
         stack = scenario.workload.stack_of(channels[rows], kernels[rows])
@@ -77,7 +79,9 @@ def prices(scenario: Scenario, space: Space, population: Indices) -> Prices:
         fits = batch.feasible
         energy[rows[fits]] = (batch.dynamic_energy_pj + batch.leakage_energy_pj)[fits]
         latency[rows[fits]], area[rows[fits]] = batch.latency_ns[fits], batch.area_um2[fits]
-    return Prices(energy, latency, area, scenario.limits.area_excess(area) <= 0)
+        utilisation[rows[fits]] = batch.utilisation[fits]
+    allowed = scenario.limits.area_excess(area) <= 0
+    return Prices(energy, latency, area, utilisation, allowed)
 
 
 def sigmas(scenario: Scenario, space: Space, population: Indices) -> Floats:

@@ -63,24 +63,31 @@ def scenario_text(
     noise) is told only where it is different, so that two scenarios have one text only if they
     are one problem.
     """
-    facts: dict[Fact, str] = {
+    lines = [
+        f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
+        *facts(scenario, space, hidden),
+        f"Similar tasks chose {' '.join(similar)}" if similar else f"Answer like {example}",
+    ]
+    return "\n".join(lines)
+
+
+def facts(scenario: Scenario, space: Space, hidden: Collection[Fact] = ()) -> list[str]:
+    """Return what is told of a scenario and of what is free, one matter a line."""
+    known: dict[Fact, str] = {
         "chip": _chip(scenario),
         "variation": ", ".join(_variation(scenario)),
         "reward": scenario.objective.words(),
         "limits": _limits(scenario),
     }
-    lines = [
-        f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
+    return [
         f"Data: {_data(scenario.workload)}.",
         f"Network: {', '.join(_network(scenario.workload, space))}.",
         *(
             f"{name.capitalize()}: {'unknown' if name in hidden else text}."
-            for name, text in facts.items()
+            for name, text in known.items()
         ),
         *_free(space),
-        f"Similar tasks chose {' '.join(similar)}" if similar else f"Answer like {example}",
     ]
-    return "\n".join(lines)
 
 
 def _data(work: Workload) -> str:

@@ -52,7 +52,7 @@ def test_an_interval_holds_its_mean_and_stays_in_range(table):
 
 
 def test_whole_groups_are_drawn_and_a_statistic_may_be_undefined():
-    """The draws of the interval of `finetune probes`, by hand."""
+    """The draws of the interval of `finetune probe`, by hand."""
     rng, values = np.random.default_rng(0), np.array([0.0, 0.0, 1.0, 1.0, 1.0])
     labels = ["b", "b", "a", "c", "c"]
     members = {0: [2], 1: [0, 1], 2: [3, 4]}
@@ -70,3 +70,9 @@ def test_whole_groups_are_drawn_and_a_statistic_may_be_undefined():
     assert (one.low, one.high) == pytest.approx(tuple(np.quantile(means, [0.025, 0.975])))
     assert one.n == 3
     assert bootstrap_groups(lambda rows: 0.5, ["a", "a"], rng) == Interval(mean=0.5, n=1)
+
+
+def test_an_interval_is_rounded_for_people():
+    assert Interval(mean=0.12345, n=1).rounded(2) == Interval(mean=0.12, n=1)
+    one = Interval(mean=0.5, low=0.123, high=0.987, n=3).rounded(1)
+    assert one == Interval(mean=0.5, low=0.1, high=1.0, n=3)

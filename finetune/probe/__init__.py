@@ -1,0 +1,1 @@
+"""What a model believes about kernels, beside what the simulator says."""
