@@ -10,6 +10,7 @@ from search.commands.export import export
 from search.commands.family import family
 from search.commands.lookup_table import lookup_table
 from search.commands.optimum import optimum
+from search.commands.results import results
 from search.commands.run import run
 from search.commands.serve import serve
 from search.commands.sweep import sweep
@@ -32,6 +33,7 @@ def main() -> int:
             "lookup-table": lookup_table,
             "tune-baselines": tune_baselines,
             "verify": verify,
+            "results": results,
             "challenge": challenge,
             "export": export,
             "bench": bench,

@@ -47,7 +47,7 @@ def sweep(
     from search.optimizers import model_of
     from search.proposal import SearchStopped
     from search.study.sweep import SweepConfig, begin, jobs, of_split, unfinished
-    from search.study.sweep_page import report
+    from search.study.sweep_page import page, report
 
     wanted = load(config, SweepConfig)
     if evaluator:
@@ -72,7 +72,7 @@ def sweep(
         raise SearchStopped(f"a worker process was killed; {again}") from None
     except OSError as error:
         raise SearchStopped(f"{error.filename or out}: {error.strerror}; {again}") from None
-    print(done.text)
+    print(page(done))
     final = {}
     for arm in done.arms:
         if arm.regret:

@@ -1,12 +1,15 @@
-"""What a sweep came to, in files: all trials, the arms, and a Markdown page that explains them."""
+"""What a sweep came to, in files: all trials, the arms, and a Markdown page that explains them.
 
-import json
-from collections.abc import Sequence
+`sweep.json` and `verified.json` are small and are kept for what the documents say: a folder of them
+has one page, rendered from nothing else.
+"""
+
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_table, write_whole
-from search.study.sweep import Job, SweepConfig
+from search.study.sweep import FamilyPart, Job, SweepConfig
 from search.study.sweep_table import (
     CHECKPOINTS,
     ArmSummary,
@@ -17,18 +20,28 @@ from search.study.sweep_table import (
 )
 from search.study.verify import Verification
 
+RESULT, VERIFIED = "sweep.json", "verified.json"
 
-class Report(NamedTuple):
-    """What a finished sweep came to."""
 
-    text: str
-    """The Markdown page."""
-    arms: list[ArmSummary]
+class SweepResult(Config):
+    """What a finished sweep came to: sweep.json."""
+
+    tasks: str
+    """Which scenarios: a split of the family with the number of tasks, or a list."""
+    judge: str
+    """The evaluator."""
+    arms: tuple[ArmSummary, ...]
     trials: int
     """Number of recorded trials."""
+    scale_source: str
+    """Where the optimum of each scenario comes from."""
+    scenarios: tuple[int, int]
+    """How many have a scale of regret, and how many there were."""
+    seeds: int
+    """How many runs each arm had in each of them."""
 
 
-def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
+def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> SweepResult:
     """Write trials.parquet, sweep.md and sweep.json of a finished sweep.
 
     Raises:
@@ -37,31 +50,53 @@ def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> Report:
     trials = table(tasks)
     write_table(out / "trials.parquet", trials)
     scales = scales_of(config, trials)
-    arms = with_givens(summarise(trials, scales), tasks)
-    source = next(iter(scales.values())).source if scales else "unknown"
-    text = page(arms, source, (len(scales), len(config.tasks)), config.seeds)
-    write_whole(out / "sweep.md", text)
-    records = [arm.model_dump(mode="json") for arm in arms]
-    write_whole(out / "sweep.json", json.dumps(records, indent=2) + "\n")
-    return Report(text, arms, len(trials))
+    part = config.scenarios
+    result = SweepResult(
+        tasks=f"{part.count} of {part.split}" if isinstance(part, FamilyPart) else "listed",
+        judge=config.evaluator,
+        arms=tuple(with_givens(summarise(trials, scales), tasks)),
+        trials=len(trials),
+        scale_source=next(iter(scales.values())).source if scales else "unknown",
+        scenarios=(len(scales), len(config.tasks)),
+        seeds=config.seeds,
+    )
+    write_whole(out / "sweep.md", page(result))
+    write_whole(out / RESULT, result.model_dump_json(indent=1) + "\n")
+    return result
 
 
-def page(
-    arms: Sequence[ArmSummary], scale_source: str, scenarios: tuple[int, int], seeds: int
-) -> str:
-    """Return the Markdown text.
+def page(result: SweepResult) -> str:
+    """Return the Markdown text of a sweep: its table and what the columns mean."""
+    return "\n".join([*_arms(result), "", _means(result), LEGEND, ""])
 
-    Args:
-        arms: what `sweep_table.summarise` returns.
-        scale_source: where the optimum of each scenario comes from.
-        scenarios: how many have a scale of regret, and how many there were.
-        seeds: how many runs each arm had in each of them.
+
+def results_page(folder: Path) -> str:
+    """Return one page of all sweeps whose results lie in the folders of `folder`.
+
+    Raises:
+        UsageError: there is none, or a file is damaged.
     """
+    found = sorted(folder.glob(f"*/{RESULT}"))
+    if not found:
+        raise UsageError(f"{folder}: no */{RESULT} in it; make one: python -m search sweep")
+    return "\n".join([LEGEND, "", *(line for file in found for line in _section(file))])
+
+
+def _section(file: Path) -> Iterator[str]:
+    result = load(file, SweepResult)
+    yield from (f"### {file.parent.name}", "", f"Tasks: {result.tasks}; {result.judge}.", "")
+    yield from (*_arms(result), "", _means(result), "")
+    if (verified := file.with_name(VERIFIED)).is_file():
+        yield "Re-trained winners:"
+        yield from ("", verified_page(load(verified, Verification)))
+
+
+def _arms(result: SweepResult) -> list[str]:
+    arms = result.arms
     shown = [episode for episode in CHECKPOINTS if any(episode in arm.regret for arm in arms)]
     head = ["optimiser", "screen", *(f"@{episode}" for episode in shown)]
     head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode", "given"]
-    lines = _table(head, [_cells(arm, shown) for arm in arms])
-    return "\n".join([*lines, "", _legend(scale_source, scenarios, seeds), ""])
+    return _table(head, [_cells(arm, shown) for arm in arms])
 
 
 def verified_page(result: Verification) -> str:
@@ -124,16 +159,20 @@ def _cells(arm: ArmSummary, shown: Sequence[int]) -> list[str]:
     return [name, str(arm.screen or "-"), *regrets, *shares, *ends]
 
 
-def _legend(scale_source: str, scenarios: tuple[int, int], seeds: int) -> str:
-    scaled, every = scenarios
+LEGEND = (
+    "@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median feasible "
+    "random), 1 until something is feasible, with 95 % bootstrap intervals (scenarios resampled, "
+    "then seeds). Infeasible and duplicates: shares of the episodes. First feasible: median "
+    "episode. Never: share of the runs that found nothing feasible. Screen N: the first of up to N "
+    "proposals that the free cost model finds feasible and new takes the slot. Given: what an "
+    "optimiser had beside the results of its own search; an oracle asks the judge itself."
+)
+
+
+def _means(result: SweepResult) -> str:
+    scaled, every = result.scenarios
     without = f" (of {every}; the others have no scale of regret)" if scaled < every else ""
     return (
-        f"@N: normalised regret after N episodes, (optimum - best so far) / (optimum - median "
-        f"feasible random), 1 until something is feasible; mean over {scaled} scenarios{without} x "
-        f"{seeds} seeds with 95 % bootstrap intervals (scenarios resampled, then seeds). Optimum: "
-        f"{scale_source}. Infeasible and duplicates: shares of the episodes. First feasible: "
-        "median episode. Never: share of the runs that found nothing feasible. Screen N: the "
-        "first of up to N proposals that the free cost model finds feasible and new takes the "
-        "slot. Given: what an optimiser had beside the results of its own search; an oracle asks "
-        "the judge itself."
+        f"Means over {scaled} scenarios{without} x {result.seeds} seeds. "
+        f"Optimum: {result.scale_source}."
     )

@@ -170,7 +170,7 @@ def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
     arms = {"random", "random+screen", "short", "short+screen"}
     assert said["final_regret"].keys() == {f"{arm}@20" for arm in arms}
     assert any(line.startswith("| random | 4 | ") for line in lines)
-    summaries = json.loads((out / "sweep.json").read_text())
+    summaries = json.loads((out / "sweep.json").read_text())["arms"]
     assert [one["arm"] for one in summaries] == ["random", "short", "random", "short"]
     assert all(0 <= one["regret"]["20"]["mean"] <= 1 for one in summaries)
 
