@@ -2,6 +2,7 @@
 
 from collections import Counter, defaultdict
 from itertools import product
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -216,3 +217,9 @@ def test_a_habit_is_counted_step_by_step(every):
     grown = habit([[one, two, two, one], [one, two]])
     assert (grown.steps, grown.enlarges.mean, grown.shrinks) == (4, 0.5, 0.25)
     assert grown.enlarges.n == 2
+
+
+def test_the_page_on_fine_tuning_shows_the_committed_result():
+    probe = load("finetune/probe/smollm2.json", Probe)
+    shown = Path("finetune/README.md").read_text(encoding="utf-8").splitlines()
+    assert {line for line in page(probe).splitlines() if line} <= set(shown)
