@@ -1,8 +1,27 @@
 """What every test may rely on."""
 
 import signal
+from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("house", derandomize=True, deadline=None)
+settings.load_profile("house")
+
+FINETUNE = Path(__file__).parent / "finetune"
+
+
+def pytest_collection_modifyitems(items):
+    """Say what stays on one worker of pytest-xdist (`--dist loadgroup`).
+
+    Servers and kills, of which one at a time is measured; the tests of a file, for its fixtures;
+    and those of `finetune`, whose fixtures (a base model, traces, an adapter) take the longest.
+    """
+    for item in items:
+        alone = item.get_closest_marker("vllm") or item.get_closest_marker("kill")
+        folder = FINETUNE if FINETUNE in item.path.parents else item.path
+        item.add_marker(pytest.mark.xdist_group("alone" if alone else str(folder)))
 
 
 @pytest.fixture(scope="session", autouse=True)

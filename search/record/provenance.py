@@ -5,6 +5,7 @@ import platform
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -54,7 +55,9 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+@cache
 def _versions() -> dict[str, str]:
+    """Return what is installed; read once, since a process keeps what it has imported."""
     versions = {}
     for name in PACKAGES:
         with suppress(metadata.PackageNotFoundError):

@@ -20,11 +20,16 @@ def tokenizer(smollm2_tokenizer):
 
 
 @pytest.fixture(scope="session")
-def vocabulary():
-    """Token ids and ranks of merges, straight from the GGUF file."""
+def fields():
+    """What the GGUF file says beside its weights; the reader takes seconds."""
     from gguf import GGUFReader
 
-    fields = GGUFReader(packaged().file).fields
+    return GGUFReader(packaged().file).fields
+
+
+@pytest.fixture(scope="session")
+def vocabulary(fields):
+    """Token ids and ranks of merges, straight from the GGUF file."""
     tokens = fields["tokenizer.ggml.tokens"].contents()
     merges = fields["tokenizer.ggml.merges"].contents()
     ids = {token: number for number, token in enumerate(tokens)}
@@ -125,11 +130,9 @@ def test_the_words_before_a_number_and_the_number_are_these(tokenizer, vocabular
     assert tokenizer("128  3")["input_ids"] == [ids[one] for one in ("1", "2", "8", "ĠĠ", "3")]
 
 
-def test_the_template_is_the_model_s_own_without_its_words(tokenizer):
+def test_the_template_is_the_model_s_own_without_its_words(tokenizer, fields):
     """Ours marks the assistant's turns; apart from the system message it says the same."""
-    from gguf import GGUFReader
-
-    theirs = GGUFReader(packaged().file).fields["tokenizer.chat_template"].contents()
+    theirs = fields["tokenizer.chat_template"].contents()
     turns = [{"role": "system", "content": "Be brief."}, *QUESTION,
              {"role": "assistant", "content": "Paris."}, *QUESTION]  # fmt: skip
     for asks in (True, False):

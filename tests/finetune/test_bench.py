@@ -5,7 +5,8 @@ import json
 from finetune.commands.bench import bench
 
 
-def test_a_step_is_timed_beside_a_bare_one(recipe_file, capsys):
+def test_a_step_is_timed_beside_a_bare_one(recipe_file, monkeypatch, capsys):
+    monkeypatch.setattr("finetune.bench.SCENARIOS", 4)
     settings = ("assistant_only_loss=true", "chat_template_path=finetune/chatml.jinja")
     assert bench(config=recipe_file, steps=2, overrides=settings) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])

@@ -15,6 +15,8 @@ import pytest
 
 from search.record.runs import read_run
 
+pytestmark = [pytest.mark.slow, pytest.mark.kill]
+
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_RUN = 5
 EPISODES = 120
@@ -49,7 +51,6 @@ def unbroken(tmp_path_factory):
     return read_run(out).trials
 
 
-@pytest.mark.slow
 def test_kill_9_at_random_moments_loses_nothing(tmp_path, unbroken, untimed):
     """The record is always a beginning of the unbroken run, and in the end it is that run."""
     moments = random.Random(0)
@@ -88,7 +89,6 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(tmp_path, unbroken, untim
     assert untimed(record.trials) == untimed(unbroken[:kept])
 
 
-@pytest.mark.slow
 def test_a_full_disk_ends_clearly_and_the_run_goes_on_later(tmp_path, unbroken, untimed):
     """A limit on the size of files stands in for the disk: the same write fails half way."""
     out, limit = tmp_path / "run", 20_000

@@ -25,6 +25,8 @@ from search.commands.verify import verify
 from search.record.runs import read_run
 from search.study.sweep import SweepConfig, begin, jobs
 
+pytestmark = pytest.mark.kill
+
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5
 CONFIG = {
