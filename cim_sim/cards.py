@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def render(template: Path, **values: Any) -> str:
-    """Fill a template; lines that hold a block alone leave nothing behind.
+    """Fill a template; lines that hold a block alone leave nothing behind; HTML is escaped.
 
     Raises:
         jinja2.UndefinedError: the template names a value that is not given.
@@ -26,6 +26,6 @@ def _compiled(template: Path) -> "Template":
         lstrip_blocks=True,
         keep_trailing_newline=True,
         undefined=StrictUndefined,
-        autoescape=False,
+        autoescape=template.name.endswith(".html.jinja"),
     )
     return environment.from_string(template.read_text(encoding="utf-8"))

@@ -10,6 +10,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's where it is there: of a sweep hundreds of files are read."""
+
 
 class UsageError(Exception):
     """The user can mend this: says what was found, where, what is allowed, what to type next.
@@ -53,7 +56,7 @@ def read_yaml(path: Path | str) -> Any:
     kind = "JSON" if path.suffix == ".json" else "YAML"
     try:
         text = path.read_text(encoding="utf-8")
-        return json.loads(text) if kind == "JSON" else yaml.safe_load(text)
+        return json.loads(text) if kind == "JSON" else yaml.load(text, Loader=SafeLoader)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}{_similar_files(path)}") from None
     except (yaml.YAMLError, ValueError) as error:

@@ -44,21 +44,6 @@ class Interval(Config):
         return None if self.low is None or self.high is None else self.low <= 0 <= self.high
 
 
-def bootstrap(values: ArrayLike, generator: np.random.Generator) -> Interval:
-    """Interval of the mean of `values`, [repeats] or [groups, repeats].
-
-    Groups (scenarios) are resampled, then the repeats (seeds) within each: what was measured
-    together stays together. Give differences of two arms for a paired comparison.
-    """
-    table = np.atleast_2d(np.asarray(values, dtype=np.float64))
-    mean, (groups, repeats) = float(table.mean()), table.shape
-    if table.size < 2:
-        return Interval(mean=mean, n=1)
-    chosen = generator.integers(groups, size=(RESAMPLES, groups, 1))
-    within = generator.integers(repeats, size=(RESAMPLES, groups, repeats))
-    return _percentiles(mean, table[chosen, within].mean(axis=(1, 2)), table.size)
-
-
 def bootstrap_groups(
     statistic: Callable[[Indices], float],
     groups: ArrayLike,

@@ -5,12 +5,13 @@ are slow, and a merged model needs none.
 """
 
 from pathlib import Path
+from shutil import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import UsageError
 from finetune.adapter import require_base
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
-from search.record.adapter import MERGED, read_manifest
+from search.record.adapter import MANIFEST, MERGED, TRAINED_ON, read_manifest
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -43,6 +44,9 @@ def merge_adapter(adapter: Path) -> float:
     whole: Any = tuned.model.merge_and_unload().to(torch.bfloat16)
     whole.save_pretrained(adapter / MERGED)
     tuned.tokenizer.save_pretrained(adapter / MERGED)
+    for record in (MANIFEST, TRAINED_ON):
+        if (adapter / record).is_file():
+            copy(adapter / record, adapter / MERGED / record)
     return mean_difference(unmerged, logprobs_of(whole, answers))
 
 

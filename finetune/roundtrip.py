@@ -51,7 +51,9 @@ def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
 def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     """Serve both models in turn, compare, and write the result."""
     model, base = with_dtype(model), with_dtype(base)
-    (adapter / ROUND_TRIP).unlink(missing_ok=True)
+    records = [adapter / ROUND_TRIP, (model.adapter or model.path or adapter) / ROUND_TRIP]
+    for record in records:
+        record.unlink(missing_ok=True)
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
@@ -76,7 +78,8 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
         base=directory_digest(tuned.base),
         **figures,
     )
-    write_whole(adapter / ROUND_TRIP, result.model_dump_json(indent=1) + "\n")
+    for record in records:
+        write_whole(record, result.model_dump_json(indent=1) + "\n")
     return result
 
 

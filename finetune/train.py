@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
+from cim_sim.files import read, write_whole
 
 if TYPE_CHECKING:
     from trl import SFTTrainer
@@ -136,8 +137,11 @@ def save(
     """Write the adapter, its tokenizer and template, card and manifest."""
     from finetune.adapter import template_digest, versions, write_manifest
     from finetune.dataset import read_manifest
+    from finetune.traces import SCENARIOS
+    from search.llm.lineage import is_stand_in
     from search.llm.model import directory_digest
-    from search.record.adapter import AdapterManifest
+    from search.record.adapter import TRAINED_ON, AdapterManifest
+    from search.record.tasks import Task
 
     out, source = Path(trainer.args.output_dir), read_manifest(data)
     base = resolve_base(str(recipe.model.model_name_or_path), recipe.model.model_revision)
@@ -146,12 +150,16 @@ def save(
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)
     trainer.model.save_pretrained(str(out))
     tokenizer.save_pretrained(str(out))
+    trained = set(source.trained_on)
+    tasks = [one for one in read(data / SCENARIOS, Task).records if one.scenario.digest in trained]
+    write_whole(out / TRAINED_ON, "".join(one.model_dump_json() + "\n" for one in tasks))
     write_manifest(
         out,
         AdapterManifest(
             base=str(recipe.model.model_name_or_path),
             base_revision=recipe.model.model_revision,
             base_digest=directory_digest(base),
+            stand_in=is_stand_in(base),
             data=str(data),
             data_digest=source.digest,
             trained_on=source.trained_on,

@@ -13,7 +13,7 @@ HEAD = "<!-- below: python -m search results -->\n"
 
 
 def results(folder: Annotated[Path, tyro.conf.Positional] = RIVALS) -> int:
-    """Render README.md of a folder anew from the sweep.json and verified.json in its folders.
+    """Render README.md of a folder anew from the comparison.json and verified.json in its folders.
 
     Args:
         folder: holds one folder for each sweep; what its README.md says before the mark stays.
@@ -32,6 +32,6 @@ def rendered(text: str, folder: Path) -> str:
     Raises:
         UsageError: there are no results.
     """
-    from search.study.sweep_page import results_page
+    from search.comparison.page import results_page
 
     return text.split(HEAD, maxsplit=1)[0] + HEAD + "\n" + results_page(folder)

@@ -66,8 +66,8 @@ def run(
     from search.execute import execute
     from search.progress import shown
     from search.record.summary import summarise
-    from search.study.sweep_page import top_page
     from search.study.verify import retrain_top
+    from search.study.verify_page import top_page
 
     options = {
         "optimizer": optimizer, "scenario": scenario, "space": space, "episodes": episodes,

@@ -1,5 +1,6 @@
 """The verb `sweep`: scenarios x optimisers x seeds, resumable as a whole."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,6 +10,7 @@ from cim_sim import cli
 from cim_sim.config import load
 from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.workers import Executor
+from search.commands.compare import EXIT_REFUSED
 from search.study.cut import Split
 
 if TYPE_CHECKING:
@@ -26,9 +28,10 @@ def sweep(
     executor: Executor = "processes",
     cache: Path = ACCURACY_CACHE,
 ) -> int:
-    """Run scenarios x optimisers x seeds and print the regret of each optimiser.
+    """Run scenarios x optimisers x seeds and compare the optimisers.
 
-    Writes one run directory for each search, trials.parquet, sweep.json and sweep.md.
+    Writes one run directory for each search, trials.parquet, and what `compare` writes. Exit 3:
+    the runs are there, but cannot be compared.
 
     Args:
         config: YAML file of the sweep, as in configs/search/.
@@ -43,11 +46,14 @@ def sweep(
     """
     from concurrent.futures.process import BrokenProcessPool
 
+    from search.comparison.equality import NotComparable
+    from search.comparison.page import arms_table
+    from search.comparison.write import compared, write
     from search.llm.sharing import shared
     from search.optimizers import model_of
     from search.proposal import SearchStopped
     from search.study.sweep import SweepConfig, begin, jobs, of_split, unfinished
-    from search.study.sweep_page import page, report
+    from search.study.table import write_trials
 
     wanted = load(config, SweepConfig)
     if evaluator:
@@ -65,20 +71,22 @@ def sweep(
         if failed:
             reasons = "\n".join(f"{failure.out}: {failure.reason}" for failure in failed)
             raise SearchStopped(f"{reasons}\n{len(failed)} of {len(tasks)} runs failed; {again}")
-        done = report(wanted, tasks, out)
+        count = write_trials(tasks, out)
+        material = compared([out], out, ["screen"] if len(wanted.screens) > 1 else [])
+        write(material, out)
+    except NotComparable as refusal:
+        print(refusal, file=sys.stderr)
+        return EXIT_REFUSED
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"interrupted; {again}") from None
     except BrokenProcessPool:
         raise SearchStopped(f"a worker process was killed; {again}") from None
     except OSError as error:
         raise SearchStopped(f"{error.filename or out}: {error.strerror}; {again}") from None
-    print(page(done))
-    final = {}
-    for arm in done.arms:
-        if arm.regret:
-            name, episode = arm.arm + ("+screen" if arm.screen else ""), max(arm.regret)
-            final[f"{name}@{episode}"] = arm.regret[episode].mean
-    cli.emit(out=str(out), runs=len(tasks), trials=done.trials, final_regret=final)
+    print(arms_table(material.comparison))
+    print("\n".join(claim.sentence for claim in material.comparison.claims))
+    final = {f"{arm.name}@{arm.episodes}": arm.curve[-1] for arm in material.comparison.arms}
+    cli.emit(out=str(out), runs=len(tasks), trials=count, final_regret=final)
     return 0
 
 

@@ -33,8 +33,8 @@ def verify(
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.files import write_whole
     from search.study.sweep import SweepConfig
-    from search.study.sweep_page import verified_page
     from search.study.verify import other_seeds, retrain, winners
+    from search.study.verify_page import verified_page
 
     config = load(sweep / "sweep.yaml", SweepConfig)
     if not (sweep / "trials.parquet").exists():

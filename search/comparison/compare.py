@@ -1,190 +1,236 @@
-"""Compares finished runs on equal terms, or says exactly what is unequal."""
+"""Measures arms over the scenarios and seeds that all of them have."""
 
-from collections.abc import Sequence
-from itertools import combinations
+import math
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from cim_sim.config import Config
-from cim_sim.evaluate import INFEASIBLE_REWARD
+from cim_sim.types import Floats
+from search.comparison.claims import claims_of
 from search.comparison.equality import Arm, NotComparable
-from search.optimizers import is_oracle, model_of
-from search.record.given import Given
-from search.record.runs import RunRecord
-from search.record.summary import Summary, summarise
-from search.stats import (
-    Interval,
-    RegretEnds,
-    best_so_far,
-    bootstrap,
-    normalised_regret,
-    rewards_of,
+from search.comparison.fronts import fronts_of
+from search.comparison.kernels import kernels_of
+from search.comparison.notes import notes_of, origin_of
+from search.comparison.result import (
+    ArmResult,
+    BeliefRow,
+    Best,
+    Comparison,
+    Effort,
+    Estimate,
+    ScenarioFacts,
+    Shares,
 )
+from search.comparison.sources import Gathered
+from search.optimizers import is_oracle, model_of
+from search.record.runs import RunRecord
+from search.record.summary import summarise
+from search.record.trace import Trial
+from search.stats import RegretEnds, Resampling, iqm
+from search.study.scales import CHECKPOINTS, by_scenario, is_finished, regret_curve, scales_of
 
-BOOTSTRAP_SEED = 0
-
-
-class Difference(Config):
-    """Best reward of one arm minus that of another at equal episodes, paired by seed."""
-
-    arm: str
-    against: str
-    difference: Interval
-
-
-class RunResult(Config):
-    """One run at the common budget, and its best over all its episodes."""
-
-    path: str
-    seed: int
-    status: str
-    episodes: int
-    """Of the whole run."""
-    best_of_all: float | None
-    at_budget: Summary
+DECIMALS = 4
+"""Of curves, whose many points are for the eye."""
 
 
-class ArmResult(Config):
-    """One arm."""
+def compare(
+    found: Gathered,
+    arms: Sequence[Arm],
+    command: str,
+    factors: Sequence[str] = (),
+    beliefs: Iterable[BeliefRow] = (),
+) -> Comparison:
+    """Return what the runs come to.
 
-    name: str
-    optimizer: str
-    best_reward: Interval
-    """At the common budget; a run that found nothing feasible counts with the paper's -1."""
-    regret: Interval | None
-    """Normalised, at the common budget."""
-    stand_in: bool
-    adapter: str | None
-    trained_on_this_scenario: bool
-    given: Given = Given()
-    """What it had beside the results of its own search."""
-    oracle: bool = False
-    """It asks the very judge of the runs."""
-    runs: list[RunResult]
+    Args:
+        found: all runs.
+        arms: the same, as `require_comparable` returns them.
+        command: what makes it again.
+        factors: what arms differ in because it is what is compared.
+        beliefs: what models were found to believe.
 
-
-class Comparison(Config):
-    """Everything the page says."""
-
-    scenario: str
-    scenario_digest: str
-    space: str
-    evaluator: str
-    simulator: str
-    screen: int
-    budget: int
-    """Episodes that every run has."""
-    optimum: float | None
-    optimum_source: str | None
-    median_random: float | None
-    arms: list[ArmResult]
-    differences: list[Difference]
-
-
-def compare(arms: Sequence[Arm], ends: RegretEnds | None) -> Comparison:
-    """Measure arms at the largest budget that all their runs have."""
-    first = arms[0].runs[0]
-    budget = min(len(run.trials) for arm in arms for run in arm.runs)
-    generator = np.random.default_rng(BOOTSTRAP_SEED)
-    config = first.config
+    Raises:
+        NotComparable: no scenario and seed is done by all arms, or none has a scale of regret.
+    """
+    runs = [run for arm in arms for run in arm.runs]
+    scales = scales_of(runs)
+    cells = cells_of(arms, scales, found)
+    seeds = len(cells) // len({scenario for scenario, _ in cells})
+    resampling = Resampling(len(cells) // seeds, seeds)
+    curves = {arm.name: _curves(arm, cells, scales) for arm in arms}
+    results = [_result(arm, curves[arm.name], resampling) for arm in arms]
+    scenarios = [_facts(group, arms, scales) for group in by_scenario(runs).values()]
+    first = runs[0]
+    session = first.manifest.sessions[0]
+    commits = {session.git_commit or "" for run in runs for session in run.manifest.sessions}
+    claims = claims_of(results, curves, resampling)
+    unfinished = len(found.unfinished) + found.missing
     return Comparison(
-        scenario=config.scenario.name,
-        scenario_digest=first.manifest.digests.scenario,
-        space=config.space.name,
-        evaluator=config.evaluator,
+        command=command,
+        evaluator=first.config.evaluator,
         simulator=first.manifest.digests.simulator,
-        screen=config.screen,
-        budget=budget,
-        optimum=ends.optimum if ends else None,
-        optimum_source=ends.source if ends else None,
-        median_random=ends.median_random if ends else None,
-        arms=[_result(arm, budget, ends, generator) for arm in arms],
-        differences=[_difference(*pair, budget, generator) for pair in _pairs(arms)],
+        factors=tuple(factors),
+        batch=first.config.batch,
+        seeds=seeds,
+        scenarios=tuple(scenarios),
+        unfinished=unfinished,
+        arms=tuple(results),
+        claims=tuple(claims),
+        fronts=tuple(fronts_of(arms)),
+        kernels=tuple(kernels_of(arms)),
+        beliefs=tuple(beliefs),
+        notes=tuple(notes_of(results, scenarios, cells, unfinished)),
+        versions=session.packages,
+        code=tuple(sorted(commits - {""})),
     )
 
 
-def regret_ends(
-    arms: Sequence[Arm], optimum: float | None = None, median_random: float | None = None
-) -> RegretEnds | None:
-    """Return the two ends of regret; None when one is unknown or they are the same.
+Cell = tuple[str, int]
+"""Digest of the scenario, and seed."""
 
-    Args:
-        arms: the random arm gives the median, if none is known.
-        optimum: best known reward; the best of these runs when none is known, or when it is
-            better.
-        median_random: median reward of feasible random designs.
+
+def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathered) -> list[Cell]:
+    """Return the largest rectangle of scenarios x seeds that every arm has finished.
+
+    Raises:
+        NotComparable: there is none.
     """
-    runs = [run for arm in arms for run in arm.runs]
-    feasible = [(run, trial) for run in runs for trial in run.trials if trial.feasible]
-    best = max((trial.score for _, trial in feasible), default=None)
-    random = [
-        trial.score
-        for run, trial in feasible
-        if run.config.optimizer == "random" and trial.duplicate_of is None
-    ]
-    if median_random is None and random:
-        median_random = float(np.median(random))
-    if optimum is None or (best is not None and best > optimum):
-        optimum, source = best, "the best of these runs"
-    else:
-        source = "given"
-    if optimum is None or median_random is None or optimum <= median_random:
-        return None
-    return RegretEnds(optimum, median_random, source)
+    done = set.intersection(*(set(_finished(arm)) for arm in arms))
+    if not done:
+        waiting = [str(run.path) for run in found.unfinished]
+        raise NotComparable(
+            [f"no scenario and seed is finished by every arm; still open: {', '.join(waiting[:4])}"
+             " ...; go on: python -m search run --resume --out RUN, or the sweep with --resume"]
+        )  # fmt: skip
+    seeds: dict[str, list[int]] = {}
+    for scenario, seed in sorted(done):
+        if scenario in scales:
+            seeds.setdefault(scenario, []).append(seed)
+    if not seeds:
+        raise NotComparable(
+            ["no scenario has a scale of regret: under a trained evaluator it takes a random arm "
+             "that found something feasible, and an arm that found better than its median: "
+             "python -m search run --optimizer random ..., with more episodes"]
+        )  # fmt: skip
+    counts = [len(own) for own in seeds.values()]
+    most = max(counts, key=lambda count: (count * sum(own >= count for own in counts), count))
+    return [(name, seed) for name, own in seeds.items() if len(own) >= most for seed in own[:most]]
 
 
-def _pairs(arms: Sequence[Arm]) -> list[tuple[Arm, Arm]]:
-    """Each arm against random, and the language models against each other."""
-    random = [arm for arm in arms if arm.runs[0].config.optimizer == "random"]
-    models = [arm for arm in arms if model_of(arm.runs[0].config)]
-    against_random = [(arm, rival) for rival in random for arm in arms if arm is not rival]
-    return against_random + [(later, earlier) for earlier, later in combinations(models, 2)]
+def _finished(arm: Arm) -> dict[Cell, RunRecord]:
+    return {
+        (run.manifest.digests.scenario, run.config.seed): run
+        for run in arm.runs
+        if is_finished(run)
+    }
 
 
-def _result(
-    arm: Arm, budget: int, ends: RegretEnds | None, generator: np.random.Generator
-) -> ArmResult:
-    first, best = arm.runs[0], [*_best(arm, budget).values()]
-    regret = bootstrap(normalised_regret(best, ends), generator) if ends else None
-    lineage = first.manifest.lineage
-    adapter = lineage.adapter if lineage else None
+def _curves(arm: Arm, cells: Sequence[Cell], scales: Mapping[str, RegretEnds]) -> Floats:
+    """Regret after each episode in each cell, [cells, episodes]."""
+    runs = _finished(arm)
+    return np.array([regret_curve(runs[cell], scales[cell[0]]) for cell in cells])
+
+
+def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
+    first, budget = arm.first, curves.shape[1]
+    trials = [trial for run in arm.runs for trial in run.trials]
+    shown = sorted({*(at for at in CHECKPOINTS if at <= budget), budget})
+    firsts = [summarise(run.trials).first_feasible for run in arm.runs]
+    median = float(np.median([math.inf if one is None else one for one in firsts]))
+    ends = resampling.ends(resampling.means(curves)) if resampling.bounded else None
     return ArmResult(
         name=arm.name,
         optimizer=first.config.optimizer,
-        best_reward=bootstrap(best, generator),
-        regret=regret,
-        stand_in=bool(lineage and lineage.stand_in),
-        adapter=adapter.path if adapter else None,
-        trained_on_this_scenario=bool(
-            adapter and first.manifest.digests.scenario in adapter.manifest.trained_on
-        ),
+        settings=first.config.settings,
+        episodes=budget,
+        screen=first.config.screen,
+        runs=len(arm.runs),
+        origin=origin_of(arm),
         given=first.manifest.given,
         oracle=is_oracle(first.config),
-        runs=[_run_result(run, budget) for run in arm.runs],
+        regret={at: _estimate(curves[:, at - 1], resampling) for at in shown},
+        curve=_rounded(curves.mean(axis=0)),
+        low=None if ends is None else _rounded(ends[0]),
+        high=None if ends is None else _rounded(ends[1]),
+        area=resampling.interval(curves.mean(axis=1)),
+        first_feasible=median if math.isfinite(median) else None,
+        never_feasible=sum(one is None for one in firsts) / len(firsts),
+        shares=_shares(arm, trials),
+        effort=_effort(arm, trials),
     )
 
 
-def _run_result(run: RunRecord, budget: int) -> RunResult:
-    return RunResult(
-        path=str(run.path),
+def _estimate(values: Floats, resampling: Resampling) -> Estimate:
+    return Estimate(
+        mean=resampling.interval(values),
+        iqm=resampling.interval(values, iqm),
+        median=float(np.median(values)),
+    )
+
+
+def _rounded(values: Floats) -> tuple[float, ...]:
+    return tuple(np.round(values, DECIMALS).tolist())
+
+
+def _shares(arm: Arm, trials: Sequence[Trial]) -> Shares:
+    count, kinds = len(trials), [trial.failure.kind for trial in trials if trial.failure]
+    counts = [summarise(run.trials) for run in arm.runs]
+    firsts = [one for run in arm.runs for one in run.exchanges if one.attempt == 0]
+    return Shares(
+        invalid=kinds.count("reply") / count,
+        infeasible=sum(one.infeasible for one in counts) / count,
+        duplicate=sum(one.duplicates for one in counts) / count,
+        failed=(len(kinds) - kinds.count("reply")) / count,
+        first_try=sum(one.error is None for one in firsts) / len(firsts)
+        if firsts and model_of(arm.first.config)
+        else None,
+    )
+
+
+def _effort(arm: Arm, trials: Sequence[Trial]) -> Effort:
+    counts = [summarise(run.trials) for run in arm.runs]
+    usages = [exchange.usage for run in arm.runs for exchange in run.exchanges]
+    sums = {
+        "seconds": sum(one.seconds for one in counts),
+        "prompt_tokens": sum(usage.get("prompt_tokens", 0) for usage in usages),
+        "completion_tokens": sum(usage.get("completion_tokens", 0) for usage in usages),
+        "evaluated": sum(one.evaluated for one in counts),
+        "trained": sum(one.trained for one in counts),
+        "screened": sum(one.screened for one in counts),
+    }
+    return Effort(**{name: value / len(trials) for name, value in sums.items()})
+
+
+def _facts(
+    group: Sequence[RunRecord], arms: Sequence[Arm], scales: Mapping[str, RegretEnds]
+) -> ScenarioFacts:
+    config, digest = group[0].config, group[0].manifest.digests.scenario
+    ends = scales.get(digest)
+    best = {
+        arm.name: found for arm in arms if (found := _best(by_scenario(arm.runs).get(digest, [])))
+    }
+    return ScenarioFacts(
+        name=config.scenario.name,
+        digest=digest,
+        space=config.space.name,
+        metric=config.scenario.objective.metric,
+        told=config.told,
+        optimum=ends.optimum if ends else None,
+        median_random=ends.median_random if ends else None,
+        source=ends.source if ends else None,
+        best_in=best,
+    )
+
+
+def _best(runs: Sequence[RunRecord]) -> Best | None:
+    found = [(trial, run) for run in runs for trial in run.trials if trial.feasible]
+    if not found:
+        return None
+    trial, run = max(found, key=lambda pair: pair[0].score)
+    assert trial.design is not None
+    return Best(
+        reward=trial.score,
+        design=trial.design.wire(),
         seed=run.config.seed,
-        status=run.manifest.status,
-        episodes=len(run.trials),
-        best_of_all=summarise(run.trials).best_reward,
-        at_budget=summarise(run.trials[:budget]),
+        episode=trial.step + 1,
     )
-
-
-def _best(arm: Arm, budget: int) -> dict[int, float]:
-    """Best reward at the budget, by seed; the paper's -1 where nothing was feasible."""
-    ends = {run.config.seed: best_so_far(rewards_of(run.trials[:budget]))[-1] for run in arm.runs}
-    return {seed: float(np.nan_to_num(end, nan=INFEASIBLE_REWARD)) for seed, end in ends.items()}
-
-
-def _difference(arm: Arm, rival: Arm, budget: int, generator: np.random.Generator) -> Difference:
-    ours, theirs = _best(arm, budget), _best(rival, budget)
-    seeds = sorted(ours.keys() & theirs.keys())
-    if not seeds:
-        raise NotComparable([f"{arm.name} and {rival.name}: no seed in common"])
-    difference = bootstrap([ours[seed] - theirs[seed] for seed in seeds], generator)
-    return Difference(arm=arm.name, against=rival.name, difference=difference)

@@ -1,17 +1,25 @@
 """Which runs may be compared: equal problem, equal questions, and a model that was really used."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, NamedTuple
 
 from cim_sim.config import canonical_json
+from search.comparison.sources import Gathered, Source
 from search.llm.model import ModelConfig
 from search.optimizers import asked_by, model_of
 from search.record.manifest import differences
 from search.record.runs import RunRecord
+from search.study.scales import by_scenario
 
-Factor = Literal["prompt", "sampling", "server"]
-"""What language-model arms must share, unless it is the factor that is compared."""
+Factor = Literal["prompt", "sampling", "server", "batch", "screen"]
+"""What arms must share, unless it is the factor that is compared."""
+OF_THE_RUN = {"optimizer", "settings", "scenario", "episodes", "seed", "batch", "screen"}
+"""Of a run's configuration, what is no part of the problem; whatever else there is must be equal.
+"""
+OF_THE_MODEL = {"name", "path", "adapter", "made_by", "model", "script"}
+PATIENCE = {"timeout_s", "tries", "pause_s"}
+"""Changes no answer. Of a model's configuration all but these and the above must be equal."""
 
 
 class NotComparable(Exception):
@@ -22,123 +30,196 @@ class NotComparable(Exception):
 
 
 class Arm(NamedTuple):
-    """Runs that differ in their seed alone."""
+    """Runs that differ in scenario and seed alone."""
 
     name: str
     runs: list[RunRecord]
-    """In the order of their seeds."""
+
+    @property
+    def first(self) -> RunRecord:
+        """Any of them: settings, model and budget are the same in all."""
+        return self.runs[0]
 
 
-def require_comparable(runs: Sequence[RunRecord], factors: Collection[Factor] = ()) -> None:
-    """Check that runs share everything but the optimiser.
+def require_comparable(found: Gathered, factors: Collection[Factor] = ()) -> list[Arm]:
+    """Return the arms, when their runs share everything but the optimiser.
 
     Args:
-        runs: at least one.
-        factors: what language-model arms may differ in, because it is what is compared.
+        found: the runs.
+        factors: what arms may differ in, because it is what is compared.
 
     Raises:
-        NotComparable: names each difference, and each adapter without a passed round trip.
+        NotComparable: names each difference, and each model of which it is not known that it is
+            the one that was trained.
     """
-    faults = _unequal([(run, _problem(run)) for run in runs])
+    runs, arms = [source.run for source in found.sources], arms_of(found.sources)
+    faults = _unequal([(run, _terms(run, factors)) for run in runs])
+    for group in by_scenario(runs).values():
+        faults += _unequal([(run, _problem(run)) for run in group])
     questions = [(run, _asking(run, model)) for run in runs if (model := model_of(run.config))]
     faults += _unequal(
         [(run, {k: v for k, v in asked.items() if k not in factors}) for run, asked in questions]
     )
-    for run in runs:
-        if not run.trials:
-            faults.append(f"{run.path}: holds no trial yet")
-        faults += _unproven(run)
-    for arm in arms_of(runs):
-        counts = Counter(run.config.seed for run in arm.runs).items()
-        faults += [f"{arm.name}: seed {seed} is there {n} times" for seed, n in counts if n > 1]
+    faults += [fault for arm in arms for fault in _faults_of(arm)]
+    if found.complete:
+        faults += _other_cells(arms)
     if faults:
         raise NotComparable(faults)
+    return arms
 
 
-def arms_of(runs: Sequence[RunRecord]) -> list[Arm]:
-    """Group runs that differ in their seed alone, in the order in which they come."""
-    groups: dict[str, list[RunRecord]] = {}
-    for run in runs:
-        config = run.config
-        who = [config.optimizer, config.settings, config.batch, run.manifest.model]
-        groups.setdefault(canonical_json(who), []).append(run)
-    ordered = [sorted(group, key=lambda run: run.config.seed) for group in groups.values()]
-    names = [_name(group[0]) for group in ordered]
+def arms_of(sources: Sequence[Source]) -> list[Arm]:
+    """Group runs that differ in scenario and seed alone, in the order in which they come."""
+    groups: dict[str, list[Source]] = {}
+    for source in sources:
+        config = source.run.config
+        model = source.run.manifest.model
+        who = [source.label, config.optimizer, config.settings, config.batch, config.screen, model]
+        groups.setdefault(canonical_json(who), []).append(source)
+    names = [_name(group[0]) for group in groups.values()]
     return [
-        Arm(name if names.count(name) == 1 else f"{name} ({group[0].path.name})", group)
-        for name, group in zip(names, ordered, strict=True)
+        Arm(
+            name if names.count(name) == 1 else f"{name} ({group[0].run.path.name})",
+            [source.run for source in group],
+        )
+        for name, group in zip(names, groups.values(), strict=True)
     ]
+
+
+def _faults_of(arm: Arm) -> list[str]:
+    """Say what is wrong with one arm by itself."""
+    faults = [f"{run.path}: holds no trial yet" for run in arm.runs if not run.trials]
+    budgets = sorted({run.config.episodes for run in arm.runs})
+    if len(budgets) > 1:
+        words = " and ".join(map(str, budgets))
+        faults.append(
+            f"{arm.name}: budgets of {words} episodes in one arm; raise the smaller ones: "
+            f"python -m search run --resume --episodes {budgets[-1]} --out RUN"
+        )
+    counts = Counter((_task(run), run.config.seed) for run in arm.runs).items()
+    faults += [
+        f"{arm.name}: seed {seed} is there {n} times in {task}"
+        for (task, seed), n in counts
+        if n > 1
+    ]
+    proofs = Counter(fault for run in arm.runs for fault in _unproven(run))
+    return faults + [
+        f"{arm.first.path}: {fault}" + (f" ({count} runs)" if count > 1 else "")
+        for fault, count in proofs.items()
+    ]
+
+
+def _other_cells(arms: Sequence[Arm]) -> list[str]:
+    """Name the arms that were not run in the same scenarios, or with other seeds in one."""
+    seeds = {arm.name: _seeds(arm) for arm in arms}
+    first = arms[0].name
+    faults = []
+    for name, own in seeds.items():
+        for task in sorted({*own, *seeds[first]}):
+            ours, theirs = sorted(own.get(task, ())), sorted(seeds[first].get(task, ()))
+            if ours != theirs and not (ours and theirs):
+                lacking, having = (first, name) if ours else (name, first)
+                faults.append(f"{lacking} and {having}: scenario {task} is in the latter alone")
+            elif ours != theirs:
+                faults.append(f"{first} and {name}: seeds {theirs} and {ours} in scenario {task}")
+    return faults
+
+
+def _seeds(arm: Arm) -> dict[str, set[int]]:
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for run in arm.runs:
+        seeds[_task(run)].add(run.config.seed)
+    return seeds
+
+
+def _task(run: RunRecord) -> str:
+    return f"{run.config.scenario.name} ({run.manifest.digests.scenario[:6]})"
 
 
 def _unproven(run: RunRecord) -> list[str]:
     """Say why nobody knows that the server used what was trained; empty if it is proven."""
-    adapter = run.manifest.lineage.adapter if run.manifest.lineage else None
-    model = model_of(run.config)
-    if adapter is None or model is None:
+    lineage, model = run.manifest.lineage, model_of(run.config)
+    if lineage is None or model is None:
         return []
-    check, identity = adapter.round_trip, run.manifest.model or {}
-    used = (identity.get("adapter") or identity.get("weights"), model.concurrency)
+    if lineage.unknown == "no card":
+        return [
+            f"model {model.name}: no card beside the weights in {model.path}, so nobody knows what "
+            "they were trained on; copy the whole folder that `finetune merge` wrote, or put the "
+            "model's README.md there, then a new run"
+        ]
+    if lineage.adapter is None:
+        return []
+    adapter, identity = lineage.adapter, run.manifest.model or {}
+    check, used = adapter.round_trip, identity.get("adapter") or identity.get("weights")
     if check is None:
         fault = "was never made"
     elif not check.passed:
         fault = f"failed ({'; '.join(check.faults)})"
-    elif (check.served, check.concurrency) != used:
-        fault = (
-            f"was made with weights {check.served} at concurrency {check.concurrency}, not {used}"
-        )
+    elif (check.served, check.concurrency) != (used, model.concurrency):
+        made = f"weights {check.served} at concurrency {check.concurrency}"
+        fault = f"was made with {made}, not {(used, model.concurrency)}"
     else:
         return []
     return [
-        f"{run.path}: the round trip of adapter {adapter.path} {fault}; so the server may not have "
-        f"used what was trained: python -m finetune roundtrip --adapter {adapter.path}, then a new "
-        "run"
+        f"the round trip of adapter {adapter.path} {fault}; so the server may not have used what "
+        f"was trained: python -m finetune roundtrip --adapter {adapter.path}, then a new run"
     ]
 
 
+def _terms(run: RunRecord, factors: Collection[Factor]) -> dict[str, Any]:
+    """Return what all arms must share in all scenarios."""
+    digests, config = run.manifest.digests, run.config
+    judge = {"kind": config.evaluator, "digest": digests.evaluator}
+    terms: dict[str, Any] = {"evaluator": judge, "simulator": digests.simulator}
+    rounds = {"batch": config.batch, "screen": config.screen}
+    return terms | {name: value for name, value in rounds.items() if name not in factors}
+
+
 def _problem(run: RunRecord) -> dict[str, Any]:
-    """Return what all arms must share."""
-    config = run.config.model_dump(
-        mode="json", include={"space", "told", "accuracy_seed", "screen"}
-    )
-    scenario = run.config.scenario.model_dump(mode="json", exclude={"name"})
-    digests = run.manifest.digests
-    evaluator = {"kind": run.config.evaluator, "digest": digests.evaluator}
-    return {"scenario": scenario, **config, "evaluator": evaluator, "simulator": digests.simulator}
+    """Return what all arms must share in one scenario."""
+    return run.config.model_dump(mode="json", exclude=OF_THE_RUN)
 
 
 def _asking(run: RunRecord, model: ModelConfig) -> dict[str, Any]:
     """Return what language-model arms must share."""
     asked, identity = asked_by(run.config), run.manifest.model or {}
+    whole = model.model_dump(mode="json", exclude=OF_THE_MODEL | PATIENCE)
+    server = whole.pop("server") | {key: whole.pop(key) for key in ("base_url", "concurrency")}
+    free = {"port", "ready_s"}
     return {
         "prompt": {
             **(asked.model_dump(mode="json", exclude={"model"}) if asked else {}),
             "renderer": identity.get("renderer"),
         },
-        "sampling": {
-            **model.sampling.model_dump(),
-            "extra_body": model.extra_body,
-            "max_model_len": model.max_model_len,
-        },
+        "sampling": {**whole.pop("sampling"), **whole},
         "server": {
-            **model.server.model_dump(exclude={"port", "ready_s"}),
+            **{key: value for key, value in server.items() if key not in free},
             "version": identity.get("server"),
             "base_url": identity.get("base_url"),
-            "concurrency": model.concurrency,
         },
     }
 
 
 def _unequal(facts: Sequence[tuple[RunRecord, dict[str, Any]]]) -> list[str]:
+    """Name each difference from the first run once, with how many runs have it."""
+    seen: dict[str, list[RunRecord]] = defaultdict(list)
+    for run, fact in facts[1:]:
+        for difference in differences(facts[0][1], fact):
+            seen[difference].append(run)
     return [
-        f"{facts[0][0].path} and {run.path}: {difference}"
-        for run, fact in facts[1:]
-        for difference in differences(facts[0][1], fact)
+        f"{facts[0][0].path} and {runs[0].path}"
+        + (f" (and {len(runs) - 1} more)" if len(runs) > 1 else "")
+        + f": {difference}"
+        for difference, runs in seen.items()
     ]
 
 
-def _name(run: RunRecord) -> str:
-    config, model = run.config, model_of(run.config)
+def _name(source: Source) -> str:
+    config, model = source.run.config, model_of(source.run.config)
+    screen = f"+screen{config.screen}" if config.screen else ""
+    if source.label:
+        return source.label + screen
     if config.optimizer == "warm":
         parts = config.settings["first"]["optimizer"], config.settings["then"]["optimizer"]
-        return f"{model.name if model else parts[0]}, then {parts[1]}"
-    return model.name if model else config.optimizer
+        return f"{model.name if model else parts[0]}, then {parts[1]}{screen}"
+    return (model.name if model else config.optimizer) + screen

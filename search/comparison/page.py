@@ -1,16 +1,104 @@
-"""A comparison as a Markdown page: one table, and plain sentences on what it does not show."""
+"""A comparison as Markdown: the table of arms, the claims, and what must be kept in mind."""
 
-import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cim_sim.cards import render
-from search.comparison.compare import Comparison
+from cim_sim.config import UsageError, load
+from search.comparison.result import ArmResult, Comparison
+from search.study.verify import Verification
+from search.study.verify_page import verified_page
 
-FEW = 5
-"""Seeds below which a bootstrap interval is known to be too narrow."""
+RESULT, VERIFIED = "comparison.json", "verified.json"
+LEGEND = (
+    "@N: mean normalised regret after N episodes, (optimum - best so far) / (optimum - median "
+    "feasible random), 1 until something is feasible; lower is better. IQM: interquartile mean. "
+    "Intervals: 95 %, scenarios resampled, then seeds; none below 8 scenarios x 3 seeds. Area: "
+    "mean regret over all episodes of the budget. Invalid, infeasible, duplicate: shares of the "
+    "episodes; first try: of the replies. First feasible: median episode. Given: what an arm had "
+    "beside the results of its own search; an oracle asks the judge itself."
+)
 
 
 def page(comparison: Comparison) -> str:
     """Return the Markdown text."""
     template = Path(__file__).with_name("comparison.md.jinja")
-    return render(template, c=comparison, few=FEW, json=json.dumps)
+    return render(template, c=comparison, table=arms_table(comparison), legend=LEGEND)
+
+
+def arms_table(comparison: Comparison) -> str:
+    """Return the table of arms, a line for each."""
+    return table(heads(comparison), [cells(arm, comparison) for arm in comparison.arms])
+
+
+def heads(comparison: Comparison) -> list[str]:
+    """Return the heads of that table."""
+    columns = ["arm", *(f"@{at}" for at in _shown(comparison)), "interval", "IQM", "median"]
+    columns += ["area", "invalid", "infeasible", "duplicate", "first try", "first feasible"]
+    return [*columns, "never", "s/episode", "tokens/episode", "given"]
+
+
+def _shown(comparison: Comparison) -> list[int]:
+    return sorted({at for arm in comparison.arms for at in arm.regret})
+
+
+def results_page(folder: Path) -> str:
+    """Return one page of all comparisons that lie in the folders of `folder`.
+
+    Raises:
+        UsageError: there is none, or a file is damaged.
+    """
+    found = sorted(folder.glob(f"*/{RESULT}"))
+    if not found:
+        raise UsageError(
+            f"{folder}: no */{RESULT} in it; make one: python -m search compare SWEEP --out "
+            f"{folder}/NAME"
+        )
+    return "\n".join([LEGEND, "", *(line for file in found for line in _section(file))])
+
+
+def _section(file: Path) -> Iterator[str]:
+    comparison = load(file, Comparison)
+    yield from (f"### {file.parent.name}", "")
+    size = f"{len(comparison.scenarios)} scenarios x {comparison.seeds} seeds"
+    yield f"{size}; {comparison.evaluator}. `{comparison.command}`"
+    yield from ("", arms_table(comparison), "")
+    yield from (f"- {claim.sentence}" for claim in comparison.claims)
+    yield ""
+    if (verified := file.with_name(VERIFIED)).is_file():
+        yield "Re-trained winners:"
+        yield from ("", verified_page(load(verified, Verification)))
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table; a bar inside a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def cells(arm: ArmResult, comparison: Comparison) -> list[str]:
+    """Return the line of an arm in that table."""
+    last, shares, effort = arm.regret[arm.episodes], arm.shares, arm.effort
+    mean = last.mean
+    interval = "-" if mean.low is None else f"@{arm.episodes} [{mean.low:.3f}, {mean.high:.3f}]"
+    tried = "-" if shares.first_try is None else f"{shares.first_try:.0%}"
+    tokens = effort.prompt_tokens + effort.completion_tokens
+    return [
+        f"{arm.name} (oracle)" if arm.oracle else arm.name,
+        *(
+            f"{arm.regret[at].mean.mean:.3f}" if at in arm.regret else ""
+            for at in _shown(comparison)
+        ),
+        interval,
+        f"{last.iqm.mean:.3f}",
+        f"{last.median:.3f}",
+        f"{arm.area.mean:.3f}",
+        *(f"{share:.0%}" for share in (shares.invalid, shares.infeasible, shares.duplicate)),
+        tried,
+        "none" if arm.first_feasible is None else f"{arm.first_feasible:g}",
+        f"{arm.never_feasible:.0%}",
+        f"{effort.seconds:.3f}",
+        f"{tokens:,.0f}" if tokens else "-",
+        arm.given.words,
+    ]

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from cim_sim.config import Config, UsageError
 from search.llm.precision import Dtype
+from search.record.adapter import MANIFEST, ROUND_TRIP
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -111,13 +112,14 @@ def require_present(model: ModelConfig) -> None:
 
 
 def directory_digest(path: Path) -> str:
-    """Digest of a model or adapter: names and contents of its own files.
+    """Digest of a model or adapter: names and contents of its own files, not the records of it.
 
     Reads the weights once, which the server is about to do anyway.
     """
     whole = sha256()
+    own = (".json", ".jinja", ".safetensors", ".txt", ".model")
     for file in sorted(path.iterdir()):
-        if file.is_file() and file.suffix in (".json", ".jinja", ".safetensors", ".txt", ".model"):
+        if file.is_file() and file.suffix in own and file.name not in (MANIFEST, ROUND_TRIP):
             with file.open("rb") as stream:
                 content = file_digest(stream, "sha256").digest()
             whole.update(file.name.encode() + b"\0" + content)

@@ -160,7 +160,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
         UsageError: model, style or endpoint do not fit.
         SearchStopped: the server does not come up.
     """
-    lineage = lineage_of(settings.model)
+    lineage = lineage_of(settings.model, problem.task)
     require_askable(settings.style, problem.task)
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:

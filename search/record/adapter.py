@@ -1,7 +1,7 @@
 """What an adapter's directory says of itself: `finetune` writes it, `search` reads it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -11,8 +11,10 @@ from search.record.given import Given
 MANIFEST = "adapter_manifest.json"
 """Written last: where it stands, the training is complete."""
 ROUND_TRIP = "roundtrip.json"
+TRAINED_ON = "trained_on.jsonl"
+"""The tasks behind the training data, one a line."""
 MERGED = "merged"
-"""Directory of base and adapter in one model."""
+"""Directory of base and adapter in one model, with copies of the three records above."""
 
 
 class AdapterManifest(Config):
@@ -23,10 +25,12 @@ class AdapterManifest(Config):
     """Path or hub id of the model it was trained on."""
     base_revision: str | None = None
     base_digest: str
+    stand_in: bool = False
+    """The base stands in for a general model."""
     data: str
     data_digest: str
     trained_on: tuple[str, ...]
-    """Digests of the scenarios in the training data; `compare` marks them."""
+    """Digests of the scenarios in the training data."""
     given: Given = Given()
     """What the training data cost."""
     examples: int
@@ -82,6 +86,11 @@ class Lineage(Config):
     stand_in: bool
     """It, or the base under it, is no general model but stands in for one."""
     adapter: Adapter | None
+    unknown: Literal["no card", "served elsewhere"] | None = None
+    """Why nobody knows what it was made from."""
+    nearest: tuple[str, float] | None = None
+    """Of the tasks it was trained on the nearest to that of the run, and how far it is; None:
+    not tuned, or not recorded."""
 
 
 def read_adapter(folder: Path) -> Adapter:

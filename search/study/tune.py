@@ -5,6 +5,7 @@ random candidates and the defaults on a few scenarios, then the best of them on 
 an ordinary sweep, resumable like any other.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,8 +16,10 @@ from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
 from cim_sim.space import Space
 from search.optimizers import settings_of
+from search.record.runs import RunRecord, read_run
+from search.stats import RegretEnds
+from search.study.scales import CHECKPOINTS, regret_curve, scales_of
 from search.study.sweep import ArmSpec, FamilyPart, SweepConfig, Tuned, begin, jobs, run_all
-from search.study.sweep_table import ArmSummary, scales_of, summarise, table
 
 CANDIDATES = 16
 """Settings that run in the first round, the defaults included."""
@@ -124,13 +127,20 @@ def _round(config: SweepConfig, out: Path, workers: int, cache: Path) -> list[Pl
     for _, failure in run_all(tasks, workers, cache):
         if failure:
             raise UsageError(f"{failure.out}: {failure.reason}")
-    trials = table(tasks)
-    arms = summarise(trials, scales_of(config, trials))
-    write_whole(out / "arms.jsonl", "\n".join(arm.model_dump_json() for arm in arms) + "\n")
-    placed = [Placed(config.arms[arm.arm].settings, _mean_regret(arm)) for arm in arms]
+    runs = [read_run(task.out) for task in tasks]
+    scales = scales_of(runs)
+    placed = []
+    for name, arm in config.arms.items():
+        own = [run for task, run in zip(tasks, runs, strict=True) if task.arm == name]
+        placed.append(Placed(arm.settings, _mean_regret(own, scales)))
+    lines = [json.dumps(candidate._asdict()) + "\n" for candidate in placed]
+    write_whole(out / "candidates.jsonl", "".join(lines))
     return sorted(placed, key=lambda candidate: candidate.regret)
 
 
-def _mean_regret(arm: ArmSummary) -> float:
-    late = [regret.mean for episode, regret in arm.regret.items() if episode >= EARLIEST]
-    return float(np.mean(late))
+def _mean_regret(runs: Sequence[RunRecord], scales: Mapping[str, RegretEnds]) -> float:
+    """Mean over the scenarios with a scale, at the checkpoints that count."""
+    late = [at - 1 for at in CHECKPOINTS if EARLIEST <= at <= runs[0].config.episodes]
+    digests = [run.manifest.digests.scenario for run in runs]
+    pairs = [(run, scales[name]) for run, name in zip(runs, digests, strict=True) if name in scales]
+    return float(np.mean([regret_curve(run, ends)[late] for run, ends in pairs]))

@@ -9,6 +9,7 @@ from finetune.merge import merge_adapter
 from finetune.roundtrip import Served, check, judge, placed
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig, ServerSettings
+from search.study.family import tasks
 
 SERVER = ServerSettings(kv_cache_bytes=64 << 20)
 BASE = ModelConfig(name="base", path="finetune/tiny/model", max_model_len=2048, server=SERVER)
@@ -57,4 +58,9 @@ def test_a_really_trained_and_really_served_model_passes(adapter, tmp_path):
     result = check(tmp_path / "adapter", local, BASE)
     assert result.faults == ()
     assert result.tuned_against_base > 5 * result.tuned_against_transformers
-    assert lineage_of(local).adapter.round_trip == result
+    moved = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "adapter" / "merged", moved)
+    [task] = tasks("near", 1)
+    found = lineage_of(local.model_copy(update={"path": moved}), task)
+    assert found.adapter.round_trip == result
+    assert found.nearest is not None

@@ -1,25 +1,25 @@
-"""Comparing runs: what is refused and why, and what the page says."""
+"""Comparing runs: what is refused and why, what is measured, and what is claimed."""
 
 import json
 import sys
 
 import numpy as np
 import pytest
-from PIL import Image
 
+from cim_sim.intervals import Interval
 from search.__main__ import main
-from search.comparison.compare import compare, regret_ends
+from search.comparison.claims import claims_of
+from search.comparison.compare import compare
 from search.comparison.equality import NotComparable, arms_of, require_comparable
 from search.comparison.page import page
+from search.comparison.result import Comparison
+from search.comparison.sources import Gathered, Source, gather
 from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
 from search.record.runs import read_run
-from search.study.optimum import Optimum
+from search.stats import Resampling
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
-OPTIMUM = Optimum(
-    scenario="s", reward=9.0, median_feasible=0.0, feasible_share=0.5, method="searches"
-)
 MANIFEST = AdapterManifest(
     base="b", base_digest="d", data="data", data_digest="d", trained_on=(), examples=1,
     renderer="r", template="t", end_token="e", seed=0, steps=1, dtype="float32",
@@ -47,7 +47,7 @@ def make(tmp_path, run_of):
 def make_model(tmp_path, make):
     """Make a run of a scripted model that always says the same."""
 
-    def run(name, reply=GOOD, style="codesign", seed=0, **model):
+    def run(name, reply=GOOD, style="codesign", seed=0, constrained=False, **model):
         script = tmp_path / f"{model.get('name', name)}.txt"
         script.write_text(reply)
         settings = {"model": {"name": name, "script": str(script), **model}, "style": style}
@@ -56,23 +56,36 @@ def make_model(tmp_path, make):
     return run
 
 
-def tuned(run, round_trip, trained_on=(), stand_in=False):
+def altered(run, **changes):
+    return run._replace(manifest=run.manifest.model_copy(update=changes))
+
+
+def tuned(run, round_trip, trained_on=(), **lineage):
     """Give a run the lineage of a fine-tuned model."""
     manifest = MANIFEST.model_copy(update={"trained_on": tuple(trained_on)})
     adapter = Adapter(path="runs/a", manifest=manifest, round_trip=round_trip)
-    lineage = Lineage(stand_in=stand_in, adapter=adapter)
-    changes = {"lineage": lineage, "model": {**run.manifest.model, "weights": "w"}}
-    return run._replace(manifest=run.manifest.model_copy(update=changes))
+    lineage = Lineage(**{"stand_in": False, "adapter": adapter, **lineage})
+    return altered(run, lineage=lineage, model={**run.manifest.model, "weights": "w"})
+
+
+def found(*runs):
+    return Gathered([Source(run, None) for run in runs], 0)
 
 
 def refusal(*runs, **options):
     with pytest.raises(NotComparable) as refused:
-        require_comparable(runs, **options)
+        require_comparable(found(*runs), **options)
     return str(refused.value)
 
 
+def result_of(*runs, missing=0):
+    gathered = Gathered([Source(run, None) for run in runs], missing)
+    return compare(gathered, require_comparable(gathered), "the command")
+
+
 def test_equal_terms_are_accepted(make, make_model):
-    require_comparable([make("a"), make("b", seed=1), make_model("base")])
+    runs = [make("a"), make("b", seed=1), make_model("base"), make_model("base", seed=1)]
+    assert [arm.name for arm in require_comparable(found(*runs))] == ["random", "base"]
 
 
 @pytest.mark.parametrize(
@@ -81,6 +94,8 @@ def test_equal_terms_are_accepted(make, make_model):
         ({"space": "configs/spaces/lcda.yaml"}, "space.channels: [16, 24, 32, 48, 64, 96, 128] is"),
         ({"accuracy_seed": 3}, "accuracy_seed: 0 is not 3"),
         ({"screen": 4}, "screen: 0 is not 4"),
+        ({"batch": 3}, "batch: 1 is not 3"),
+        ({"told": False}, "told: True is not False"),
         ({"evaluator": "surrogate"}, "evaluator.kind: 'trained' is not 'surrogate'"),
     ],
 )
@@ -91,18 +106,43 @@ def test_whatever_differs_is_named(make, change, said):
     assert f"{one.path} and {other.path}: {said}" in message
 
 
-def test_another_scenario_is_named_to_the_key(make, config):
+def test_a_new_setting_of_runs_is_part_of_the_problem(make):
+    """Whatever the configuration holds must be equal, unless it is one of a few that are named."""
+    one = make("a")
+    terms = set(type(one.config).model_fields)
+    free = {"optimizer", "settings", "scenario", "episodes", "seed", "batch", "screen"}
+    assert terms - free == {"evaluator", "accuracy_seed", "space", "told"}
+
+
+def test_screening_and_batch_may_be_the_question(make):
+    runs = [make("a"), make("b", screen=4), make("c", batch=3)]
+    arms = require_comparable(found(*runs), ["screen", "batch"])
+    assert [arm.name for arm in arms] == ["random (a)", "random+screen4", "random (c)"]
+
+
+def test_another_scenario_set_is_refused(make, make_model, config):
+    """Two arms stand side by side only where both were."""
     tight = {**config().scenario.model_dump(exclude_none=True), "limits": {"accuracy": 0.2}}
-    message = refusal(make("a"), make("b", scenario=tight, seed=1))
-    assert "scenario.limits.accuracy: None is not 0.2" in message
-    assert message.count("\n") == 1
+    runs = [make("a"), make("b", scenario={**tight, "name": "tight"}), make_model("base")]
+    assert "base and random: scenario tight (" in refusal(*runs)
+    assert refusal(*runs).endswith("is in the latter alone")
+
+
+def test_other_seeds_are_refused(make, make_model):
+    runs = [make("a"), make("b", seed=1), make_model("base"), make_model("base", seed=2)]
+    assert "random and base: seeds [0, 1] and [0, 2] in scenario test (" in refusal(*runs)
+
+
+def test_two_budgets_in_one_arm_are_refused(make):
+    message = refusal(make("a"), make("b", seed=1, episodes=9))
+    assert "random: budgets of 6 and 9 episodes in one arm; raise the smaller ones" in message
+    assert "--resume --episodes 9 --out RUN" in message
 
 
 def test_another_simulator_is_refused(make):
     one, other = make("a"), make("b", seed=1)
     digests = other.manifest.digests.model_copy(update={"simulator": "0" * 16})
-    other = other._replace(manifest=other.manifest.model_copy(update={"digests": digests}))
-    assert "is not '0000000000000000'" in refusal(one, other)
+    assert "is not '0000000000000000'" in refusal(one, altered(other, digests=digests))
 
 
 def test_models_must_be_asked_alike_unless_that_is_the_question(make_model):
@@ -110,17 +150,20 @@ def test_models_must_be_asked_alike_unless_that_is_the_question(make_model):
     naive = make_model("base", style="naive")
     hot = make_model("hot", sampling={"temperature": 1.5})
     busy = make_model("busy", concurrency=2)
+    fp32 = make_model("fp32", server={"dtype": "float32"})
+    newer = altered(make_model("newer"), model={**base.manifest.model, "server": "vllm 9"})
     assert "prompt.style: 'codesign' is not 'naive'" in refusal(base, naive)
     assert "sampling.temperature: 0.7 is not 1.5" in refusal(base, hot)
-    fp32 = make_model("fp32", server={"dtype": "float32"})
     assert "server.concurrency: 8 is not 2" in refusal(base, busy)
     assert "server.dtype: None is not 'float32'" in refusal(base, fp32)
-    require_comparable([base, naive], factors=["prompt"])
-    require_comparable([base, hot], factors=["sampling"])
-    require_comparable([base, busy, fp32], factors=["server"])
-    assert [arm.name for arm in arms_of([base, naive])] == [
-        "base (base-codesign-0)", "base (base-naive-0)",
-    ]  # fmt: skip
+    assert "server.version: None is not 'vllm 9'" in refusal(base, newer)
+    require_comparable(found(base, naive), factors=["prompt"])
+    require_comparable(found(base, hot), factors=["sampling"])
+    require_comparable(found(base, busy, fp32), factors=["server"])
+
+
+def test_a_model_of_which_patience_alone_differs_is_asked_alike(make_model):
+    require_comparable(found(make_model("a"), make_model("b", timeout_s=5, tries=2, pause_s=0.1)))
 
 
 @pytest.mark.parametrize(
@@ -137,134 +180,235 @@ def test_an_adapter_without_a_passed_round_trip_is_refused(make, make_model, cha
     message = refusal(make("a"), local)
     assert said in message
     assert "python -m finetune roundtrip --adapter runs/a" in message
-    require_comparable([tuned(local, PASSED)])
+    require_comparable(found(tuned(local, PASSED)))
+
+
+def test_weights_without_a_card_are_refused_and_served_ones_named(make, make_model):
+    bare = Lineage(stand_in=False, adapter=None, unknown="no card")
+    assert "model local: no card beside the weights" in refusal(
+        make("a"), altered(make_model("local"), lineage=bare)
+    )
+    served = bare.model_copy(update={"unknown": "served elsewhere"})
+    notes = result_of(make("c"), altered(make_model("far", reply=WIDE), lineage=served)).notes
+    assert "Of far nobody knows what it was trained on (unknown: served elsewhere)." in notes
 
 
 def test_a_seed_twice_is_refused(make):
-    assert "random: seed 0 is there 2 times" in refusal(make("a"), make("b"))
+    assert "random: seed 0 is there 2 times in test (" in refusal(make("a"), make("b"))
 
 
-def test_arms_share_all_but_the_seed(make, make_model):
-    runs = [make("b", seed=1), make_model("base"), make("a", seed=0), make("c", batch=2, seed=4)]
-    arms = arms_of(runs)
-    assert [(arm.name, [run.config.seed for run in arm.runs]) for arm in arms] == [
-        ("random (a)", [0, 1]), ("base", [0]), ("random (c)", [4]),
-    ]  # fmt: skip
+def test_an_arm_of_a_sweep_keeps_its_name(make):
+    runs = [make("a"), make("b", seed=1), make("c", screen=4)]
+    sources = [Source(run, label) for run, label in zip(runs, ("x", "x", "y"), strict=True)]
+    arms = arms_of(sources)
+    assert [(arm.name, len(arm.runs)) for arm in arms] == [("x", 2), ("y+screen4", 1)]
 
 
-def test_the_budget_is_the_shortest_run_and_regret_ends_at_the_best(make, make_model):
-    runs = [make("a", episodes=9), make("b", seed=1), make_model("base", reply=WIDE)]
-    arms = arms_of(runs)
-    scale = regret_ends(arms)
-    result = compare(arms, scale)
-    random, base = result.arms
-    assert result.budget == 6
-    assert [run.episodes for run in random.runs] == [9, 6]
-    firsts = [max(t.score for t in run.trials[:6]) for run in runs[:2]]
-    assert random.best_reward.mean == pytest.approx(np.mean(firsts))
-    assert (random.best_reward.low, random.best_reward.high) == pytest.approx(sorted(firsts))
-    assert base.best_reward.low is None
-    assert base.regret.mean == pytest.approx(
-        np.clip(
-            (scale.optimum - base.best_reward.mean) / (scale.optimum - scale.median_random), 0, 1
-        )
-    )
-    (difference,) = result.differences
-    assert (difference.arm, difference.against) == ("base", "random")
-    assert difference.difference.mean == pytest.approx(base.best_reward.mean - firsts[0])
-    assert difference.difference.contains_zero is None
+def test_regret_goes_from_the_best_of_the_runs_to_the_median_of_random(make, make_model):
+    random, base = make("a", episodes=9), make_model("base", reply=WIDE)
+    result = result_of(random, base)
+    (scenario,) = result.scenarios
+    scores = [trial.score for trial in random.trials if trial.feasible]
+    assert scenario.median_random == pytest.approx(np.median(scores))
+    assert scenario.optimum == max(*scores, base.trials[0].score)
+    assert scenario.best_in["random"].reward == max(scores)
+    assert scenario.best_in["base"].design == json.loads(WIDE)
+    assert [arm.episodes for arm in result.arms] == [9, 6]
+    best = np.fmax.accumulate([t.score if t.feasible else np.nan for t in random.trials])
+    span = scenario.optimum - scenario.median_random
+    regret = np.clip(np.nan_to_num((scenario.optimum - best) / span, nan=1), 0, 1)
+    assert result.arms[0].curve == pytest.approx(regret, abs=1e-4)
+    assert result.arms[0].area.mean == pytest.approx(regret.mean())
+    assert list(result.arms[0].regret) == [1, 5, 9]
+    (claim,) = result.claims
+    assert (claim.arm, claim.against, claim.episodes, claim.shown) == ("base", "random", 6, False)
+    assert claim.difference.low is None
+    assert claim.sentence.startswith("Not shown: the regret of base is ")
+    assert "over 1 x 1; an interval takes 8 scenarios x 3 seeds" in claim.sentence
 
 
-def test_a_known_optimum_ends_the_scale_unless_a_run_beats_it(make):
-    arms = arms_of([make("a")])
-    assert regret_ends(arms, optimum=3.0).source == "given"
-    assert regret_ends(arms, optimum=3.0, median_random=0.0) == (3.0, 0.0, "given")
-    best = max(trial.score for trial in arms[0].runs[0].trials)
-    assert regret_ends(arms, optimum=best - 0.01)[::2] == (best, "the best of these runs")
-    assert regret_ends(arms, median_random=best + 1) is None
+def test_what_a_model_wastes_is_counted(make, make_model):
+    lines = f"no design here\n{GOOD}\n{WIDE}"
+    base = make_model("base", reply=lines)
+    arm = result_of(make("a", episodes=9), base).arms[1]
+    firsts = [one for one in base.exchanges if one.attempt == 0]
+    tokens = sum(one.usage["completion_tokens"] for one in base.exchanges)
+    assert arm.shares.first_try == sum(one.error is None for one in firsts) / 6
+    assert arm.shares.invalid == sum(trial.failure is not None for trial in base.trials) / 6
+    assert arm.shares.duplicate == sum(t.duplicate_of is not None for t in base.trials) / 6
+    assert arm.effort.completion_tokens == tokens / 6
+
+
+def test_what_is_not_finished_is_left_out_and_said(make, make_model):
+    whole = [make("a", episodes=9), make("b", episodes=9, seed=1), make_model("x", reply=WIDE)]
+    begun = make_model("x", reply=WIDE, seed=1)
+    begun = begun._replace(trials=begun.trials[:3])
+    result = result_of(*whole, begun, missing=2)
+    assert (result.seeds, result.unfinished) == (1, 3)
+    assert result.notes[0].startswith("3 runs are not finished: figures are over the 1 cells")
+    with pytest.raises(NotComparable, match="no scenario and seed is finished by every arm; still"):
+        result_of(*whole[:2], begun._replace(config=begun.config), missing=1)
+
+
+def test_without_a_scale_it_says_what_gives_one(make_model):
+    with pytest.raises(NotComparable, match="it takes a random arm that found something feasible"):
+        result_of(make_model("base"))
 
 
 def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
-    random = make("a")
+    random = make("a", episodes=9)
     digest = random.manifest.digests.scenario
-    base, local = make_model("base", reply="no"), make_model("local")
+    base, local = make_model("base", reply="no"), make_model("local", reply=WIDE)
     local = tuned(local, PASSED, trained_on=["x", digest], stand_in=True)
-    manifest = random.manifest.model_copy(update={"status": "interrupted"})
-    arms = arms_of([random._replace(manifest=manifest), base, local])
-    result = compare(arms, regret_ends(arms))
-    said = page(result)
-    assert "local is the embedded base, or was tuned from it: a tiny stand-in for a general" in said
-    assert "local was trained on data of this very scenario" in said
-    assert "One seed only for random, base, local: it allows no interval" in said
-    assert f"{random.path} is interrupted: it has 6 episodes" in said
-    assert "base found nothing feasible with seed 0; that counts as -1" in said
+    said = page(result_of(random, base, local))
+    assert "- local is the embedded base, or was tuned from it: a tiny stand-in for a" in said
+    assert "- local was trained on test: its result there shows memory." in said
+    assert "- base found nothing feasible in 100% of its runs; that counts as regret 1." in said
+    assert "- Regret 0 is the best of these runs" in said
     assert "no random arm" not in said
-    assert f"| local | 0 | {result.arms[2].best_reward.mean:.4f} |" in said
-    assert f"`{json.dumps(json.loads(GOOD))}`" in said
-    assert "| base | 0 | -1.0000 | 1.0000 | - | - (6) |" in said
-    without = arms_of([base])
-    assert "There is no random arm" in page(compare(without, regret_ends(without)))
+    assert "\n| base | 1.000 | 1.000 | 1.000 |  | - | 1.000 |" in said
+    near = tuned(local, PASSED, nearest=("train-0007", 0.21))
+    assert "local: test lies nearest to what it was trained on, train-0007 at distance 0.21; " in (
+        page(result_of(random, near))
+    )
+    unrecorded = page(result_of(random, tuned(local, PASSED)))
+    assert "local: its training tasks are not recorded" in unrecorded
 
 
-def test_an_interval_that_contains_zero_is_said_to(make, make_model):
-    runs = [make("a"), make("b", seed=1), make_model("x"), make_model("x", seed=1)]
-    arms = arms_of(runs)
-    lines = page(compare(arms, None)).splitlines()
-    (said,) = [line for line in lines if line.startswith("- x minus random: ")]
-    assert said.endswith(
-        ("contains zero: no difference is shown.", "interval does not contain zero.")
+@pytest.fixture
+def claims(make, make_model):
+    """Claim from regrets given by hand, [cells, episodes], of a model and of random."""
+    result = result_of(make("a", episodes=9), make_model("base", reply=WIDE))
+
+    def claim(base, random):
+        resampling = Resampling(8, 3)
+        curves = {"base": np.array(base), "random": np.array(random)}
+        return claims_of([result.arms[1], result.arms[0]], curves, resampling)
+
+    return claim
+
+
+def test_a_claim_that_the_interval_supports_is_a_sentence(claims):
+    noise = np.random.default_rng(0).normal(0, 0.02, (24, 9))
+    random = np.linspace(0.9, 0.5, 9) + noise
+    (claim,) = claims(np.linspace(0.7, 0.3, 6) + noise[:, :6], random)
+    assert claim.shown
+    assert claim.difference.mean == pytest.approx(0.35, abs=0.02)
+    assert claim.sentence.startswith("After 6 episodes the regret of base is lower than that of ")
+    assert (claim.match.episodes, claim.match.low, claim.match.high) == (4, 4, 4)
+    assert "Episodes to match random@9: 4 [4, 4]." in claim.sentence
+    (worse,) = claims(random[:, :6], np.full((24, 9), 0.1) + noise)
+    assert worse.shown
+    assert "the regret of base is higher than that of random" in worse.sentence
+    assert "Episodes to match random@9: > 6 [> 6, > 6]." in worse.sentence
+
+
+def test_a_claim_that_it_does_not_support_is_not_shown(claims):
+    noise = np.random.default_rng(0).normal(0, 0.3, (2, 24, 9))
+    (claim,) = claims(0.5 + noise[0][:, :6], 0.5 + noise[1])
+    assert not claim.shown
+    assert claim.difference.contains_zero
+    assert claim.sentence.startswith("Not shown: that base and random differ after 6 episodes; ")
+
+
+def test_many_claims_are_corrected(make, make_model):
+    random, rival = make("a", episodes=9), make("g", optimizer="genetic", episodes=9)
+    arms = result_of(random, rival, make_model("base", reply=WIDE)).arms
+    noise = np.random.default_rng(1).normal(0, 0.1, (3, 24, 9))
+    curves = dict(zip([arm.name for arm in arms], 0.5 + noise, strict=True))
+    curves["base"] -= 0.06
+    claims = claims_of(arms, curves, Resampling(8, 3))
+    assert [(one.arm, one.against) for one in claims] == [
+        ("base", "random"), ("base", "genetic"), ("genetic", "random"),
+    ]  # fmt: skip
+    least, most = sorted(claims[:2], key=lambda one: one.p)
+    assert least.p_holm == pytest.approx(min(2 * least.p, 1))
+    assert most.p_holm == pytest.approx(max(most.p, least.p_holm))
+    assert claims[2].p_holm == claims[2].p, "claims on models are a family of their own"
+
+
+def test_unequal_information_is_part_of_the_claim(make, make_model):
+    greybox = make("g", optimizer="greybox", episodes=9)
+    (claim,) = result_of(make("a", episodes=9), greybox).claims
+    assert claim.sentence.endswith(
+        "Not equally informed: greybox was given cost model; random was given nothing."
     )
 
 
-def test_the_verb_writes_page_figure_and_json(make, tmp_path, monkeypatch, capsys):
-    runs = [make("a"), make("b", seed=1)]
-    paths = [str(run.path) for run in runs]
-    known = OPTIMUM.model_copy(update={"digests": runs[0].manifest.digests})
-    (tmp_path / "optimum.json").write_text(known.model_dump_json())
-    words = ["--out", str(tmp_path / "c"), "--optimum", str(tmp_path / "optimum.json")]
-    monkeypatch.setattr(sys, "argv", ["search", "compare", *paths, *words])
-    assert main() == 0
-    last = json.loads(capsys.readouterr().out.splitlines()[-1])
-    written = json.loads((tmp_path / "c" / "comparison.json").read_text())
-    assert last["best_reward"] == {"random": written["arms"][0]["best_reward"]["mean"]}
-    assert (last["budget"], written["optimum"], written["median_random"]) == (6, 9.0, 0.0)
-    assert "best_so_far.png" in (tmp_path / "c" / "comparison.md").read_text()
-    with Image.open(tmp_path / "c" / "best_so_far.png") as figure:
-        assert figure.size[0] > 800
+def type_in(monkeypatch, *words):
+    monkeypatch.setattr(sys, "argv", ["search", "compare", *map(str, words)])
+    return main()
+
+
+def test_the_verb_writes_one_object_in_many_forms(
+    make, make_model, tmp_path, monkeypatch, last_json
+):
+    paths = [make("a", episodes=9).path, make_model("base", reply=WIDE).path]
+    assert type_in(monkeypatch, *paths, "--out", tmp_path / "c") == 0
+    said = last_json()
+    names = {"comparison.json", "comparison.md", "comparison.schema.json", "report.html"}
+    names |= {f"{stem}.{kind}" for stem in ("regret", "claims") for kind in ("png", "svg")}
+    assert {file.name for file in (tmp_path / "c").iterdir()} == names
+    result = Comparison.model_validate_json((tmp_path / "c" / "comparison.json").read_text())
+    assert said["regret"] == {
+        "random@9": result.arms[0].curve[-1],
+        "base@6": result.arms[1].curve[-1],
+    }
+    assert (tmp_path / "c" / "comparison.md").read_text() == page(result)
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads((tmp_path / "c" / "comparison.schema.json").read_text())
+    jsonschema.validate(result.model_dump(mode="json"), schema)
+    assert (
+        result.command == f"python -m search compare {paths[0]} {paths[1]} --out {tmp_path / 'c'}"
+    )
+
+
+def test_equal_inputs_give_equal_bytes(make, make_model, tmp_path, monkeypatch):
+    paths = [make("a", episodes=9).path, make_model("base", reply=WIDE).path]
+    whole = []
+    for _ in range(2):
+        assert type_in(monkeypatch, *paths, "--out", tmp_path / "c") == 0
+        whole.append({file.name: file.read_bytes() for file in (tmp_path / "c").iterdir()})
+    assert whole[0] == whole[1]
 
 
 def test_the_verb_refuses_with_exit_3(make, tmp_path, monkeypatch, capsys):
-    paths = [str(make("a").path), str(make("b", screen=2).path)]
-    monkeypatch.setattr(sys, "argv", ["search", "compare", *paths, "--out", str(tmp_path / "c")])
-    assert main() == 3
+    paths = [make("a").path, make("b", screen=2).path]
+    assert type_in(monkeypatch, *paths, "--out", tmp_path / "c") == 3
     assert "screen: 0 is not 2" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
 
 
-@pytest.fixture
-def complaint(tmp_path, monkeypatch, capsys):
-    """Type a comparison that is bad usage; returns what is said."""
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        (None, "name runs or sweeps, as in runs/a runs/b --out runs/c"),
+        ("nowhere", "nowhere: holds neither a run (manifest.json) nor a sweep (sweep.yaml)"),
+        ("run", "is a file; name a directory"),
+    ],
+)
+def test_bad_usage_is_one_clear_message(place, said, make, monkeypatch, capsys, request):
+    out = request.getfixturevalue("tmp_path") / "c"
+    if place == "run":
+        place = make("a").path
+        out.write_text("")
+    assert type_in(monkeypatch, *filter(None, [place]), "--out", out) == 2
+    assert said in capsys.readouterr().err
 
-    def type_in(*words):
-        words = ["search", "compare", *map(str, words), "--out", str(tmp_path / "c")]
-        monkeypatch.setattr(sys, "argv", words)
-        assert main() == 2
-        return capsys.readouterr().err
 
-    return type_in
+def test_a_sweep_that_has_begun_is_gathered(make, tmp_path, config):
+    sweep = {"space": "configs/spaces/embedded.yaml", "seeds": 2, "evaluator": "trained"}
+    arm = {"optimizer": "random", "episodes": 6}
+    tasks = [config().scenario.model_dump(mode="json", exclude_none=True)]
+    sweep |= {"scenarios": tasks, "arms": {"plain": arm, "other": arm}}
+    (tmp_path / "sweep.yaml").write_text(json.dumps(sweep))
+    with pytest.raises(Exception, match="no run has recorded anything yet"):
+        gather([tmp_path])
+    make("runs/test/plain/seed0")
+    gathered = gather([tmp_path])
+    assert [source.label for source in gathered.sources] == ["plain"]
+    assert (gathered.missing, gathered.complete) == (3, False)
 
 
-def test_bad_usage_is_one_clear_message(make, complaint, tmp_path):
-    begun, bad, other = make("a"), tmp_path / "bad.json", tmp_path / "other.json"
-    run = begun.path
-    bad.write_text("[]")
-    digests = begun.manifest.digests.model_copy(update={"scenario": "x", "evaluator": "y"})
-    other.write_text(OPTIMUM.model_copy(update={"digests": digests}).model_dump_json())
-    assert "name the run directories" in complaint()
-    assert "nowhere: holds no run" in complaint("nowhere")
-    assert "--optimum high: neither a number nor a file" in complaint(run, "--optimum", "high")
-    assert "--optimum nan: not a reward" in complaint(run, "--optimum", "nan")
-    assert "bad.json: expected keys of Optimum" in complaint(run, "--optimum", bad)
-    assert "is of another scenario and evaluator than the runs" in complaint(
-        run, "--optimum", other
-    )
+def test_an_interval_is_written_with_its_ends():
+    assert f"{Interval(mean=0.5, low=0.1, high=0.9, n=24):.1f}" == "0.5 [0.1, 0.9]"

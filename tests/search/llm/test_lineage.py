@@ -1,13 +1,21 @@
 """What a model was made from, as its directories say."""
 
 import json
+import shutil
 
 import pytest
 
-from cim_sim.config import UsageError
+from cim_sim.config import UsageError, load
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
 from search.llm.lineage import lineage_of
-from search.llm.model import ModelConfig
+from search.llm.model import ModelConfig, directory_digest
+from search.record.tasks import Task
 
+TASK = Task(
+    scenario=load("configs/scenarios/embedded-latency.yaml", Scenario),
+    space=load("configs/spaces/embedded.yaml", Space),
+)
 MANIFEST = {
     "base_digest": "d", "data": "data", "data_digest": "d", "examples": 1, "renderer": "r",
     "template": "t", "end_token": "e", "steps": 1, "dtype": "float32", "dtype_reason": "",
@@ -37,16 +45,16 @@ def adapter(tmp_path, base):
 
 
 def test_a_base_is_a_stand_in_when_its_card_says_so(base, tmp_path):
-    assert lineage_of(ModelConfig(name="base", path=base)).stand_in
+    assert lineage_of(ModelConfig(name="base", path=base), TASK).stand_in
     (base / "README.md").write_text("# stand-in\n")
-    assert not lineage_of(ModelConfig(name="base", path=base)).stand_in
-    assert not lineage_of(ModelConfig(name="x", path=tmp_path / "none")).stand_in
+    assert not lineage_of(ModelConfig(name="base", path=base), TASK).stand_in
+    assert not lineage_of(ModelConfig(name="x", path=tmp_path / "none"), TASK).stand_in
 
 
 def test_a_merged_copy_is_traced_to_the_adapter_around_it(adapter, base):
     (adapter / "roundtrip.json").write_text(json.dumps({**ROUND_TRIP, "passed": True}))
-    merged = lineage_of(ModelConfig(name="local", path=adapter / "merged"))
-    served = lineage_of(ModelConfig(name="local", path=base, adapter=adapter))
+    merged = lineage_of(ModelConfig(name="local", path=adapter / "merged"), TASK)
+    served = lineage_of(ModelConfig(name="local", path=base, adapter=adapter), TASK)
     assert merged == served
     assert merged.stand_in
     assert merged.adapter.manifest.trained_on == ("s1", "s2")
@@ -55,7 +63,7 @@ def test_a_merged_copy_is_traced_to_the_adapter_around_it(adapter, base):
 
 def test_a_round_trip_that_was_not_made_is_none(adapter):
     model = ModelConfig(name="local", path=adapter / "merged")
-    assert lineage_of(model).adapter.round_trip is None
+    assert lineage_of(model, TASK).adapter.round_trip is None
 
 
 def test_an_unfinished_or_damaged_adapter_is_a_clear_error(adapter, base):
@@ -63,11 +71,38 @@ def test_an_unfinished_or_damaged_adapter_is_a_clear_error(adapter, base):
     for text, fault in (("{", "not JSON"), ("{}", "base is missing")):
         (adapter / "adapter_manifest.json").write_text(text)
         with pytest.raises(UsageError, match=rf"adapter_manifest\.json: {fault}"):
-            lineage_of(model)
+            lineage_of(model, TASK)
     (adapter / "adapter_manifest.json").write_text(json.dumps({**MANIFEST, "base": str(base)}))
     (adapter / "roundtrip.json").write_text('{"passed": true}')
     with pytest.raises(UsageError, match=r"roundtrip\.json: faults is missing"):
-        lineage_of(model)
+        lineage_of(model, TASK)
     (adapter / "adapter_manifest.json").unlink()
     with pytest.raises(UsageError, match=r"adapter_manifest\.json: no finished adapter; make one"):
-        lineage_of(model)
+        lineage_of(model, TASK)
+
+
+def test_a_merged_copy_that_was_moved_keeps_its_records(adapter, base, tmp_path):
+    """Carried beside the weights, and no part of what identifies the model."""
+    merged, moved = adapter / "merged", tmp_path / "elsewhere" / "copy"
+    (merged / "config.json").write_text("{}")
+    before = directory_digest(merged)
+    shutil.copy(adapter / "adapter_manifest.json", merged)
+    (merged / "roundtrip.json").write_text(json.dumps({**ROUND_TRIP, "passed": True}))
+    twin = TASK.model_copy(update={"scenario": TASK.scenario.model_copy(update={"name": "twin"})})
+    (merged / "trained_on.jsonl").write_text(twin.model_dump_json() + "\n")
+    assert directory_digest(merged) == before
+    shutil.copytree(merged, moved)
+    found = lineage_of(ModelConfig(name="local", path=moved), TASK)
+    assert found.stand_in
+    assert found.adapter.round_trip.passed
+    assert found.nearest == ("twin", 0.0)
+    assert found.unknown is None
+
+
+def test_what_is_not_known_is_said(base, tmp_path):
+    served = ModelConfig(name="x", model="m", base_url="http://127.0.0.1:1/v1")
+    assert lineage_of(served, TASK).unknown == "served elsewhere"
+    (tmp_path / "bare").mkdir()
+    assert lineage_of(ModelConfig(name="x", path=tmp_path / "bare"), TASK).unknown == "no card"
+    assert lineage_of(ModelConfig(name="x", path=base), TASK).unknown is None
+    assert lineage_of(ModelConfig(name="x", script=tmp_path / "s"), TASK).unknown is None

@@ -22,6 +22,7 @@ import yaml
 
 from cim_sim.config import UsageError, load, parse
 from search.commands.verify import verify
+from search.comparison.result import Comparison
 from search.record.runs import read_run
 from search.study.sweep import SweepConfig, begin, jobs
 
@@ -169,12 +170,16 @@ def test_a_sweep_writes_its_table_and_prints_what_each_arm_came_to(unbroken):
     np.testing.assert_array_equal(rewards, [one.score if one.feasible else np.nan for one in first])
     said = json.loads(lines[-1])
     assert said["trials"] == len(table)
-    arms = {"random", "random+screen", "short", "short+screen"}
-    assert said["final_regret"].keys() == {f"{arm}@20" for arm in arms}
-    assert any(line.startswith("| random | 4 | ") for line in lines)
-    summaries = json.loads((out / "sweep.json").read_text())["arms"]
-    assert [one["arm"] for one in summaries] == ["random", "short", "random", "short"]
-    assert all(0 <= one["regret"]["20"]["mean"] <= 1 for one in summaries)
+    arms = {"random@40", "short@20", "random+screen4@40", "short+screen4@20"}
+    assert said["final_regret"].keys() == arms
+    assert any(line.startswith("| random+screen4 | ") for line in lines)
+    compared = load(out / "comparison.json", Comparison)
+    assert [(one.name, one.screen) for one in compared.arms] == [
+        ("random", 0), ("short", 0), ("random+screen4", 4), ("short+screen4", 4),
+    ]  # fmt: skip
+    assert (compared.factors, len(compared.scenarios)) == (("screen",), 2)
+    assert all(0 <= one.regret[20].mean.mean <= 1 for one in compared.arms)
+    assert (out / "report.html").is_file()
 
 
 @pytest.mark.slow

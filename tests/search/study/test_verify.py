@@ -8,8 +8,8 @@ from cim_sim.config import load
 from cim_sim.space import Space, from_wire
 from search.record.tasks import Task
 from search.study import verify
-from search.study.sweep_page import verified_page
 from search.study.verify import Winner, retrain, winners
+from search.study.verify_page import verified_page
 
 DESIGNS = [from_wire([[width, 3]] * 6) for width in (16, 32, 64)]
 

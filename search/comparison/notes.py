@@ -1,0 +1,96 @@
+"""What a reader must keep in mind, and what is known of where a model comes from."""
+
+from collections.abc import Iterator, Sequence
+
+from search.comparison.equality import Arm
+from search.comparison.result import ArmResult, Nearest, Origin, ScenarioFacts
+from search.optimizers import model_of
+
+ALIKE = 1.0
+"""Distance below which a scenario is all but one that was trained on: a quarter of a device."""
+
+
+def origin_of(arm: Arm) -> Origin | None:
+    """Return the origin of an arm's language model; None where there is no model."""
+    if model_of(arm.first.config) is None:
+        return None
+    lineage = arm.first.manifest.lineage
+    if lineage is None or lineage.unknown:
+        reason = lineage.unknown if lineage else "not recorded"
+        return Origin(words=f"unknown: {reason}")
+    if lineage.adapter is None:
+        return Origin(words="not tuned here", stand_in=lineage.stand_in)
+    words = f"tuned with {lineage.adapter.path}"
+    return Origin(words=words, stand_in=lineage.stand_in, nearest=_nearest(arm))
+
+
+def _nearest(arm: Arm) -> Nearest | None:
+    """Return the training task nearest to any scenario of the comparison."""
+    found = []
+    for run in arm.runs:
+        lineage, digest = run.manifest.lineage, run.manifest.digests.scenario
+        adapter = lineage.adapter if lineage else None
+        if adapter and digest in adapter.manifest.trained_on:
+            found.append(Nearest(scenario=run.config.scenario.name, task="itself", distance=0.0))
+        elif lineage and lineage.nearest:
+            task, distance = lineage.nearest
+            name = run.config.scenario.name
+            found.append(Nearest(scenario=name, task=task, distance=distance))
+    return min(found, key=lambda one: one.distance, default=None)
+
+
+def notes_of(
+    arms: Sequence[ArmResult],
+    scenarios: Sequence[ScenarioFacts],
+    cells: Sequence[tuple[str, int]],
+    unfinished: int,
+) -> Iterator[str]:
+    """Yield one sentence for each thing that the figures do not show."""
+    if unfinished:
+        yield (
+            f"{unfinished} runs are not finished: figures are over the {len(cells)} cells "
+            "(scenario and seed) that all arms have."
+        )
+    counted = {scenario for scenario, _ in cells}
+    without = [facts.name for facts in scenarios if facts.optimum is None]
+    if without:
+        yield f"No scale of regret in {', '.join(without)}: they count in no regret."
+    left = [one.name for one in scenarios if one.digest not in counted and one.optimum is not None]
+    if left:
+        yield f"Left out, because not every arm has all seeds there: {', '.join(left)}."
+    if any(one.source and "these runs" in one.source for one in scenarios):
+        yield "Regret 0 is the best of these runs, so that the winner's is 0 by construction."
+    if not any(arm.optimizer == "random" for arm in arms):
+        yield "There is no random arm, so nothing shows that any search is needed at all."
+    for arm in arms:
+        yield from _notes_on(arm)
+
+
+def _notes_on(arm: ArmResult) -> Iterator[str]:
+    if arm.oracle:
+        yield f"{arm.name} asks the very judge of the runs: a bound, not a rival."
+    if arm.never_feasible:
+        yield (
+            f"{arm.name} found nothing feasible in {arm.never_feasible:.0%} of its runs; "
+            "that counts as regret 1."
+        )
+    if arm.origin is None:
+        return
+    if arm.origin.stand_in:
+        yield (
+            f"{arm.name} is the embedded base, or was tuned from it: a tiny stand-in for a general "
+            "language model, so its figures say nothing about real ones."
+        )
+    if arm.origin.words.startswith("unknown"):
+        yield f"Of {arm.name} nobody knows what it was trained on ({arm.origin.words})."
+    near = arm.origin.nearest
+    if near and near.task == "itself":
+        yield f"{arm.name} was trained on {near.scenario}: its result there shows memory."
+    elif near:
+        alike = "; all but trained on" if near.distance < ALIKE else ""
+        yield (
+            f"{arm.name}: {near.scenario} lies nearest to what it was trained on, {near.task} at "
+            f"distance {near.distance:.2f}{alike}."
+        )
+    elif arm.origin.words.startswith("tuned"):
+        yield f"{arm.name}: its training tasks are not recorded, so their distance is unknown."
