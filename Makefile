@@ -1,5 +1,5 @@
 # The face of LCDA-FT: each recipe echoes the real command, which you can type yourself.
-# Variables: MODEL SCENARIO SPACE EPISODES SEED CONFIG OUT N WORKERS (upper case, all optional).
+# Variables: MODEL SCENARIO SPACE EPISODES SEED CONFIG OUT N RUNS WORKERS (upper case, all optional).
 
 MODEL    ?= local
 SCENARIO ?= embedded-latency
@@ -9,6 +9,7 @@ EPISODES ?= 20
 SEED     ?= 0
 SEEDS    ?= $(SEED)
 ARMS     ?= base local random lookup
+RUNS     ?= runs/rivals
 WORKERS  ?= 2
 CONFIG   ?= configs/finetune/embedded.yaml
 GPU      ?= 0
@@ -49,7 +50,7 @@ DEMO_TUNING := --model configs/models/demo.yaml
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo search finetune serve compare sweep tune-baselines test lint types bench bench-training \
+.PHONY: help setup demo search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
         bench-accuracy base-model validate clean
 
 help:  ## show this list
@@ -96,6 +97,9 @@ serve: $(READY)  ## serve MODEL=base|local|smollm2 with vLLM until Ctrl-C
 compare: $(READY)  ## ARMS (base local random lookup) at equal EPISODES and SEEDS on SCENARIO
 	$(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),$(MAKE) search MODEL=$(arm) SEED=$(seed) RESUME=--resume && )) true
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
+
+report: $(READY)  ## one page of RUNS, run directories or sweeps, also while they run: runs/report/report.html
+	$(PY) -m search compare $(RUNS) --out runs/report
 
 sweep: $(READY)  ## all classic optimisers on validation tasks under the surrogate
 	$(PY) -m search sweep configs/search/rivals.yaml --workers $(WORKERS) $(RESUME)

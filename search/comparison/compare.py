@@ -26,7 +26,7 @@ from search.optimizers import is_oracle, model_of
 from search.record.runs import RunRecord
 from search.record.summary import summarise
 from search.record.trace import Trial
-from search.stats import RegretEnds, Resampling, iqm
+from search.stats import Interval, RegretEnds, Resampling, iqm
 from search.study.scales import CHECKPOINTS, by_scenario, is_finished, regret_curve, scales_of
 
 DECIMALS = 4
@@ -152,7 +152,7 @@ def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
         curve=_rounded(curves.mean(axis=0)),
         low=None if ends is None else _rounded(ends[0]),
         high=None if ends is None else _rounded(ends[1]),
-        area=resampling.interval(curves.mean(axis=1)),
+        area=_inside(resampling.interval(curves.mean(axis=1))),
         first_feasible=median if math.isfinite(median) else None,
         never_feasible=sum(one is None for one in firsts) / len(firsts),
         shares=_shares(arm, trials),
@@ -162,9 +162,18 @@ def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
 
 def _estimate(values: Floats, resampling: Resampling) -> Estimate:
     return Estimate(
-        mean=resampling.interval(values),
-        iqm=resampling.interval(values, iqm),
+        mean=_inside(resampling.interval(values)),
+        iqm=_inside(resampling.interval(values, iqm)),
         median=float(np.median(values)),
+    )
+
+
+def _inside(interval: Interval) -> Interval:
+    """Cut an interval of a regret off at 0 and 1, beyond which there is none."""
+    if interval.low is None or interval.high is None:
+        return interval
+    return interval.model_copy(
+        update={"low": max(interval.low, 0.0), "high": min(interval.high, 1.0)}
     )
 
 

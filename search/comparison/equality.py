@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from cim_sim.config import canonical_json
 from search.comparison.sources import Gathered, Source
 from search.llm.model import ModelConfig
-from search.optimizers import asked_by, model_of
+from search.optimizers import asked_by, is_oracle, model_of
 from search.record.manifest import differences
 from search.record.runs import RunRecord
 from search.study.scales import by_scenario
@@ -69,7 +69,10 @@ def require_comparable(found: Gathered, factors: Collection[Factor] = ()) -> lis
 
 
 def arms_of(sources: Sequence[Source]) -> list[Arm]:
-    """Group runs that differ in scenario and seed alone, in the order in which they come."""
+    """Group runs that differ in scenario and seed alone.
+
+    Language models come first, oracles last, the others in between, each in the order given.
+    """
     groups: dict[str, list[Source]] = {}
     for source in sources:
         config = source.run.config
@@ -77,13 +80,19 @@ def arms_of(sources: Sequence[Source]) -> list[Arm]:
         who = [source.label, config.optimizer, config.settings, config.batch, config.screen, model]
         groups.setdefault(canonical_json(who), []).append(source)
     names = [_name(group[0]) for group in groups.values()]
-    return [
+    arms = [
         Arm(
             name if names.count(name) == 1 else f"{name} ({group[0].run.path.name})",
             [source.run for source in group],
         )
         for name, group in zip(names, groups.values(), strict=True)
     ]
+    return sorted(arms, key=_rank)
+
+
+def _rank(arm: Arm) -> int:
+    config = arm.first.config
+    return 0 if model_of(config) else 2 if is_oracle(config) else 1
 
 
 def _faults_of(arm: Arm) -> list[str]:

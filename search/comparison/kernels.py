@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cim_sim.config import UsageError, read_yaml
 from cim_sim.evaluate import Evaluation
+from cim_sim.scenario import Limits
 from cim_sim.space import ConvChoice, Design
 from search.comparison.equality import Arm
 from search.comparison.result import BeliefRow, KernelRow
@@ -40,11 +41,15 @@ def _rows(run: RunRecord, best: Design) -> Iterator[KernelRow]:
 
 
 def _evaluated(run: RunRecord, designs: Sequence[Design]) -> list[Evaluation]:
-    """Cost designs, and predict their accuracy where the runs were judged by today's surrogate."""
+    """Cost designs, and predict their accuracy where the runs were judged by today's surrogate.
+
+    Without limits: what a kernel does is seen beyond them too.
+    """
     config, judge = run.config, Judge(evaluator="surrogate")
     surrogate = config.evaluator == "surrogate"
     surrogate &= digests(config.scenario, config.space, config) == run.manifest.digests
-    evaluator = build(config.scenario, config.space, judge)
+    free = config.scenario.model_copy(update={"limits": Limits()})
+    evaluator = build(free, config.space, judge)
     return evaluator.evaluate(designs) if surrogate else evaluator.screen(designs)
 
 

@@ -13,6 +13,8 @@ const made = (tag, text, parent) => {
 const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
 const COSTS = { energy: ["energy, uJ", 1e-6, "energy_pj"], latency: ["latency, us", 1e-3, "latency_ns"], area: ["area, mm2", 1e-6, "area_um2"] };
 const MOST_POINTS = 4000;
+const MOST_BANDS = 3;
+const SYMBOLS = { solid: ["circle", "\u25cf"], dash: ["diamond", "\u25c6"], dot: ["square", "\u25a0"] };
 const PAGE = 50;
 const trials = data.trials;
 const scenarios = [...new Set(data.runs.map((run) => run.scenario))];
@@ -20,9 +22,10 @@ let logarithmic = Math.max(...data.arms.map((arm) => arm.curve.length)) > 50;
 let firstRow = 0;
 let step = 0;
 
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
 function layout(extra) {
-  const css = getComputedStyle(document.documentElement);
-  const [text, line, page] = ["--text", "--line", "--page"].map((name) => css.getPropertyValue(name).trim());
+  const [text, line, page] = ["--text", "--line", "--page"].map(colour);
   const axis = { gridcolor: line, zerolinecolor: line, linecolor: line, automargin: true };
   const { xaxis, yaxis, ...rest } = extra;
   return {
@@ -32,6 +35,17 @@ function layout(extra) {
   };
 }
 
+// Ticks of a logarithmic axis at 1, 2 and 5, in full, where plotly would write single digits.
+function ticks(values) {
+  const [least, most] = [Math.min(...values), Math.max(...values)];
+  const found = [];
+  for (let power = -3; power < 8; power += 1) {
+    [1, 2, 5].forEach((digit) => found.push(digit * 10 ** power));
+  }
+  const inside = found.filter((tick) => tick > least / 2 && tick < most * 2);
+  return { type: "log", tickvals: inside, ticktext: inside.map((tick) => `${Number(tick.toPrecision(2))}`) };
+}
+
 function draw(id, traces, extra) {
   return Plotly.react(id, traces, layout(extra), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
 }
@@ -39,11 +53,13 @@ function draw(id, traces, extra) {
 const visible = (name) => shown[data.arms.findIndex((arm) => arm.name === name)];
 
 function drawRegret() {
+  at("log").textContent = logarithmic ? "show episodes evenly" : "show episodes logarithmically";
   const traces = [];
+  const banded = shown.filter(Boolean).length <= MOST_BANDS;
   data.arms.forEach((arm, place) => {
     if (!shown[place]) return;
     const episodes = arm.curve.map((_, index) => index + 1);
-    if (arm.low) {
+    if (arm.low && banded) {
       const band = { x: episodes, mode: "lines", line: { width: 0, shape: "hv" }, hoverinfo: "skip" };
       traces.push({ ...band, y: arm.low }, { ...band, y: arm.high, fill: "tonexty", fillcolor: arm.colour + "22" });
     }
@@ -53,13 +69,13 @@ function drawRegret() {
       hovertemplate: "%{fullData.name}<br>episode %{x}: %{y:.3f}<extra></extra>",
     });
   });
-  draw("regret", traces, { xaxis: { title: { text: "episode" }, type: logarithmic ? "log" : "linear" }, yaxis: { title: { text: "normalised regret" }, range: [0, 1.03] } });
+  draw("regret", traces, { xaxis: { title: { text: "episode" }, ...(logarithmic ? ticks([1, Math.max(...data.arms.map((arm) => arm.curve.length))]) : {}) }, yaxis: { title: { text: "normalised regret" }, range: [0, 1.03] } });
 }
 
 function drawClaims() {
   const claims = data.claims.filter((claim) => visible(claim.arm) && visible(claim.against));
   const names = claims.map((claim) => plain(`${claim.arm} - ${claim.against} @${claim.episodes}`));
-  const colours = claims.map((claim) => (claim.shown ? "#0072B2" : "#8c8c8c"));
+  const colours = claims.map((claim) => (claim.shown ? colour("--shown") : "#8c8c8c"));
   const ends = (pick) => claims.map((claim) => (claim.difference.low === null ? 0 : pick(claim.difference)));
   const trace = {
     x: claims.map((claim) => claim.difference.mean), y: names, mode: "markers", marker: { color: colours, size: 9 },
@@ -91,7 +107,7 @@ function points(rows, x, y) {
     const own = rows.filter((row) => data.runs[trials.run[row]].arm === place);
     return {
       x: own.map(x), y: own.map(y), name: plain(arm.name), mode: "markers", text: own.map(hover),
-      marker: { color: arm.colour, size: 6, opacity: 0.45 }, hovertemplate: "%{text}<extra></extra>",
+      marker: { color: arm.colour, symbol: SYMBOLS[arm.dash][0], size: 6, opacity: 0.45 }, hovertemplate: "%{text}<extra></extra>",
     };
   }).filter((trace) => trace.x.length);
 }
@@ -112,7 +128,7 @@ function drawFront() {
   }
   const order = [...fronts].sort((one, other) => other.hypervolume - one.hypervolume);
   at("volumes").textContent = "Hypervolume: " + order.map((one) => `${one.arm} ${one.hypervolume.toFixed(3)}`).join(", ") + ".";
-  draw("front", traces, { xaxis: { title: { text: title }, type: "log" }, yaxis: { title: { text: "accuracy under variation" } } });
+  draw("front", traces, { xaxis: { title: { text: title }, ...ticks(feasible.map((row) => column[row] * unit)) }, yaxis: { title: { text: "accuracy under variation" } } });
 }
 
 function drawRewards() {
@@ -126,7 +142,9 @@ function drawKernels() {
   const rows = data.kernels.filter((row) => row.scenario === at("scenario").value);
   const sizes = rows.map((row) => `${row.kernel}x${row.kernel}`);
   const measures = [["utilisation", "utilisation", 1], ["latency_ns", "latency, us", 1e-3], ["accuracy", "accuracy", 1]];
-  const extra = { grid: { rows: 1, columns: 3, pattern: "independent" }, margin: { l: 50, r: 12, t: 40, b: 44 }, annotations: [] };
+  const narrow = innerWidth < 640;
+  const grid = { rows: narrow ? 3 : 1, columns: narrow ? 1 : 3, pattern: "independent", ygap: 0.35 };
+  const extra = { grid, margin: { l: 50, r: 12, t: 40, b: 44 }, annotations: [], height: narrow ? 600 : 350 };
   const axis = layout({}).xaxis;
   const traces = measures.map(([field, title, unit], place) => {
     const suffix = place ? place + 1 : "";
@@ -134,7 +152,7 @@ function drawKernels() {
     extra["yaxis" + suffix] = { ...axis, rangemode: "tozero" };
     extra.annotations.push({ text: title, showarrow: false, xref: `x${suffix} domain`, yref: `y${suffix} domain`, x: 0, y: 1.12, xanchor: "left" });
     return {
-      x: sizes, y: rows.map((row) => (row[field] === null ? null : row[field] * unit)), type: "bar", marker: { color: data.arms.length ? "#56B4E9" : "" },
+      x: sizes, y: rows.map((row) => (row[field] === null ? null : row[field] * unit)), type: "bar", marker: { color: "#56B4E9" },
       xaxis: "x" + suffix, yaxis: "y" + suffix, hovertemplate: `%{x}: %{y:.4g}<extra>${title}</extra>`,
     };
   });
@@ -154,7 +172,7 @@ function drawBeliefs() {
     x: kinds, y: kinds.map((kind) => value(null, kind, "larger_is_right")), name: "the larger kernel is right", mode: "markers",
     marker: { symbol: "line-ew", size: 34, line: { width: 3, color: layout({}).font.color } }, hovertemplate: "%{fullData.name}: %{y:.0%}<extra></extra>",
   });
-  draw("beliefs", traces, { showlegend: true, legend: { orientation: "h", y: 1.15 }, barmode: "group", yaxis: { range: [0, 1.03], tickformat: ".0%" } });
+  draw("beliefs", traces, { showlegend: true, legend: { orientation: "h", y: 1.02, yanchor: "bottom" }, margin: { l: 50, r: 12, t: 60, b: 44 }, barmode: "group", yaxis: { range: [0, 1.03], tickformat: ".0%" } });
 }
 
 function tellStory() {
@@ -234,10 +252,11 @@ function setTheme(theme) {
 }
 
 data.arms.forEach((arm, place) => {
-  const chip = made("button", arm.name, at("chips"));
+  const chip = made("button", undefined, at("chips"));
   chip.type = "button";
   chip.className = "chip";
-  chip.style.setProperty("--own", arm.colour);
+  made("span", `${SYMBOLS[arm.dash][1]} `, chip).style.color = arm.colour;
+  chip.append(arm.name);
   chip.addEventListener("click", () => { shown[place] = !shown[place]; refresh(); });
   chip.addEventListener("dblclick", () => { shown.forEach((_, other) => { shown[other] = other === place; }); refresh(); });
 });

@@ -71,7 +71,7 @@ def _arm(place: int, arm: Any) -> dict[str, Any]:
 def _episodes(arms: Sequence[Arm]) -> dict[str, Any]:
     """Return all trials by column; designs and outcomes, which repeat, by their place in a list."""
     designs, outcomes = dict[str, int](), dict[str, int]()
-    runs, rows = [], []
+    runs, rows = list[dict[str, Any]](), list[tuple[Any, ...]]()
     for place, arm in enumerate(arms):
         for run in arm.runs:
             rows += [(len(runs), *_row(trial, designs, outcomes)) for trial in run.trials]
@@ -89,8 +89,8 @@ def _run(arm: int, run: RunRecord) -> dict[str, Any]:
 def _row(trial: Trial, designs: dict[str, int], outcomes: dict[str, int]) -> list[Any]:
     design = in_short(trial.design) if trial.design else "no design"
     one = trial.evaluation
-    fault = one.infeasible.kind if one and one.infeasible else None
-    words = trial.failure.kind if trial.failure else fault or "feasible"
+    words = f"infeasible: {one.infeasible.kind}" if one and one.infeasible else "feasible"
+    words = f"failed: {trial.failure.kind}" if trial.failure else words
     words += ", again" if trial.duplicate_of is not None else ""
     cost, accuracy = (one.cost, one.accuracy) if one else (None, None)
     numbers = [

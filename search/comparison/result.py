@@ -185,7 +185,7 @@ class KernelRow(Config):
     """None, like the latency: no floorplan."""
     latency_ns: float | None
     accuracy: float | None
-    """Under variation; None: infeasible for free, or trained and not known."""
+    """Under variation, limits left aside; None: no floorplan, or trained and not known."""
 
 
 class BeliefRow(Config):

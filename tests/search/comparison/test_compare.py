@@ -15,7 +15,6 @@ from search.comparison.page import page
 from search.comparison.result import Comparison
 from search.comparison.sources import Gathered, Source, gather
 from search.record.adapter import Adapter, AdapterManifest, Lineage, RoundTrip
-from search.record.runs import read_run
 from search.stats import Resampling
 
 GOOD = "[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]"
@@ -30,30 +29,6 @@ PASSED = RoundTrip(
     tuned_against_transformers=0.0, base_against_transformers=0.0, tuned_against_base=1.0,
     same_text=1.0, served="w", base="d",
 )  # fmt: skip
-
-
-@pytest.fixture
-def make(tmp_path, run_of):
-    """Make a run and read it back."""
-
-    def run(name, **changes):
-        run_of(tmp_path / name, **{"episodes": 6, **changes})
-        return read_run(tmp_path / name)
-
-    return run
-
-
-@pytest.fixture
-def make_model(tmp_path, make):
-    """Make a run of a scripted model that always says the same."""
-
-    def run(name, reply=GOOD, style="codesign", seed=0, constrained=False, **model):
-        script = tmp_path / f"{model.get('name', name)}.txt"
-        script.write_text(reply)
-        settings = {"model": {"name": name, "script": str(script), **model}, "style": style}
-        return make(f"{name}-{style}-{seed}", optimizer="llm", settings=settings, seed=seed)
-
-    return run
 
 
 def altered(run, **changes):
@@ -85,7 +60,7 @@ def result_of(*runs, missing=0):
 
 def test_equal_terms_are_accepted(make, make_model):
     runs = [make("a"), make("b", seed=1), make_model("base"), make_model("base", seed=1)]
-    assert [arm.name for arm in require_comparable(found(*runs))] == ["random", "base"]
+    assert [arm.name for arm in require_comparable(found(*runs))] == ["base", "random"]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +105,7 @@ def test_another_scenario_set_is_refused(make, make_model, config):
 
 def test_other_seeds_are_refused(make, make_model):
     runs = [make("a"), make("b", seed=1), make_model("base"), make_model("base", seed=2)]
-    assert "random and base: seeds [0, 1] and [0, 2] in scenario test (" in refusal(*runs)
+    assert "base and random: seeds [0, 2] and [0, 1] in scenario test (" in refusal(*runs)
 
 
 def test_two_budgets_in_one_arm_are_refused(make):
@@ -213,13 +188,13 @@ def test_regret_goes_from_the_best_of_the_runs_to_the_median_of_random(make, mak
     assert scenario.optimum == max(*scores, base.trials[0].score)
     assert scenario.best_in["random"].reward == max(scores)
     assert scenario.best_in["base"].design == json.loads(WIDE)
-    assert [arm.episodes for arm in result.arms] == [9, 6]
+    assert [arm.episodes for arm in result.arms] == [6, 9]
     best = np.fmax.accumulate([t.score if t.feasible else np.nan for t in random.trials])
     span = scenario.optimum - scenario.median_random
     regret = np.clip(np.nan_to_num((scenario.optimum - best) / span, nan=1), 0, 1)
-    assert result.arms[0].curve == pytest.approx(regret, abs=1e-4)
-    assert result.arms[0].area.mean == pytest.approx(regret.mean())
-    assert list(result.arms[0].regret) == [1, 5, 9]
+    assert result.arms[1].curve == pytest.approx(regret, abs=1e-4)
+    assert result.arms[1].area.mean == pytest.approx(regret.mean())
+    assert list(result.arms[1].regret) == [1, 5, 9]
     (claim,) = result.claims
     assert (claim.arm, claim.against, claim.episodes, claim.shown) == ("base", "random", 6, False)
     assert claim.difference.low is None
@@ -230,7 +205,7 @@ def test_regret_goes_from_the_best_of_the_runs_to_the_median_of_random(make, mak
 def test_what_a_model_wastes_is_counted(make, make_model):
     lines = f"no design here\n{GOOD}\n{WIDE}"
     base = make_model("base", reply=lines)
-    arm = result_of(make("a", episodes=9), base).arms[1]
+    arm = result_of(make("a", episodes=9), base).arms[0]
     firsts = [one for one in base.exchanges if one.attempt == 0]
     tokens = sum(one.usage["completion_tokens"] for one in base.exchanges)
     assert arm.shares.first_try == sum(one.error is None for one in firsts) / 6
@@ -283,7 +258,7 @@ def claims(make, make_model):
     def claim(base, random):
         resampling = Resampling(8, 3)
         curves = {"base": np.array(base), "random": np.array(random)}
-        return claims_of([result.arms[1], result.arms[0]], curves, resampling)
+        return claims_of(result.arms, curves, resampling)
 
     return claim
 
@@ -351,8 +326,8 @@ def test_the_verb_writes_one_object_in_many_forms(
     assert {file.name for file in (tmp_path / "c").iterdir()} == names
     result = Comparison.model_validate_json((tmp_path / "c" / "comparison.json").read_text())
     assert said["regret"] == {
-        "random@9": result.arms[0].curve[-1],
-        "base@6": result.arms[1].curve[-1],
+        "base@6": result.arms[0].curve[-1],
+        "random@9": result.arms[1].curve[-1],
     }
     assert (tmp_path / "c" / "comparison.md").read_text() == page(result)
     jsonschema = pytest.importorskip("jsonschema")
@@ -379,21 +354,21 @@ def test_the_verb_refuses_with_exit_3(make, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize(
-    ("place", "said"),
-    [
-        (None, "name runs or sweeps, as in runs/a runs/b --out runs/c"),
-        ("nowhere", "nowhere: holds neither a run (manifest.json) nor a sweep (sweep.yaml)"),
-        ("run", "is a file; name a directory"),
-    ],
-)
-def test_bad_usage_is_one_clear_message(place, said, make, monkeypatch, capsys, request):
-    out = request.getfixturevalue("tmp_path") / "c"
-    if place == "run":
-        place = make("a").path
-        out.write_text("")
-    assert type_in(monkeypatch, *filter(None, [place]), "--out", out) == 2
-    assert said in capsys.readouterr().err
+def test_bad_usage_is_one_clear_message(make, tmp_path, monkeypatch, capsys):
+    out = tmp_path / "c"
+    assert type_in(monkeypatch, "--out", out) == 2
+    assert "name runs or sweeps, as in runs/a runs/b --out runs/c" in capsys.readouterr().err
+    assert type_in(monkeypatch, "nowhere", "--out", out) == 2
+    assert "nowhere: holds neither a run (manifest.json) nor a sweep" in capsys.readouterr().err
+    run = make("a", episodes=9).path
+    (tmp_path / "probe.json").write_text("{}")
+    assert type_in(monkeypatch, run, "--out", out, "--probe", tmp_path / "probe.json") == 2
+    assert "probe.json: no result of a probe; make one: python -m finetune probe" in (
+        capsys.readouterr().err
+    )
+    out.write_text("")
+    assert type_in(monkeypatch, run, "--out", out) == 2
+    assert "c: is a file; name a directory" in capsys.readouterr().err
 
 
 def test_a_sweep_that_has_begun_is_gathered(make, tmp_path, config):
