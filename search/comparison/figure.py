@@ -1,8 +1,9 @@
-"""Static figures for papers: regret by episode, and the claims with their intervals."""
+"""Static figures for papers: regret by episode, claims with their intervals, and fronts."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from search.comparison.fronts import COSTS
 from search.comparison.result import Comparison
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#7
 """Okabe and Ito's, which the colour-blind can tell apart, without the yellow that white hides."""
 DASHES = ("solid", "dash", "dot")
 """For the arms beyond the colours, in the words of plotly."""
+MOST_BANDS = 3
+"""Arms beyond which the bands of their intervals would hide one another."""
+SHOWN = {"energy_pj": ("energy, uJ", 1e-6), "latency_ns": ("latency, us", 1e-3)}
+SHOWN |= {"area_um2": ("area, mm2", 1e-6)}
 IN_MATPLOTLIB = {"solid": "-", "dash": "--", "dot": ":"}
 
 
@@ -22,12 +27,18 @@ def style(place: int) -> tuple[str, str]:
 
 
 def draw(comparison: Comparison, out: Path) -> None:
-    """Write regret.png and .svg, and claims.png and .svg when there are claims."""
+    """Write regret, fronts and, when there are any, claims, each as .png and .svg."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     _regret(figure.subplots(), comparison)
     _save(figure, out / "regret")
+    scenario = comparison.scenarios[0].name
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    for axes, cost in zip(figure.subplots(1, len(COSTS), sharey=True), COSTS, strict=True):
+        _fronts(axes, comparison, scenario, cost)
+    figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
+    _save(figure, out / "fronts")
     if comparison.claims:
         height = 1.2 + 0.28 * len(comparison.claims)
         figure = Figure(figsize=(7, height), layout="constrained")
@@ -42,16 +53,35 @@ def _regret(axes: "Axes", comparison: Comparison) -> None:
         line = {"color": colour, "linestyle": IN_MATPLOTLIB[dash], "linewidth": 1.8}
         axes.step(episodes, arm.curve, where="post", label=arm.name, **line)
         axes.plot(arm.episodes, arm.curve[-1], "o", color=colour, markersize=4)
-        if arm.low and arm.high:
+        if arm.low and arm.high and len(comparison.arms) <= MOST_BANDS:
             axes.fill_between(
                 episodes, arm.low, arm.high, step="post", color=colour, alpha=0.12, linewidth=0
             )
     longest = max(arm.episodes for arm in comparison.arms)
     axes.set(xlabel="episode", ylabel="normalised regret", ylim=(0, 1.02), xlim=(1, longest * 1.05))
     if longest > 50:
-        axes.set_xscale("log")
+        _logarithmic(axes)
     axes.legend(frameon=False, fontsize="small", ncols=1 + len(comparison.arms) // 8)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> None:
+    """Draw what no other design of an arm beats in both, as steps."""
+    name, unit = SHOWN[cost]
+    for place, arm in enumerate(comparison.arms):
+        colour, dash = style(place)
+        for front in comparison.fronts:
+            if (front.scenario, front.arm, front.cost) == (scenario, arm.name, cost):
+                costs = [point[0] * unit for point in front.points]
+                accuracies = [point[1] for point in front.points]
+                line = {"color": colour, "linestyle": IN_MATPLOTLIB[dash], "marker": "."}
+                axes.step(costs, accuracies, where="post", label=arm.name, **line)
+    axes.set_xlabel(name)
+    _logarithmic(axes)
+    axes.spines[["top", "right"]].set_visible(False)
+    if cost == COSTS[0]:
+        axes.set_ylabel("accuracy under variation")
+        axes.legend(frameon=False, fontsize="x-small")
 
 
 def _claims(axes: "Axes", comparison: Comparison) -> None:
@@ -67,6 +97,16 @@ def _claims(axes: "Axes", comparison: Comparison) -> None:
     axes.invert_yaxis()
     axes.set_xlabel("regret of the rival less that of the arm: right of 0 the arm is better")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _logarithmic(axes: "Axes") -> None:
+    """Make the x axis logarithmic, with ticks at 1, 2 and 5, written in full."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _save(figure: "Figure", stem: Path) -> None:

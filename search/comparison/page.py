@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cim_sim.cards import render
 from cim_sim.config import UsageError, load
+from search.comparison.fronts import COSTS
 from search.comparison.result import ArmResult, Comparison
 from search.study.verify import Verification
 from search.study.verify_page import verified_page
@@ -23,12 +24,24 @@ LEGEND = (
 def page(comparison: Comparison) -> str:
     """Return the Markdown text."""
     template = Path(__file__).with_name("comparison.md.jinja")
-    return render(template, c=comparison, table=arms_table(comparison), legend=LEGEND)
+    tables = {"table": arms_table(comparison), "volumes": volumes_table(comparison)}
+    return render(template, c=comparison, legend=LEGEND, **tables)
 
 
 def arms_table(comparison: Comparison) -> str:
     """Return the table of arms, a line for each."""
     return table(heads(comparison), [cells(arm, comparison) for arm in comparison.arms])
+
+
+def volumes_table(comparison: Comparison) -> str:
+    """Return the mean hypervolume of each arm over the scenarios; 0 where it found nothing."""
+    count = len(comparison.scenarios)
+    rows = []
+    for arm in comparison.arms:
+        own = [front for front in comparison.fronts if front.arm == arm.name]
+        sums = [sum(one.hypervolume for one in own if one.cost == cost) for cost in COSTS]
+        rows.append([arm.name, *(f"{total / count:.3f}" for total in sums)])
+    return table(["arm", *(f"accuracy against {cost.split('_')[0]}" for cost in COSTS)], rows)
 
 
 def heads(comparison: Comparison) -> list[str]:

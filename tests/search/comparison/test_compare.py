@@ -322,7 +322,9 @@ def test_the_verb_writes_one_object_in_many_forms(
     assert type_in(monkeypatch, *paths, "--out", tmp_path / "c") == 0
     said = last_json()
     names = {"comparison.json", "comparison.md", "comparison.schema.json", "report.html"}
-    names |= {f"{stem}.{kind}" for stem in ("regret", "claims") for kind in ("png", "svg")}
+    names |= {
+        f"{stem}.{kind}" for stem in ("regret", "claims", "fronts") for kind in ("png", "svg")
+    }
     assert {file.name for file in (tmp_path / "c").iterdir()} == names
     result = Comparison.model_validate_json((tmp_path / "c" / "comparison.json").read_text())
     assert said["regret"] == {
