@@ -31,7 +31,7 @@ def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path)
     model = ModelConfig(
         name="tiny",
         path=tiny_model,
-        max_model_len=2048,
+        max_model_len=4096,
         sampling=Sampling(max_tokens=24),
         server=ServerSettings(kv_cache_bytes=64 << 20),
         pause_s=0.1,
