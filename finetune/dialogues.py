@@ -18,7 +18,7 @@ from search.record.tasks import Task
 
 
 class Dialogue(NamedTuple):
-    """The parts of one sequence."""
+    """The parts of one sequence; a single question is one with a single answer."""
 
     prompt: list[Message]
     """Scenario, and poor designs with their results."""
@@ -59,10 +59,7 @@ def dialogues(
 
 def _dialogue(task: Task, poor: Sequence[Trace], taught: Sequence[Trace]) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
-    before, after = (
-        [entry(row.evaluation) for row in poor],
-        [entry(row.evaluation) for row in taught],
-    )
+    before, after = ([entry(row.evaluation) for row in rows] for rows in (poor, taught))
     prompt = render(task.scenario, task.space, before, "dialogue")
     whole = render(task.scenario, task.space, [*before, *after], "dialogue")
     # The result of the last design is left out: nothing follows that would be taught by it.
