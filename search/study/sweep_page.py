@@ -7,6 +7,7 @@ has one page, rendered from nothing else.
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from cim_sim.cards import table
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_table, write_whole
 from search.study.sweep import FamilyPart, Job, SweepConfig
@@ -15,8 +16,10 @@ from search.study.sweep_table import (
     ArmSummary,
     scales_of,
     summarise,
-    table,
     with_givens,
+)
+from search.study.sweep_table import (
+    table as trial_table,
 )
 from search.study.verify import Verification
 
@@ -47,7 +50,7 @@ def report(config: SweepConfig, tasks: Sequence[Job], out: Path) -> SweepResult:
     Raises:
         OSError: one of them cannot be written.
     """
-    trials = table(tasks)
+    trials = trial_table(tasks)
     write_table(out / "trials.parquet", trials)
     scales = scales_of(config, trials)
     part = config.scenarios
@@ -96,7 +99,7 @@ def _arms(result: SweepResult) -> list[str]:
     shown = [episode for episode in CHECKPOINTS if any(episode in arm.regret for arm in arms)]
     head = ["optimiser", "screen", *(f"@{episode}" for episode in shown)]
     head += ["infeasible", "duplicates", "first feasible", "never", "ms/episode", "given"]
-    return _table(head, [_cells(arm, shown) for arm in arms])
+    return table(head, [_cells(arm, shown) for arm in arms])
 
 
 def verified_page(result: Verification) -> str:
@@ -120,7 +123,7 @@ def verified_page(result: Verification) -> str:
         "seeds. A winner that misses the least accuracy after re-training counts as -1. "
         f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
     )
-    return "\n".join([*_table(head, rows), "", order, ""])
+    return "\n".join([*table(head, rows), "", order, ""])
 
 
 def top_page(result: Verification) -> str:
@@ -138,12 +141,7 @@ def top_page(result: Verification) -> str:
         )
         for winner in result.winners
     ]
-    return "\n".join([*_table([*head, "keeps the least accuracy"], rows), ""])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
+    return "\n".join([*table([*head, "keeps the least accuracy"], rows), ""])
 
 
 def _share(value: float | None) -> str:

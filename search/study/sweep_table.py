@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cim_sim.config import Config, load
+from cim_sim.evaluate import AMOUNTS
+from cim_sim.types import Floats
 from search.optimizers import is_oracle
 from search.record.given import Given
 from search.record.manifest import Manifest
@@ -65,6 +67,7 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, RegretEnds]) -> list[
     """Sum up each arm; `scales` has the two ends of regret by scenario, as far as there are any."""
     generator = np.random.default_rng(BOOTSTRAP_SEED)
     arms = [group for _, group in trials.groupby(["arm", "screen"], sort=False)]
+    firsts = [_first_feasible(group) for group in arms]
     return [
         ArmSummary(
             arm=str(group["arm"].iloc[0]),
@@ -73,11 +76,11 @@ def summarise(trials: "pd.DataFrame", scales: Mapping[str, RegretEnds]) -> list[
             regret=_regret(group, scales, generator),
             infeasible=float(group["infeasible"].notna().mean()),
             duplicates=float(group["duplicate_of"].notna().mean()),
-            first_feasible=_first_feasible(group),
-            never_feasible=_never_feasible(group),
+            first_feasible=median if np.isfinite(median := float(np.median(first))) else None,
+            never_feasible=float(1 - np.isfinite(first).mean()),
             ms_per_episode=float(group["seconds"].mean() * 1e3),
         )
-        for group in arms
+        for group, first in zip(arms, firsts, strict=True)
     ]
 
 
@@ -141,7 +144,7 @@ def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
 
 def _columns(trial: Trial) -> dict[str, Any]:
     evaluation = trial.evaluation
-    price, accuracy = (evaluation.cost, evaluation.accuracy) if evaluation else (None, None)
+    accuracy = evaluation.accuracy if evaluation else None
     infeasible = evaluation.infeasible if evaluation else None
     return {
         "step": trial.step,
@@ -150,9 +153,8 @@ def _columns(trial: Trial) -> dict[str, Any]:
         "infeasible": infeasible.kind if infeasible else None,
         "failure": trial.failure.kind if trial.failure else None,
         "accuracy": accuracy.mean if accuracy else np.nan,
-        "energy_pj": price.energy_pj if price else np.nan,
-        "latency_ns": price.latency_ns if price else np.nan,
-        "area_um2": price.area_um2 if price else np.nan,
+        **dict.fromkeys(AMOUNTS, np.nan),
+        **(evaluation.amounts if evaluation else {}),
         "duplicate_of": np.nan if trial.duplicate_of is None else trial.duplicate_of,
         "screened": trial.screened,
         "seconds": trial.seconds,
@@ -182,15 +184,8 @@ def _regret(
     return regrets
 
 
-def _first_feasible(group: "pd.DataFrame") -> float | None:
-    firsts = []
-    for _, run in group.groupby(["scenario", "seed"]):
-        steps = run[run["reward"].notna()]["step"]
-        firsts.append(np.inf if steps.empty else float(steps.min() + 1))
-    median = float(np.median(firsts))
-    return median if np.isfinite(median) else None
-
-
-def _never_feasible(group: "pd.DataFrame") -> float:
-    ever = group["reward"].notna().groupby([group["scenario"], group["seed"]]).any()
-    return float(1 - ever.mean())
+def _first_feasible(group: "pd.DataFrame") -> Floats:
+    """Episodes to the first feasible design of each run, that one included; infinite: none."""
+    steps = group["step"].where(group["reward"].notna())
+    firsts = steps.groupby([group["scenario"], group["seed"]]).min()
+    return (firsts + 1).fillna(np.inf).to_numpy(float)
