@@ -9,9 +9,11 @@ from hypothesis import settings
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
 
-FINETUNE = Path(__file__).parent / "finetune"
+TESTS = Path(__file__).parent
+FINETUNE = TESTS / "finetune"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Say what stays on one worker of pytest-xdist (`--dist loadgroup`).
 
@@ -21,7 +23,8 @@ def pytest_collection_modifyitems(items):
     for item in items:
         alone = item.get_closest_marker("vllm") or item.get_closest_marker("kill")
         folder = FINETUNE if FINETUNE in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group("alone" if alone else str(folder)))
+        group = "alone" if alone else str(folder.relative_to(TESTS))
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session", autouse=True)
