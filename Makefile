@@ -108,7 +108,7 @@ tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic 
 	$(PY) -m search tune-baselines --workers $(WORKERS)
 
 test: $(READY)  ## the tests, a real vLLM server included
-	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS) --dist loadgroup
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n $(WORKERS)
 
 lint: $(READY)  ## ruff, formatting included
 	$(PY) -m ruff check .

@@ -1,5 +1,6 @@
 """Pages, cards and prompts from Jinja templates."""
 
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,13 @@ def render(template: Path, **values: Any) -> str:
         jinja2.UndefinedError: the template names a value that is not given.
     """
     return _compiled(template).render(values)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table; a bar inside a cell is escaped."""
+    lines = ([cell.replace("|", "\\|") for cell in cells] for cells in (head, *rows))
+    first, *others = (f"| {' | '.join(cells)} |" for cells in lines)
+    return [first, "|" + "---|" * len(head), *others]
 
 
 @cache

@@ -19,6 +19,7 @@ AccuracySource = Callable[[Sequence[Query]], Sequence[Accuracy]]
 """Answers accuracy questions: by training, or by a surrogate."""
 
 Amount = Annotated[float, Field(ge=0)]
+AMOUNTS = ("energy_pj", "latency_ns", "area_um2")
 
 
 class Infeasible(Config):
@@ -56,6 +57,11 @@ class Evaluation(Config):
     """None when a free check already said infeasible, or it was not asked for."""
     reward: float | None = None
     infeasible: Infeasible | None = None
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """What is shown of the cost: energy, latency and area; nothing without a floorplan."""
+        return {name: getattr(self.cost, name) for name in AMOUNTS} if self.cost else {}
 
     @property
     def score(self) -> float:

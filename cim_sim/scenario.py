@@ -4,19 +4,18 @@ from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal, Protocol, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
 from cim_sim.accuracy.query import Adc, Images, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
 from cim_sim.space import ConvChoice, Design, Space
+from cim_sim.types import Floats
 from cim_sim.variation import Variation
 from cim_sim.workload import Workload
 
 Positive = Annotated[float, Field(gt=0)]
 
-Floats = NDArray[np.float64]
 Number = TypeVar("Number", float, Floats)
 """Of one design or of many at once."""
 Number_co = TypeVar("Number_co", float, Floats, covariant=True)

@@ -1,7 +1,7 @@
 """The network as the hardware sees it: a stack of layers."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
@@ -34,13 +34,7 @@ class Stack:
 
     def __getitem__(self, rows: slice | Ints) -> "Stack":
         """Return a batch with the chosen designs."""
-        return Stack(
-            self.side[rows],
-            self.in_channels[rows],
-            self.kernel[rows],
-            self.out_channels[rows],
-            self.pooled[rows],
-        )
+        return Stack(*(getattr(self, field.name)[rows] for field in fields(self)))
 
     @property
     def weights(self) -> Ints:

@@ -10,9 +10,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from shutil import rmtree
 
-from pydantic import ValidationError
-
-from cim_sim.config import Config, UsageError, digest
+from cim_sim.config import Config, UsageError, digest, load
 from cim_sim.files import write_whole
 from finetune.dequantise import INSTALL, PACKAGE, TEMPLATE, Source, write_model
 
@@ -123,8 +121,6 @@ def convert(source: Source, out: Path) -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Whether a folder has all its files at their sizes, and the template of today."""
-    if not (folder / MANIFEST).is_file():
-        return False
     try:
         manifest = read_manifest(folder)
     except UsageError:
@@ -139,10 +135,7 @@ def read_manifest(folder: Path) -> BaseManifest:
     Raises:
         UsageError: it is absent or not readable.
     """
-    try:
-        return BaseManifest.model_validate_json((folder / MANIFEST).read_text(encoding="utf-8"))
-    except (OSError, ValidationError):
-        raise UsageError(f"{folder / MANIFEST}: no manifest of a base model") from None
+    return load(folder / MANIFEST, BaseManifest)
 
 
 def _template() -> str:

@@ -6,7 +6,8 @@ better than everything shown. Histories may be empty, mixed, or hold nothing fea
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -16,9 +17,9 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim import cards
-from cim_sim.config import Config, UsageError
+from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
-from finetune.dialogues import Turns, dialogues
+from finetune.dialogues import Dialogue, Turns, dialogues
 from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
@@ -102,8 +103,11 @@ def build(
         rng = np.random.default_rng([recipe.seed, number])
         rows = traces.get((task.space.name, task.scenario.digest), [])
         split = "validation" if task.scenario.digest in held else "train"
-        drawn = _dialogues if recipe.style == "dialogue" else _examples
-        splits[split] += drawn(task, rows, recipe, rng)
+        if recipe.style == "dialogue":
+            drawn = dialogues(task, rows, recipe.turns, rng)
+        else:
+            drawn = _questions(task, rows, recipe, rng)
+        splits[split] += [_example(task, one) for one in islice(drawn, recipe.examples)]
     if not splits["train"]:
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
@@ -148,7 +152,6 @@ def write(
         views = [{"messages": _marked(example)} for example in examples]
         (folder / "messages" / f"{name}.jsonl").write_text(_lines(views), encoding="utf-8")
     every = [example for examples in splits.values() for example in examples]
-    sources = [example.source for example in every]
     manifest = DatasetManifest(
         digest=_digest(folder),
         renderer=renderer_digest(recipe.style),
@@ -156,7 +159,7 @@ def write(
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
         counts={name: len(examples) for name, examples in splits.items()},
         given=given,
-        sources={source: sources.count(source) for source in sorted(set(sources))},
+        sources=_counts(example.source for example in every),
         recipe=recipe,
     )
     write_whole(folder / "README.md", _card(manifest, every))
@@ -173,7 +176,7 @@ def read_manifest(folder: Path) -> DatasetManifest:
     file = folder / MANIFEST
     if not file.is_file():
         raise UsageError(f"{file} is missing; make the dataset: python -m finetune dataset")
-    manifest = DatasetManifest.model_validate_json(file.read_text(encoding="utf-8"))
+    manifest = load(file, DatasetManifest)
     if _digest(folder) != manifest.digest:
         raise UsageError(f"{folder}: conversations differ from {MANIFEST}; make the dataset again")
     if manifest.renderer != renderer_digest(manifest.recipe.style):
@@ -194,37 +197,21 @@ def read_split(folder: Path, name: str) -> "Dataset":
     return Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in rows])
 
 
-def _examples(
+def _questions(
     task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
-) -> Iterator[Example]:
-    feasible = sorted((row for row in rows if row.evaluation.reward is not None), key=_reward)
+) -> Iterator[Dialogue]:
+    """Yield single questions without end; none where no design is feasible."""
+    feasible = sorted(filter(_feasible, rows), key=_reward)
     infeasible = [row for row in rows if row.evaluation.infeasible is not None]
-    if not feasible:
-        return
     targets = feasible[-recipe.targets :][::-1]
     weights = 1 / np.arange(1, len(targets) + 1)
-    for _ in range(recipe.examples):
+    while feasible:
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
         worse = [row for row in feasible if _reward(row) < _reward(target)]
-        shown = _history(worse, infeasible, recipe, rng)
-        yield _example(task, shown, target, recipe.style)
-
-
-def _dialogues(
-    task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
-) -> Iterator[Example]:
-    """Yield dialogues; the last answer stands for where all of them come from."""
-    for drawn in islice(dialogues(task, rows, recipe.turns, rng), recipe.examples):
-        yield Example(
-            prompt=drawn.prompt,
-            completion=drawn.completion,
-            scenario=task.scenario.digest,
-            space=task.space.name,
-            source=drawn.taught[-1].source,
-            evidence=drawn.taught[-1].evidence,
-            history=len(drawn.poor),
-            infeasible=bool(drawn.poor) and all(line.score is None for line in drawn.poor),
-        )
+        shown = [entry(row.evaluation) for row in _history(worse, infeasible, recipe, rng)]
+        prompt = render(task.scenario, task.space, shown, recipe.style)
+        reply = {"role": "assistant", "content": answer(target.evaluation.design)}
+        yield Dialogue(prompt, [reply], shown, [target])
 
 
 def _history(
@@ -239,7 +226,7 @@ def _history(
     if kind < recipe.empty:
         return []
     if kind < recipe.empty + recipe.infeasible and infeasible:
-        pool: list[Trace] = list(infeasible)
+        pool = list(infeasible)
     else:
         pool = [*worse, *infeasible]
         # Half of the time the history has already come close, as late in a search.
@@ -249,18 +236,17 @@ def _history(
     return [pool[int(place)] for place in order]
 
 
-def _example(task: Task, shown: Sequence[Trace], target: Trace, style: Style) -> Example:
-    history = [entry(row.evaluation) for row in shown]
-    reply = {"role": "assistant", "content": answer(target.evaluation.design)}
+def _example(task: Task, drawn: Dialogue) -> Example:
+    """Note where a conversation comes from; the last answer stands for all that it teaches."""
     return Example(
-        prompt=render(task.scenario, task.space, history, style),
-        completion=[reply],
+        prompt=drawn.prompt,
+        completion=drawn.completion,
         scenario=task.scenario.digest,
         space=task.space.name,
-        source=target.source,
-        evidence=target.evidence,
-        history=len(history),
-        infeasible=bool(history) and all(line.score is None for line in history),
+        source=drawn.taught[-1].source,
+        evidence=drawn.taught[-1].evidence,
+        history=len(drawn.poor),
+        infeasible=bool(drawn.poor) and all(line.score is None for line in drawn.poor),
     )
 
 
@@ -281,8 +267,7 @@ def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
 
 
 def _distinct(examples: Sequence[Example]) -> list[Example]:
-    keyed = {json.dumps([e.prompt, e.completion]): e for e in examples}
-    return list(keyed.values())
+    return list({json.dumps(example[:2]): example for example in examples}.values())
 
 
 def _marked(example: Example) -> list[dict[str, Any]]:
@@ -302,12 +287,15 @@ def _digest(folder: Path) -> str:
     return sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
+def _counts(names: Iterable[str]) -> dict[str, int]:
+    return dict(sorted(Counter(names).items()))
+
+
 def _card(manifest: DatasetManifest, examples: Sequence[Example]) -> str:
-    spaces = [example.space for example in examples]
     return cards.render(
         Path(__file__).with_name("dataset_card.md.jinja"),
         manifest=manifest,
-        spaces={space: spaces.count(space) for space in sorted(set(spaces))},
+        spaces=_counts(example.space for example in examples),
         empty=sum(example.history == 0 for example in examples),
         infeasible=sum(example.infeasible for example in examples),
         total=len(examples),

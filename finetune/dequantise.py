@@ -4,6 +4,7 @@ from pathlib import Path
 from shutil import copyfile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cim_sim import cards
 from cim_sim.config import UsageError
 
 if TYPE_CHECKING:
@@ -133,8 +134,5 @@ def _dense(file: Path, tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedModel
 
 
 def _card(source: Source, parameters: int) -> str:
-    from jinja2 import Environment
-
-    template = Path(__file__).with_name("gguf_card.md.jinja").read_text(encoding="utf-8")
-    environment = Environment(keep_trailing_newline=True, autoescape=False)
-    return environment.from_string(template).render(source=source, parameters=parameters)
+    template = Path(__file__).with_name("gguf_card.md.jinja")
+    return cards.render(template, source=source, parameters=parameters)

@@ -27,7 +27,7 @@ from search.record.tasks import Task
 
 
 class Dialogue(NamedTuple):
-    """The parts of one sequence."""
+    """The parts of one sequence; a single question is one with a single answer."""
 
     prompt: list[Message]
     """Scenario, and poor designs with their results."""
@@ -35,7 +35,7 @@ class Dialogue(NamedTuple):
     """Good designs, which are taught, and between them their results."""
     poor: list[Entry]
     taught: list[Trace]
-    hidden: tuple[Fact, ...]
+    hidden: tuple[Fact, ...] = ()
     """What of the scenario is not told."""
 
 
@@ -86,10 +86,7 @@ def _dialogue(
     similar: Sequence[Design],
 ) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
-    before, after = (
-        [entry(row.evaluation) for row in poor],
-        [entry(row.evaluation) for row in taught],
-    )
+    before, after = ([entry(row.evaluation) for row in rows] for rows in (poor, taught))
     told = partial(render, task.scenario, task.space, style="dialogue")
     prompt = told(before, hidden=hidden, similar=similar)
     whole = told([*before, *after], hidden=hidden, similar=similar)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Prompt = Sequence[Message]
+MOST_TOKENS = 64
+"""Of an answer."""
 
 
 class Answer(NamedTuple):
@@ -35,7 +37,6 @@ def sample(
     import torch
 
     torch.manual_seed(seed)
-    model.eval()
     texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
     answers = []
     for start in range(0, len(texts), batch):
@@ -46,19 +47,31 @@ def sample(
             padding_side="left",
             add_special_tokens=False,
         )
-        with torch.no_grad():
-            out = model.generate(
-                input_ids=inputs["input_ids"],
-                attention_mask=inputs["attention_mask"],
-                max_new_tokens=64,
-                do_sample=True,
-                temperature=temperature,
-                top_p=1.0,
-                top_k=0,
-            )
-        new = out[:, inputs["input_ids"].shape[1] :]
-        answers += tokenizer.batch_decode(new, skip_special_tokens=True)
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        drawn = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
+        answers += tokenizer.batch_decode(
+            _generated(model, ids, mask, **drawn), skip_special_tokens=True
+        )
     return answers
+
+
+def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
+    """Return the tokens of the most likely answer, its end included."""
+    import torch
+
+    ids = torch.tensor([list(prompt_ids)])
+    (answer,) = _generated(model, ids, torch.ones_like(ids), do_sample=False)
+    return [int(token) for token in answer]
+
+
+def _generated(model: "PreTrainedModel", ids: Any, mask: Any, **how: Any) -> Any:
+    """Return the tokens that follow `ids` [prompts, tokens], at most `MOST_TOKENS` a row."""
+    import torch
+
+    model.eval()
+    with torch.no_grad():
+        out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=MOST_TOKENS, **how)
+    return out[:, ids.shape[1] :]
 
 
 def token_logprobs(
@@ -98,19 +111,6 @@ def fixed_prompts(renderer: str | None = None) -> list[Prompt]:
 
     cases = DIALOGUES if renderer == renderer_digest("dialogue") else CASES
     return [render(*case) for case in cases]
-
-
-def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
-    """Return the tokens of the most likely answer, at most 64, its end included."""
-    import torch
-
-    model.eval()
-    ids = torch.tensor([list(prompt_ids)])
-    with torch.no_grad():
-        out = model.generate(
-            input_ids=ids, attention_mask=torch.ones_like(ids), max_new_tokens=64, do_sample=False
-        )
-    return [int(token) for token in out[0, len(prompt_ids) :]]
 
 
 def fixed_answers(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import UsageError
 from finetune.adapter import require_base
+from finetune.base import ensure
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
 from search.record.adapter import MANIFEST, MERGED, TRAINED_ON, read_manifest
 
@@ -60,10 +61,8 @@ def load_tuned(adapter: Path) -> Tuned:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from finetune.train import resolve_base
-
     named = read_manifest(adapter)
-    base = resolve_base(named.base, named.base_revision)
+    base = ensure(named.base, named.base_revision).resolve()
     require_base(adapter, base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     if getattr(model.config, "quantization_config", None):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from cim_sim.config import UsageError
+from cim_sim.config import UsageError, read_yaml
 from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
         UsageError: unreadable, an unknown key, a value of the wrong type, or a setting whose
             adapter could not be served; names all faults at once.
     """
+    import torch
     from trl import ModelConfig, SFTConfig
 
     written = {**_read(path), **_parse_overrides(overrides)}
@@ -98,9 +99,14 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     model, training, placement = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
-    precision = _precision(values)
-    settings = _training(training, precision, out)
-    return Recipe(ModelConfig(**model), settings, written, precision, Placement(**placement))
+    on_cpu = bool(values.get("use_cpu", not torch.cuda.is_available()))
+    precision = _precision(values, on_cpu)
+    # TRL reads an absent bf16 as true, so both are always said.
+    mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
+    training |= {**mixed, "output_dir": str(out), "use_cpu": on_cpu}
+    return Recipe(
+        ModelConfig(**model), SFTConfig(**training), written, precision, Placement(**placement)
+    )
 
 
 def adapter_of(recipe: Recipe) -> "PeftConfig | None":
@@ -152,33 +158,14 @@ def told(recipe: Recipe) -> str:
     )
 
 
-def _precision(values: Mapping[str, Any]) -> Precision:
+def _precision(values: Mapping[str, Any], on_cpu: bool) -> Precision:
     matching = ((key, dtype) for key, value, dtype in NAMED if values.get(key) == value)
     key, named = next(matching, ("", None))
-    return chosen(named, key, _on_cpu(values))
-
-
-def _on_cpu(values: Mapping[str, Any]) -> bool:
-    import torch
-
-    return bool(values.get("use_cpu", not torch.cuda.is_available()))
-
-
-def _training(values: dict[str, Any], precision: Precision, out: Path) -> "SFTConfig":
-    from trl import SFTConfig
-
-    # TRL reads an absent bf16 as true, so both are always said.
-    mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
-    return SFTConfig(**{**values, **mixed, "output_dir": str(out), "use_cpu": _on_cpu(values)})
+    return chosen(named, key, on_cpu)
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}; recipes lie in configs/finetune/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: not YAML: {error}") from None
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise UsageError(f"{path}: expected `key: value` lines in TRL's names, found {data!r:.80}")
     return data

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
 from cim_sim.files import read, write_whole
+from finetune.base import ensure
 
 if TYPE_CHECKING:
     from trl import SFTTrainer
@@ -58,13 +59,12 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
     from finetune.dataset import read_split
     from finetune.recipe import adapter_of, quantisation_of
 
-    model_settings = recipe.model
-    base = resolve_base(str(model_settings.model_name_or_path), model_settings.model_revision)
+    base = _base(recipe)
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(
         base,
-        dtype=model_settings.dtype,
-        attn_implementation=model_settings.attn_implementation,
+        dtype=recipe.model.dtype,
+        attn_implementation=recipe.model.attn_implementation,
         quantization_config=quantisation_of(recipe),
     )
     # Questions have the columns `prompt` and `completion`, of which TRL masks the prompt; dialogues
@@ -79,15 +79,9 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
     )
 
 
-def resolve_base(name: str, revision: str | None) -> Path:
-    """Return the directory of a base model, made first where it has to be.
-
-    Raises:
-        UsageError: it is neither here nor to be had.
-    """
-    from finetune.base import ensure
-
-    return ensure(name, revision).resolve()
+def _base(recipe: "Recipe") -> Path:
+    """Return the directory of the base model, made first where it has to be."""
+    return ensure(str(recipe.model.model_name_or_path), recipe.model.model_revision).resolve()
 
 
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
@@ -144,7 +138,7 @@ def save(
     from search.record.tasks import Task
 
     out, source = Path(trainer.args.output_dir), read_manifest(data)
-    base = resolve_base(str(recipe.model.model_name_or_path), recipe.model.model_revision)
+    base = _base(recipe)
     tokenizer = trainer.processing_class
     # PEFT writes this name into adapter_config.json; the resolved directory loads anywhere here.
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)

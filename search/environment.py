@@ -97,10 +97,7 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
 
 
 def _info(result: Evaluation) -> dict[str, Any]:
-    info: dict[str, Any] = {"design": result.design.wire()}
-    if result.cost:
-        info |= {"energy_pj": result.cost.energy_pj, "latency_ns": result.cost.latency_ns}
-        info |= {"area_um2": result.cost.area_um2}
+    info: dict[str, Any] = {"design": result.design.wire(), **result.amounts}
     if result.infeasible:
         info["infeasible"] = result.infeasible.reason
     return info

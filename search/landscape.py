@@ -208,9 +208,14 @@ def evolve(
         children = mutated(space, crossings, 1 / len(space.parameters), rng)
         population = np.vstack([population, children])
         scores = np.concatenate([scores, fitness(children)])
+    return ranked(population, scores)
+
+
+def ranked(population: Indices, fitness: Floats) -> Ranked:
+    """Sort the different designs of a population."""
     population, first = np.unique(population, axis=0, return_index=True)
-    order = np.argsort(-scores[first], kind="stable")
-    return Ranked(population[order], scores[first][order])
+    order = np.argsort(-fitness[first], kind="stable")
+    return Ranked(population[order], fitness[first][order])
 
 
 def crossed(parents: Indices, count: int, rng: np.random.Generator) -> Indices:

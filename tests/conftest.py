@@ -1,7 +1,6 @@
 """What every test may rely on."""
 
 import signal
-from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -9,19 +8,36 @@ from hypothesis import settings
 settings.register_profile("house", derandomize=True, deadline=None)
 settings.load_profile("house")
 
-FINETUNE = Path(__file__).parent / "finetune"
+TOGETHER = {
+    "servers": ("tests/finetune/", "tests/search/llm/test_vllm.py"),
+    "kills": (
+        "tests/cim_sim/accuracy/test_bench.py",
+        "tests/cim_sim/test_workers.py",
+        "tests/search/llm/test_server.py",
+        "tests/search/study/test_sweep.py",
+        "tests/search/test_faults.py",
+    ),
+}
+"""Files whose tests run one after the other, however many workers there are: at most one real vLLM
+server at a time, and no kill beside another. The fixtures of `finetune` are dear besides."""
 
 
-def pytest_collection_modifyitems(items):
-    """Say what stays on one worker of pytest-xdist (`--dist loadgroup`).
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Hand whole files to the workers, so that a fixture of a file is made once.
 
-    Servers and kills, of which one at a time is measured; the tests of a file, for its fixtures;
-    and those of `finetune`, whose fixtures (a base model, traces, an adapter) take the longest.
+    `--dist loadgroup` would be the ready-made way, but pytest-xdist 3.8 marks groups in a field
+    that pytest 9.2 does not read any more.
     """
-    for item in items:
-        alone = item.get_closest_marker("vllm") or item.get_closest_marker("kill")
-        folder = FINETUNE if FINETUNE in item.path.parents else item.path
-        item.add_marker(pytest.mark.xdist_group("alone" if alone else str(folder)))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            file = nodeid.partition("::")[0]
+            groups = (name for name, files in TOGETHER.items() if file.startswith(files))
+            return next(groups, file)
+
+    return Together(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -67,6 +67,7 @@ def count_pes(place: Placement) -> PeClasses:
     full_then_last, last_then_full, last_then_last = _recounted(place)
     last_row_full = last_then_full + last_then_last * (1 - col_part)
     last_row_part = last_then_last * col_part
+    # Each slot without weights joins the class of the PE that is counted in its stead.
     full_full = positions * full_rows * full_cols
     full_full = full_full + full_then_last * (1 - col_part) + last_row_full * (1 - row_part)
     full_part = positions * full_rows * col_part
@@ -97,6 +98,7 @@ def _recounted(place: Placement) -> tuple[Floats, Floats, Floats]:
     the last used one of all.
     """
     across = place.across
+    # A novel tile has as many PEs as the kernel has positions: none of them is free.
     active = ~place.novel & (place.plan.copies == 1)
     row_tiles, row_rest = remainder(place.layers.rows, place.tile)
     col_tiles, col_rest = remainder(place.layers.columns, place.tile)
@@ -123,6 +125,7 @@ def _array_energy(place: Placement, classes: PeClasses, planes: Floats) -> Float
     (full_full, full_part), (part_full, part_part) = classes.counts
     high = full_full * per_side + part_full * row_full
     wide = full_part * per_side + part_part * row_full
+    # Rows of subarrays that are full: `high` in PEs that are full along columns, `wide` in others.
     counts = (
         high * per_side + wide * col_full,
         wide * col_part,
@@ -142,6 +145,7 @@ def _pe_sum_energy(place: Placement, classes: PeClasses) -> Floats:
     once = full * chip.trees.at(table, place.pe / size)
     once = once + partial * chip.trees.at(table, np.ceil(classes.part_rows / size))
     spent = np.where(place.inner_copies > 1, _shared_trees(place), once)
+    # A tree serves the floor(M / c) weights that share an ADC in turn, for each of N input vectors.
     operations = place.vectors * chip.setting.merges * place.of_tile("pe_trees")
     # One subarray that holds the whole matrix leaves its PE nothing to add.
     return np.where(place.treeless, 0, operations * spent)
@@ -203,6 +207,7 @@ def chip_sum_energy(place: Placement) -> Floats:
 
 def tile_bits(place: Placement) -> tuple[Floats, Floats]:
     """Bits into and out of all tiles of a layer; every column of tiles gets all inputs."""
+    # A row of tiles hands on sums of its own, hence as many outputs as there are rows of tiles.
     into = place.tile_in_bits(place.block_rows) * place.plan.tile_cols
     out = place.tile_out_bits(place.layers.columns)
     return into, out * place.plan.tile_rows
@@ -232,6 +237,7 @@ def _tree_energy(place: Placement) -> Floats:
 
 
 def _relu_energy(place: Placement) -> Floats:
+    # All registers flip together, those that a last, partly filled round leaves unused too.
     flips = np.ceil(place.vectors * place.layers.out_channels / place.chip.units)
     flips = flips * INPUT_BITS * place.chip.units
     return flips * place.chip.setting.constants.dff_pj

@@ -48,6 +48,7 @@ def bank_operations(place: Placement, rows: Floats, columns: Floats) -> tuple[Fl
     setting = place.chip.setting
     loads = np.floor(rows * place.bit_vectors / (INPUT_BITS * setting.size))
     weights = columns / setting.cells
+    # One bit more than a subarray's sum, however many of them the PE adds (NeuroSim's rule).
     bits = weights * (setting.array_sum_bits + 1) * place.vectors
     return loads, np.floor(bits / place.of_tile("output_flops"))
 
@@ -76,7 +77,8 @@ def _tile_transfer_cycles(place: Placement) -> tuple[Floats, Floats]:
     plain = place.chip.plain
     into = place.tile_in_bits(tile_rows(place))
     out = place.tile_out_bits(np.minimum(place.tile, place.layers.columns))
-    # NeuroSim counts the cores of conventional tiles for both kinds.
+    # Every bit is written to a buffer and read from it, hence twice. NeuroSim counts the cores of
+    # conventional tiles for both kinds.
     buffers = 2 * into / _port_bits(place, "input_buffer", plain.input_buffer.cores)
     buffers = buffers + 2 * out / _port_bits(place, "output_buffer", plain.output_buffer.cores)
     return buffers, place.of_tile("htree.cycles") * (into + out) / place.of_tile("bus_bits")

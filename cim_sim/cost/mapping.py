@@ -93,6 +93,7 @@ def floorplan(layers: Layers, hardware: Hardware) -> Floorplan:
     # Copied first over the PEs of a tile, then each over the subarrays of a PE; speed-ups multiply.
     array_copies = _copies(block_rows, layers.columns, pe_side, size)
     speedup_rows, speedup_cols = pe_copies[0] * array_copies[0], pe_copies[1] * array_copies[1]
+    # A novel tile has K^2 PEs of `side` x `side` cells.
     cells = tile_rows * tile_cols * side**2 * np.where(novel, layers.kernel**2, 1)
     is_novel = hardware.mapping == "novel"
     widest, needed = (wide_novel, 2 * size) if is_novel else (wide_plain, 4 * size)
@@ -171,6 +172,7 @@ def _plain_pe(layers: Layers, plain: Bools, tile: Floats, packed: Floats, size: 
     weights = plain * layers.rows * layers.columns
     cells = _cells(layers.rows, layers.columns, plain, tile)
 
+    # Smaller PEs leave the tile as it is, but let more copies of a matrix in.
     def filled(side: Floats) -> Floats:
         along_rows, along_cols = _pe_copies(layers, plain, tile, side)
         return np.asarray((along_rows * along_cols * weights).sum(axis=0) / cells)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cim_sim.cost.breakdown import AREA_COMPONENTS, COMPONENTS, Breakdown, breakdown
 from cim_sim.cost.chip import floorplan_fault
@@ -60,11 +61,6 @@ class Costed:
         """Dynamic and leakage energy of each layer."""
         return self.parts.energy_pj[:, 0]
 
-    @property
-    def bus_share(self) -> Floats:
-        """Times that each layer waits for the global buffer, all tiles over its own."""
-        return bus_share(self.parts.placement)[:, 0]
-
     def name(self, layer: int) -> str:
         """Return a layer's name: `layer 2 (64 channels, 3x3)`."""
         kernel, channels = self.stack.kernel[0, layer], self.stack.out_channels[0, layer]
@@ -78,18 +74,16 @@ class Costed:
             return "mapped by kernel position"
         if self.hardware.mapping == "conventional":
             return "mapped conventionally"
-        kernel = int(self.stack.kernel[0, layer])
-        frequent = int(self.plan.frequent_kernel[0])
+        kernel, frequent = int(self.stack.kernel[0, layer]), int(self.plan.frequent_kernel[0])
         rows = int(self.stack.in_channels[0, layer]) * kernel**2
+        why = f"{rows} rows do not fill a subarray of {self.hardware.subarray}"
         if kernel != frequent:
-            return (
-                f"mapped conventionally: its kernel {kernel} is not {frequent}, the network's most "
-                "frequent"
-            )
-        return (
-            f"mapped conventionally: its {rows} rows do not fill a subarray of "
-            f"{self.hardware.subarray}"
-        )
+            why = f"kernel {kernel} is not {frequent}, the network's most frequent"
+        return f"mapped conventionally: its {why}"
+
+
+Numbers = tuple[tuple[str, str, Callable[[Costed], NDArray[Any]]], ...]
+"""Kind of finding, words, and where the number stands: [designs] or [layers, designs]."""
 
 
 def cost_in_parts(design: Design, scenario: Scenario) -> Costed:
@@ -137,31 +131,27 @@ def compare(a: Design, b: Design, scenario: Scenario) -> list[Finding]:
 
 
 def _totals(one: Costed, two: Costed) -> list[Finding]:
-    first, second = one.parts.totals, two.parts.totals
-    findings = []
+    totals, findings = [side.parts.totals for side in (one, two)], []
     for kind, name, parts, labels in (
         ("latency", "latency_ns", "latency_ns", COMPONENTS),
         ("energy", "energy_pj", "dynamic_energy_pj", COMPONENTS),
         ("area", "area_um2", "area_um2", AREA_COMPONENTS),
     ):
-        before, after = float(getattr(first, name)[0]), float(getattr(second, name)[0])
-        sums = [_summed(getattr(side.parts, parts)) for side in (one, two)]
-        most = int(np.abs(sums[1] - sums[0]).argmax())
+        before, after = (float(getattr(total, name)[0]) for total in totals)
+        small, large = (_summed(getattr(side.parts, parts)) for side in (one, two))
+        most = int(np.abs(large - small).argmax())
         text = f"{kind} {_change(kind, before, after)}"
         if before != after:
-            text += f", most of it {labels[most]}: {_change(kind, sums[0][most], sums[1][most])}"
+            text += f", most of it {labels[most]}: {_change(kind, small[most], large[most])}"
         findings.append(Finding(kind, text, before=before, after=after))
-    before, after = float(first.utilisation[0]), float(second.utilisation[0])
+    before, after = (float(total.utilisation[0]) for total in totals)
     text = f"utilisation {before:.2f} -> {after:.2f}"
     return [*findings, Finding("utilisation", text, before=before, after=after)]
 
 
 def _design_causes(one: Costed, two: Costed) -> list[Finding]:
     """What changes for all layers together."""
-    changes = [
-        _number(kind, words, value(one), value(two)) for kind, words, value in _DESIGN_NUMBERS
-    ]
-    return [change for change in changes if change.before != change.after]
+    return _changed(_DESIGN_NUMBERS, one, two, (0,))
 
 
 def _layer_causes(one: Costed, two: Costed) -> list[Finding]:
@@ -186,61 +176,53 @@ def _layer_change(one: Costed, two: Costed, layer: int) -> list[Finding]:
     if kinds[0] != kinds[1]:
         words = f"{one.mapping(layer)} -> {two.mapping(layer)}"
         findings.append(Finding("mapping", words, layer + 1, *kinds))
-    numbers = [
-        _number(kind, words, value(one)[layer], value(two)[layer], layer + 1)
-        for kind, words, value in _LAYER_NUMBERS
-    ]
-    return findings + [number for number in numbers if number.before != number.after]
+    return findings + _changed(_LAYER_NUMBERS, one, two, (layer, 0), layer + 1)
 
 
-def _number(kind: str, words: str, before: Any, after: Any, layer: int | None = None) -> Finding:
-    text = f"{words} {before:.4g} -> {after:.4g}"
-    return Finding(kind, text, layer, float(before), float(after))
+def _changed(
+    numbers: Numbers, one: Costed, two: Costed, place: tuple[int, ...], layer: int | None = None
+) -> list[Finding]:
+    """Of numbers, those that differ at a place of their arrays."""
+    findings = []
+    for kind, words, value in numbers:
+        before, after = (float(value(side)[place]) for side in (one, two))
+        if before != after:
+            text = f"{words} {before:.4g} -> {after:.4g}"
+            findings.append(Finding(kind, text, layer, before, after))
+    return findings
 
 
-_DESIGN_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
-    (
-        "frequent_kernel",
-        "the most frequent kernel",
-        lambda side: side.plan.frequent_kernel[0],
-    ),
-    ("tiles", "tiles on the chip", lambda side: side.parts.totals.tiles[0]),
-    ("clock", "clock period in ns", lambda side: side.parts.totals.clock_ns[0]),
+_DESIGN_NUMBERS: Numbers = (
+    ("frequent_kernel", "the most frequent kernel", lambda side: side.plan.frequent_kernel),
+    ("tiles", "tiles on the chip", lambda side: side.parts.totals.tiles),
+    ("clock", "clock period in ns", lambda side: side.parts.totals.clock_ns),
 )
-
-_LAYER_NUMBERS: tuple[tuple[str, str, Callable[[Costed], Any]], ...] = (
-    ("duplication", "duplication", lambda side: side.plan.copies[:, 0]),
-    ("tiles", "tiles", lambda side: side.plan.tiles[:, 0]),
-    (
-        "bus_share",
-        "waits for the global buffer, all tiles over its own:",
-        lambda side: side.bus_share,
-    ),
-    ("utilisation", "utilisation", lambda side: side.plan.layer_utilisation[:, 0]),
-    ("work", "weights", lambda side: side.stack.weights[0]),
+WAITS = "waits for the global buffer, all tiles over its own:"
+_LAYER_NUMBERS: Numbers = (
+    ("duplication", "duplication", lambda side: side.plan.copies),
+    ("tiles", "tiles", lambda side: side.plan.tiles),
+    ("bus_share", WAITS, lambda side: bus_share(side.parts.placement)),
+    ("utilisation", "utilisation", lambda side: side.plan.layer_utilisation),
+    ("work", "weights", lambda side: side.stack.weights.T),
 )
 
 
 def _layers(one: Costed) -> list[Finding]:
     """The layers that take most of latency or energy, and how they are mapped."""
-    findings = []
-    time = one.latency_ns / one.latency_ns.sum()
-    power = one.energy_pj / one.energy_pj.sum()
-    for layer in range(len(time)):
-        if max(time[layer], power[layer]) < NOTABLE_SHARE:
-            continue
+    findings, plan, waits = [], one.plan, bus_share(one.parts.placement)
+    time, power = one.latency_ns / one.latency_ns.sum(), one.energy_pj / one.energy_pj.sum()
+    for layer in np.flatnonzero(np.maximum(time, power) >= NOTABLE_SHARE):
         parts = one.parts.latency_ns[:, layer, 0]
         most = int(parts.argmax())
         text = (
             f"{one.name(layer)}: {_percent(time[layer])} of latency "
             f"({_percent(parts[most] / parts.sum())} of it {COMPONENTS[most]}), "
             f"{_percent(power[layer])} of energy; {one.mapping(layer)}; "
-            f"duplication {one.plan.copies[layer, 0]:.0f}, {one.plan.tiles[layer, 0]:.0f} of "
-            f"{one.parts.totals.tiles[0]:.0f} tiles, so bus share 1/"
-            f"{one.bus_share[layer]:.0f}; "
-            f"utilisation {one.plan.layer_utilisation[layer, 0]:.2f}"
+            f"duplication {plan.copies[layer, 0]:.0f}, {plan.tiles[layer, 0]:.0f} of "
+            f"{one.parts.totals.tiles[0]:.0f} tiles, so bus share 1/{waits[layer, 0]:.0f}; "
+            f"utilisation {plan.layer_utilisation[layer, 0]:.2f}"
         )
-        findings.append(Finding("layer", text, layer + 1, after=float(one.latency_ns[layer])))
+        findings.append(Finding("layer", text, int(layer) + 1, after=float(one.latency_ns[layer])))
     return findings
 
 

@@ -53,8 +53,14 @@ class Curve:
 
 def sweep() -> list[Curve]:
     """Cost all settings."""
-    settings = product(CHANNELS, get_args(Subarray), get_args(Mapping), get_args(Pad))
-    return [_curve(*setting) for setting in settings]
+    kernels = np.tile(np.array(KERNELS)[:, None], (1, 6))
+    stacks = {one: CIFAR10.stack_of(np.full_like(kernels, one), kernels) for one in CHANNELS}
+    settings = [
+        Hardware(subarray=subarray, mapping=mapping, pad=pad)
+        for subarray, mapping, pad in product(get_args(Subarray), get_args(Mapping), get_args(Pad))
+    ]
+    pairs = product(CHANNELS, settings)
+    return [Curve(one, hardware, evaluate(stacks[one], hardware)) for one, hardware in pairs]
 
 
 def answer(curves: list[Curve]) -> dict[str, Any]:
@@ -114,10 +120,3 @@ def draw(curves: list[Curve], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=90)
     plt.close(figure)
-
-
-def _curve(channels: int, subarray: Subarray, mapping: Mapping, pad: Pad) -> Curve:
-    hardware = Hardware(subarray=subarray, mapping=mapping, pad=pad)
-    kernels = np.tile(np.array(KERNELS)[:, None], (1, 6))
-    stack = CIFAR10.stack_of(np.full_like(kernels, channels), kernels)
-    return Curve(channels, hardware, evaluate(stack, hardware))

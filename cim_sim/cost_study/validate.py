@@ -10,7 +10,7 @@ import numpy as np
 from cim_sim.cost.breakdown import Breakdown, CostBatch, breakdown
 from cim_sim.cost.chip import evaluate
 from cim_sim.cost_study import reference
-from cim_sim.cost_study.pipeline import SPEED_UP_DEGREE, evaluate_pipelined
+from cim_sim.cost_study.pipeline import evaluate_pipelined
 from cim_sim.cost_study.reference import Case
 from cim_sim.hardware import Hardware
 from cim_sim.types import Floats
@@ -35,6 +35,8 @@ PIPELINE_LIMIT = 2e-2
 """For every quantity of pipeline mode."""
 
 
+Setting = tuple[Hardware, int | None]
+"""Hardware and, in pipeline mode, the speed-up degree."""
 Pair = tuple[str, Any, Any]
 """Name of a number, ours, and the reference's."""
 
@@ -100,12 +102,12 @@ def validate(folder: Path | None = None) -> Report:
         UsageError: the folder lacks a file or a column.
     """
     cases, skipped, rows = reference.read(folder or reference.packaged())
-    groups: dict[Hardware, list[Case]] = {}
+    groups: dict[Setting, list[Case]] = {}
     for case in cases:
-        if case.speed_up_degree is None:
-            groups.setdefault(case.hardware, []).append(case)
-    pipelined = [_compare_pipelined(case) for case in cases if case.speed_up_degree is not None]
-    comparisons = [one for cases in groups.values() for one in _compare(cases)]
+        groups.setdefault((case.hardware, case.speed_up_degree), []).append(case)
+    compared = [one for cases in groups.values() for one in _compare(cases)]
+    pipelined = [one for one in compared if one.case.speed_up_degree is not None]
+    comparisons = [one for one in compared if one.case.speed_up_degree is None]
     untrusted = sum(one.case.out_of_bounds for one in comparisons)
     if untrusted:
         skipped["energy of rows that the program read out of bounds"] = untrusted
@@ -130,29 +132,19 @@ def _limits(case: Case) -> dict[str, float]:
     return dict.fromkeys(("latency", "area", "dynamic_energy", "leakage_energy"), PIPELINE_LIMIT)
 
 
-def _compare_pipelined(case: Case) -> Comparison:
-    """Compare a row of pipeline mode: totals only."""
-    stack = CIFAR10.stack([case.design])
-    degree = case.speed_up_degree or SPEED_UP_DEGREE
-    synthetic = evaluate_pipelined(stack, case.hardware, degree)
-    ours = evaluate_pipelined(stack, case.hardware, degree, _planes([case]))
-    pairs = [
-        ("tiles", ours.tiles[0], case.chip["totalNumTile"]),
-        ("utilisation", ours.utilisation[0], case.chip["memUtil"]),
-    ]
-    return _compared(case, synthetic, ours, 0, pairs)
-
-
-def _compare(cases: Sequence[Case]) -> list[Comparison]:
-    """Compare rows of equal hardware."""
-    hardware = cases[0].hardware
-    stack = CIFAR10.stack([case.design for case in cases])
-    synthetic = evaluate(stack, hardware)
-    parts = breakdown(stack, hardware, _planes(cases))
-    return [
-        _compared(case, synthetic, parts.totals, row, _floorplan_pairs(case, parts, row))
-        for row, case in enumerate(cases)
-    ]
+def _compare(cases: Sequence[Case]) -> Iterator[Comparison]:
+    """Compare rows of equal setting; of pipeline mode the totals only."""
+    hardware, degree = cases[0].hardware, cases[0].speed_up_degree
+    stack, planes = CIFAR10.stack([case.design for case in cases]), _planes(cases)
+    if degree is not None:
+        synthetic = evaluate_pipelined(stack, hardware, degree)
+        ours = evaluate_pipelined(stack, hardware, degree, planes)
+        for row, case in enumerate(cases):
+            yield _compared(case, synthetic, ours, row, _total_pairs(case, ours, row))
+        return
+    synthetic, parts = evaluate(stack, hardware), breakdown(stack, hardware, planes)
+    for row, case in enumerate(cases):
+        yield _compared(case, synthetic, parts.totals, row, _floorplan_pairs(case, parts, row))
 
 
 def _compared(
@@ -179,19 +171,23 @@ def _planes(cases: Sequence[Case]) -> Floats | None:
     return np.stack([blank if planes is None else planes for planes in found], axis=2)
 
 
+def _total_pairs(case: Case, ours: CostBatch, row: int) -> Iterator[Pair]:
+    yield "tiles", ours.tiles[row], case.chip["totalNumTile"]
+    yield "utilisation", ours.utilisation[row], case.chip["memUtil"]
+
+
 def _floorplan_pairs(case: Case, ours: Breakdown, row: int) -> Iterator[Pair]:
     """What a row says of its floorplan; computed where both sides have one."""
     plan, tree = ours.placement.plan, ours.placement.chip.plain_htree
     novel, tiles = plan.novel[:, row], plan.tiles[:, row]
+    yield from _total_pairs(case, ours.totals, row)
     yield from (
         ("tile side", plan.tile[row], case.chip["desiredTileSizeCM"]),
         ("PE side", plan.pe[row], case.chip["desiredPESizeCM"]),
         ("novel tiles", tiles[novel].sum(), case.chip["desiredNumTileNM"]),
         ("conventional tiles", tiles[~novel].sum(), case.chip["desiredNumTileCM"]),
-        ("tiles", tiles.sum(), case.chip["totalNumTile"]),
         ("tile grid rows", tree.rows[row], case.chip["numTileRow"]),
         ("tile grid columns", tree.cols[row], case.chip["numTileCol"]),
-        ("utilisation", ours.totals.utilisation[row], case.chip["memUtil"]),
     )
     if case.hardware.mapping == "novel":
         yield "novel PE side", plan.novel_pe[row], case.chip["desiredPESizeNM"]

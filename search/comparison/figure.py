@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.comparison.fronts import COSTS
+from cim_sim.evaluate import AMOUNTS
 from search.comparison.result import Comparison
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw(comparison: Comparison, out: Path) -> None:
     _save(figure, out / "regret")
     scenario = comparison.scenarios[0].name
     figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, cost in zip(figure.subplots(1, len(COSTS), sharey=True), COSTS, strict=True):
+    for axes, cost in zip(figure.subplots(1, len(AMOUNTS), sharey=True), AMOUNTS, strict=True):
         _fronts(axes, comparison, scenario, cost)
     figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
     _save(figure, out / "fronts")
@@ -79,7 +79,7 @@ def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> N
     axes.set_xlabel(name)
     _logarithmic(axes)
     axes.spines[["top", "right"]].set_visible(False)
-    if cost == COSTS[0]:
+    if cost == AMOUNTS[0]:
         axes.set_ylabel("accuracy under variation")
         axes.legend(frameon=False, fontsize="x-small")
 

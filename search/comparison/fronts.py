@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from cim_sim.evaluate import AMOUNTS
 from cim_sim.types import Floats, Indices
 from search.comparison.equality import Arm
 from search.comparison.result import Front
 from search.record.runs import RunRecord
 from search.study.scales import by_scenario
 
-COSTS = ("energy_pj", "latency_ns", "area_um2")
 DECIMALS = 6
 
 
@@ -39,7 +39,7 @@ def fronts_of(arms: Sequence[Arm]) -> Iterator[Front]:
         worst = _table(runs).max(axis=0, initial=0.0)
         for arm in arms:
             table = _table(by_scenario(arm.runs).get(digest, []))
-            for place, cost in enumerate(COSTS if len(table) else ()):
+            for place, cost in enumerate(AMOUNTS if len(table) else ()):
                 costs, accuracies = table[:, place], table[:, -1]
                 chosen = front(costs, accuracies)
                 points = zip(costs[chosen].tolist(), accuracies[chosen].tolist(), strict=True)
@@ -55,10 +55,9 @@ def fronts_of(arms: Sequence[Arm]) -> Iterator[Front]:
 def _table(runs: Sequence[RunRecord]) -> Floats:
     """Costs and accuracy of each feasible design, [designs, 4]."""
     rows = [
-        (cost.energy_pj, cost.latency_ns, cost.area_um2, accuracy.mean)
+        (*trial.evaluation.amounts.values(), trial.evaluation.accuracy.mean)
         for run in runs
         for trial in run.trials
-        if trial.feasible and trial.evaluation
-        if (cost := trial.evaluation.cost) and (accuracy := trial.evaluation.accuracy)
+        if trial.feasible and trial.evaluation and trial.evaluation.accuracy
     ]
-    return np.array(rows).reshape(-1, 4)
+    return np.array(rows).reshape(-1, len(AMOUNTS) + 1)

@@ -1,11 +1,11 @@
 """A comparison as Markdown: the table of arms, the claims, and what must be kept in mind."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-from cim_sim.cards import render
+from cim_sim.cards import render, table
 from cim_sim.config import UsageError, load
-from search.comparison.fronts import COSTS
+from cim_sim.evaluate import AMOUNTS
 from search.comparison.result import ArmResult, Comparison
 from search.study.verify import Verification
 from search.study.verify_page import verified_page
@@ -30,7 +30,7 @@ def page(comparison: Comparison) -> str:
 
 def arms_table(comparison: Comparison) -> str:
     """Return the table of arms, a line for each."""
-    return table(heads(comparison), [cells(arm, comparison) for arm in comparison.arms])
+    return "\n".join(table(heads(comparison), [cells(arm, comparison) for arm in comparison.arms]))
 
 
 def volumes_table(comparison: Comparison) -> str:
@@ -39,9 +39,10 @@ def volumes_table(comparison: Comparison) -> str:
     rows = []
     for arm in comparison.arms:
         own = [front for front in comparison.fronts if front.arm == arm.name]
-        sums = [sum(one.hypervolume for one in own if one.cost == cost) for cost in COSTS]
+        sums = [sum(one.hypervolume for one in own if one.cost == cost) for cost in AMOUNTS]
         rows.append([arm.name, *(f"{total / count:.3f}" for total in sums)])
-    return table(["arm", *(f"accuracy against {cost.split('_')[0]}" for cost in COSTS)], rows)
+    head = ["arm", *(f"accuracy against {cost.split('_')[0]}" for cost in AMOUNTS)]
+    return "\n".join(table(head, rows))
 
 
 def heads(comparison: Comparison) -> list[str]:
@@ -81,13 +82,6 @@ def _section(file: Path) -> Iterator[str]:
     if (verified := file.with_name(VERIFIED)).is_file():
         yield "Re-trained winners:"
         yield from ("", verified_page(load(verified, Verification)))
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return a Markdown table; a bar inside a cell is escaped."""
-    lines = [head, ["---"] * len(head), *rows]
-    cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
 def cells(arm: ArmResult, comparison: Comparison) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cim_sim.cards import render
+from cim_sim.evaluate import AMOUNTS
 from search.comparison.equality import Arm
 from search.comparison.figure import style
 from search.comparison.page import LEGEND, cells, heads
@@ -92,11 +93,11 @@ def _row(trial: Trial, designs: dict[str, int], outcomes: dict[str, int]) -> lis
     words = f"infeasible: {one.infeasible.kind}" if one and one.infeasible else "feasible"
     words = f"failed: {trial.failure.kind}" if trial.failure else words
     words += ", again" if trial.duplicate_of is not None else ""
-    cost, accuracy = (one.cost, one.accuracy) if one else (None, None)
+    amounts = one.amounts if one else {}
     numbers = [
         trial.score if trial.feasible else None,
-        accuracy.mean if accuracy else None,
-        *((cost.energy_pj, cost.latency_ns, cost.area_um2) if cost else (None, None, None)),
+        one.accuracy.mean if one and one.accuracy else None,
+        *(amounts.get(name) for name in AMOUNTS),
     ]
     places = [designs.setdefault(design, len(designs)), outcomes.setdefault(words, len(outcomes))]
     return [trial.step + 1, *places, *(_short(number) for number in numbers)]

@@ -9,17 +9,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from cim_sim.config import Config
+from cim_sim.space import Design
 from cim_sim.types import Natural
 from search.landscape import (
     Effort,
     Landscape,
     Ranked,
-    draw,
     evolve,
     neighbours,
     predicted,
+    ranked,
     require_known,
 )
+from search.optimizers.lookup import drawn
 from search.proposal import Problem, Proposal
 from search.record.given import Given, regression
 from search.record.trace import Trial
@@ -51,17 +53,16 @@ class SurrogateOptimizer:
 
     def suggest(self, count: int) -> list[Proposal]:
         """Return the next best designs."""
-        return [Proposal(self._problem.space.decode(self._next())) for _ in range(count)]
+        return [Proposal(self._next()) for _ in range(count)]
 
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn nothing."""
 
-    def _next(self) -> list[int]:
+    def _next(self) -> Design:
         place, self._step = self._step, self._step + 1
         if place < len(self._ranked.population):
-            return [int(index) for index in self._ranked.population[place]]
-        (row,) = draw(self._problem.space, 1, self._problem.generator("drawn", place))
-        return [int(index) for index in row]
+            return self._problem.space.decode(self._ranked.population[place].tolist())
+        return drawn(self._problem, place)
 
 
 def given(settings: Settings) -> Given:
@@ -78,8 +79,6 @@ def climbed(land: Landscape, rng: np.random.Generator) -> Ranked:
             return Ranked(population, fitness)
         population = np.vstack([population[:1], near, population[1:]])
         fitness = np.concatenate([fitness[:1], land.fitness(near), fitness[1:]])
-        population, first = np.unique(population, axis=0, return_index=True)
-        order = np.argsort(-fitness[first], kind="stable")
-        before, population, fitness = fitness[0], population[order], fitness[first][order]
+        before, (population, fitness) = fitness[0], ranked(population, fitness)
         if fitness[0] <= before:
             return Ranked(population, fitness)

@@ -1,5 +1,6 @@
 """The lookup table: training tasks and the best designs that a search found for each."""
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,8 +22,6 @@ class Solved(NamedTuple):
 
 def write_lookup(path: Path, solved: list[Solved]) -> None:
     """Write the table; one row for each task."""
-    import json
-
     import pandas as pd
 
     rows = [
@@ -43,8 +42,6 @@ def read_lookup(path: Path) -> list[Solved]:
     Raises:
         UsageError: the file is missing or not such a table.
     """
-    import json
-
     rows: list[Any] = read_table(path, ["task", "designs", "evaluations"]).to_dict("records")
     return [
         Solved(

@@ -75,7 +75,4 @@ def _details(trial: Trial) -> dict[str, Any]:
         found["infeasible"] = trial.evaluation.infeasible.reason
     if trial.evaluation.accuracy:
         found["accuracy"] = trial.evaluation.accuracy.mean
-    if price := trial.evaluation.cost:
-        found |= {"energy_pj": price.energy_pj, "latency_ns": price.latency_ns}
-        found["area_um2"] = price.area_um2
-    return found
+    return {**found, **trial.evaluation.amounts}

@@ -5,14 +5,13 @@ Small spaces are enumerated. In others independent searches start anew until som
 best reward; how many of how many agreed says how sure it is.
 """
 
-import json
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from cim_sim.accuracy.surrogate import model as surrogate
-from cim_sim.config import Config, digest, parse
+from cim_sim.config import Config, digest, load
 from cim_sim.files import write_whole
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
@@ -27,6 +26,7 @@ from search.landscape import (
     draw,
     neighbours,
     predicted,
+    ranked,
     require_known,
 )
 from search.record.manifest import Digests, Judge
@@ -111,7 +111,7 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
     identity = digests(scenario, space, Judge(evaluator="surrogate"))
     file = folder / f"{digest(identity)}.json"
     if file.exists():
-        return parse(json.loads(file.read_text(encoding="utf-8")), Optimum, str(file))
+        return load(file, Optimum)
     require_known(scenario, space)
     best = find(scenario, space, predicted(scenario, space, surrogate.load()))
     best = best.model_copy(update={"digests": identity})
@@ -176,6 +176,5 @@ def _search(land: Landscape, rng: np.random.Generator) -> End:
 def _keep(population: Indices, land: Landscape) -> Ranked:
     """Return the best different designs."""
     population = np.unique(population, axis=0)
-    fitness = land.fitness(population)
-    order = np.argsort(-fitness, kind="stable")[:BEAM]
-    return Ranked(population[order], fitness[order])
+    best = ranked(population, land.fitness(population))
+    return Ranked(best.population[:BEAM], best.fitness[:BEAM])

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cim_sim.evaluate import AMOUNTS
 from cim_sim.files import write_table
 from search.record.runs import RunRecord, read_run
 from search.record.trace import Trial
@@ -46,7 +47,7 @@ def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
 
 def _columns(trial: Trial) -> dict[str, Any]:
     evaluation = trial.evaluation
-    price, accuracy = (evaluation.cost, evaluation.accuracy) if evaluation else (None, None)
+    accuracy = evaluation.accuracy if evaluation else None
     infeasible = evaluation.infeasible if evaluation else None
     return {
         "step": trial.step,
@@ -55,9 +56,8 @@ def _columns(trial: Trial) -> dict[str, Any]:
         "infeasible": infeasible.kind if infeasible else None,
         "failure": trial.failure.kind if trial.failure else None,
         "accuracy": accuracy.mean if accuracy else np.nan,
-        "energy_pj": price.energy_pj if price else np.nan,
-        "latency_ns": price.latency_ns if price else np.nan,
-        "area_um2": price.area_um2 if price else np.nan,
+        **dict.fromkeys(AMOUNTS, np.nan),
+        **(evaluation.amounts if evaluation else {}),
         "duplicate_of": np.nan if trial.duplicate_of is None else trial.duplicate_of,
         "screened": trial.screened,
         "seconds": trial.seconds,

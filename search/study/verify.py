@@ -133,9 +133,13 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
         for place, winner in enumerate(best)
     ]
     common = shared(verified)
+    by_arm: dict[str, list[Verified]] = {}
+    for winner in verified:
+        if winner.scenario in common:
+            by_arm.setdefault(winner.arm, []).append(winner)
     return Verification(
         winners=tuple(verified),
-        arms=tuple(_arms([winner for winner in verified if winner.scenario in common])),
+        arms=tuple(_arm(name, own) for name, own in by_arm.items()),
         scenarios=(len(common), len({winner.scenario for winner in verified})),
         kendall_tau=kendall_tau(verified),
     )
@@ -168,11 +172,6 @@ def shared(verified: Sequence[Verified]) -> set[str]:
     names = {winner.scenario for winner in verified}
     present = {(winner.scenario, winner.arm) for winner in verified}
     return {name for name in names if all((name, arm) in present for arm in arms)}
-
-
-def _arms(verified: Sequence[Verified]) -> list[ArmVerified]:
-    names = dict.fromkeys(winner.arm for winner in verified)
-    return [_arm(name, [winner for winner in verified if winner.arm == name]) for name in names]
 
 
 def _arm(name: str, own: Sequence[Verified]) -> ArmVerified:

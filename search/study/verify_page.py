@@ -1,7 +1,7 @@
 """What re-training came to, as Markdown tables."""
 
-from collections.abc import Sequence
 
+from cim_sim.cards import table
 from search.study.verify import Verification
 
 
@@ -26,7 +26,7 @@ def verified_page(result: Verification) -> str:
         "seeds. A winner that misses the least accuracy after re-training counts as -1. "
         f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
     )
-    return "\n".join([*_table(head, rows), "", order, ""])
+    return "\n".join([*table(head, rows), "", order, ""])
 
 
 def top_page(result: Verification) -> str:
@@ -44,12 +44,7 @@ def top_page(result: Verification) -> str:
         )
         for winner in result.winners
     ]
-    return "\n".join([*_table([*head, "keeps the least accuracy"], rows), ""])
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = ["| " + " | ".join(cells) + " |" for cells in (head, *rows)]
-    return [lines[0], "|" + "---|" * len(head), *lines[1:]]
+    return "\n".join([*table([*head, "keeps the least accuracy"], rows), ""])
 
 
 def _share(value: float | None) -> str:

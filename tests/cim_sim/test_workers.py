@@ -18,8 +18,6 @@ from cim_sim.accuracy.trained import measure_groups
 from cim_sim.config import UsageError
 from cim_sim.space import ConvChoice
 
-pytestmark = pytest.mark.kill
-
 
 @pytest.fixture(autouse=True)
 def _no_cluster_of_the_user(monkeypatch):

@@ -6,8 +6,8 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.adapter import require_base
+from finetune.base import ensure
 from finetune.dataset import read_manifest as read_data
-from finetune.train import resolve_base
 from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
 from search.record.adapter import read_manifest
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # a real training of four steps
 
 def test_the_manifest_says_where_the_adapter_comes_from(adapter, data):
     manifest = read_manifest(adapter)
-    base = resolve_base(manifest.base, None)
+    base = ensure(manifest.base)
     assert manifest.base_digest == directory_digest(base)
     assert manifest.trained_on == read_data(data).trained_on
     assert manifest.renderer == renderer_digest()
@@ -42,7 +42,7 @@ def test_peft_loads_the_adapter_with_nothing_else(adapter):
 
 
 def test_another_base_is_refused(adapter, tmp_path):
-    shutil.copytree(resolve_base("finetune/tiny/model", None), tmp_path / "base")
+    shutil.copytree(ensure("finetune/tiny/model"), tmp_path / "base")
     (tmp_path / "base" / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"trained on a base with digest .*train again"):
         require_base(adapter, tmp_path / "base")

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from cim_sim.config import UsageError
+from finetune.base import ensure
 from finetune.commands.train import train
-from finetune.train import fit, last_checkpoint, prepare, resolve_base
+from finetune.train import fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
 
@@ -57,4 +58,4 @@ def test_the_recipe_of_hub_models_trains_a_model_of_another_template(data, tmp_p
 
 def test_an_unknown_base_says_what_to_do():
     with pytest.raises(UsageError, match="neither a directory here nor a model of the hub"):
-        resolve_base("no-such/model", None)
+        ensure("no-such/model")

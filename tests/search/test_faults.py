@@ -15,7 +15,7 @@ import pytest
 
 from search.record.runs import read_run
 
-pytestmark = [pytest.mark.slow, pytest.mark.kill]
+pytestmark = pytest.mark.slow
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_RUN = 5

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cim_sim import cards
 from cim_sim.accuracy.bench.columns import KERNELS, NETWORK, families, kernel_pairs
 from cim_sim.files import read_table, write_whole
 from cim_sim.intervals import Interval, clustered
@@ -190,35 +191,30 @@ def _sentence(setting: str, table: "pd.DataFrame") -> str:
 def _table(title: str, table: "pd.DataFrame") -> list[str]:
     if table["family"].nunique() < FEWEST:
         return []
-    lines = [
-        f"**{title}.** Change of accuracy in points, 95 % interval:",
-        "",
-        f"| where | pairs | {' | '.join(SETTINGS)} |",
-        "|---" * (len(SETTINGS) + 2) + "|",
-    ]
+    rows = []
     for name, part in groups(table):
         own = [part[part["setting"] == setting] for setting in SETTINGS]
-        cells = [_cell(one, "gap") for one in own]
-        lines.append(f"| {name} | {max(map(len, own))} | {' | '.join(cells)} |")
-    return [*lines, ""]
+        rows.append([name, str(max(map(len, own))), *(_cell(one, "gap") for one in own)])
+    words = f"**{title}.** Change of accuracy in points, 95 % interval:"
+    return [words, "", *cards.table(["where", "pairs", *SETTINGS], rows), ""]
 
 
 def _converters(prices: "pd.DataFrame") -> list[str]:
     """Tables of what converters cost, by levels and rows, for each data set."""
     lines = []
     for dataset, own in prices.groupby("dataset"):
-        rows = sorted(own["adc_rows"].unique())
+        sums = sorted(own["adc_rows"].unique())
+        rows = [
+            [str(levels), *(_cell(part[part["adc_rows"] == one], "price") for one in sums)]
+            for levels, part in own.groupby("adc_levels")
+        ]
         lines += [
             f"**What converters cost on {dataset}.** Accuracy with ideal conversion less that with "
             "the ADC, same chips' noise, in points, 95 % interval:",
             "",
-            f"| levels | {' | '.join(f'{one} word lines' for one in rows)} |",
-            "|---" * (len(rows) + 1) + "|",
+            *cards.table(["levels", *(f"{one} word lines" for one in sums)], rows),
+            "",
         ]
-        for levels, part in own.groupby("adc_levels"):
-            cells = [_cell(part[part["adc_rows"] == one], "price") for one in rows]
-            lines.append(f"| {levels} | {' | '.join(cells)} |")
-        lines.append("")
     return lines
 
 

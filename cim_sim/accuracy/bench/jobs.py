@@ -10,6 +10,7 @@ from cim_sim.accuracy.query import Adc, Query, Recipe
 from cim_sim.space import ConvChoice
 
 Layers = tuple[ConvChoice, ...]
+Choices = tuple[int, ...]
 
 WIDTHS = (2, 4, 6, 8, 9, 12, 16, 24, 32)
 KERNELS = (1, 3, 5, 7)
@@ -54,8 +55,12 @@ def jobs(seed: int = 0) -> list[Job]:
     networks = iter(named)
     parts = [
         [job(origin, layers, _level(rng)) for origin, layers in islice(networks, SINGLES)],
-        [one for _, layers in islice(networks, LEVELLED) for one in _levelled(rng, layers)],
-        *_pairs(rng, [_good(rng) for _ in range(PAIRED)]),
+        [
+            job("levels", layers, level)
+            for _, layers in islice(networks, LEVELLED)
+            for level in (0.0, 0.07, 0.1, float(rng.choice((0.03, 0.05, 0.15, 0.2))))
+        ],
+        *_pairs(rng, [_good(rng, *_space(rng)) for _ in range(PAIRED)]),
         _on_digits(rng, [layers for _, layers in networks]),
     ]
     first: dict[str, Job] = {}
@@ -76,16 +81,9 @@ def fresh(count: int, seed: int, dataset: str = "shapes") -> list[Query]:
     ]
 
 
-def _levelled(rng: np.random.Generator, layers: Layers) -> list[Job]:
-    """One network at four training noises."""
-    levels = (0.0, 0.07, 0.1, float(rng.choice((0.03, 0.05, 0.15, 0.2))))
-    return [job("levels", layers, level) for level in levels]
-
-
 def _pairs(rng: np.random.Generator, bases: Sequence[Layers]) -> tuple[list[Job], list[Job]]:
     """Five networks around each base, in both pipelines with several seeds; some unclipped too."""
-    clipped: list[Job] = []
-    unclipped: list[Job] = []
+    clipped, unclipped = list[Job](), list[Job]()
     for number, base in enumerate(bases):
         networks = _grown(rng, base, smallest=1 if number % 4 == 3 else 3)
         repeats = list(product(networks, range(SEEDS), PAIR_LEVELS))
@@ -158,7 +156,9 @@ def adcs(number: int) -> tuple[Adc, ...]:
 def _with_tests(plain: Job, number: int) -> Job:
     """Add the tests under ADCs at the noise of the training, and those at other noise."""
     query = plain.queries[0]
-    sigmas, settings = _other_sigma(query, number), adcs(number)
+    other = [sigma for sigma in LEVELS if sigma not in (query.sigma, 0.0)]
+    sigmas: tuple[float, ...] = (other[number % len(other)],)
+    settings = adcs(number)
     if "pair" in plain.origin:
         sigmas = PAIR_LEVELS[1:] if query.training_sigma == 0 else ()
         once = query.seed == 0 and query.recipe.clip_rms is not None
@@ -176,11 +176,6 @@ def under(plain: Job, settings: Iterable[Adc]) -> Job:
     query = plain.queries[0]
     tests = (query.model_copy(update={"adc": adc}) for adc in settings)
     return plain._replace(queries=(*plain.queries, *tests))
-
-
-def _other_sigma(query: Query, number: int) -> tuple[float, ...]:
-    others = [sigma for sigma in LEVELS if sigma not in (query.sigma, 0.0)]
-    return (others[number % len(others)],)
 
 
 def _level(rng: np.random.Generator) -> float:
@@ -205,13 +200,13 @@ def distinct(rng: np.random.Generator) -> Iterator[tuple[str, Layers]]:
     seen: set[Layers] = set()
     makers = (_random, _good, _random, _uniform, _random, _sloped, _random, _pointwise)
     for maker in cycle(makers):
-        layers = maker(rng)
+        layers = maker(rng, *_space(rng))
         if layers not in seen:
             seen.add(layers)
             yield maker.__name__.strip("_"), layers
 
 
-def _space(rng: np.random.Generator) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _space(rng: np.random.Generator) -> tuple[Choices, Choices]:
     return PROXY_SPACES[int(rng.integers(len(PROXY_SPACES)))]
 
 
@@ -219,28 +214,24 @@ def _layers(widths: Iterable[int], kernels: Iterable[int]) -> Layers:
     return tuple(ConvChoice(int(w), int(k)) for w, k in zip(widths, kernels, strict=True))
 
 
-def _random(rng: np.random.Generator) -> Layers:
-    widths, kernels = _space(rng)
+def _random(rng: np.random.Generator, widths: Choices, kernels: Choices) -> Layers:
     return _layers(rng.choice(widths, 6), rng.choice(kernels, 6))
 
 
-def _good(rng: np.random.Generator) -> Layers:
+def _good(rng: np.random.Generator, widths: Choices, kernels: Choices) -> Layers:
     """What designers would draw: widths grow, kernels of 3 and 5 with one odd one out."""
-    widths, kernels = _space(rng)
     chosen = rng.choice((3, 5), 6, p=(0.65, 0.35))
     chosen[rng.integers(6)] = rng.choice(kernels)
     return _layers(np.sort(rng.choice(widths[1:], 6)), chosen)
 
 
-def _uniform(rng: np.random.Generator) -> Layers:
-    widths, kernels = _space(rng)
+def _uniform(rng: np.random.Generator, widths: Choices, kernels: Choices) -> Layers:
     channels = np.sort(rng.choice(widths, 6)) if rng.random() < 0.5 else [rng.choice(widths)] * 6
     return _layers(channels, [rng.choice(kernels)] * 6)
 
 
-def _sloped(rng: np.random.Generator) -> Layers:
+def _sloped(rng: np.random.Generator, widths: Choices, kernels: Choices) -> Layers:
     """Widths that grow or shrink, kernels that do so too or are free."""
-    widths, kernels = _space(rng)
     channels, sizes = np.sort(rng.choice(widths, 6)), rng.choice(kernels, 6)
     if rng.random() < 0.5:
         sizes = np.sort(sizes)
@@ -248,9 +239,8 @@ def _sloped(rng: np.random.Generator) -> Layers:
     return _layers(channels, sizes if rng.random() < 0.5 else sizes[::-1])
 
 
-def _pointwise(rng: np.random.Generator) -> Layers:
+def _pointwise(rng: np.random.Generator, widths: Choices, kernels: Choices) -> Layers:
     """Mostly 1x1 kernels: what a surrogate fitted to random designs overrates."""
-    widths, kernels = _space(rng)
     share = rng.choice((0.5, 0.7, 0.9))
     return _layers(
         rng.choice(widths, 6), np.where(rng.random(6) < share, 1, rng.choice(kernels, 6))

@@ -51,12 +51,8 @@ def cross_predicted(rows: "pd.DataFrame", fitted: Fitted) -> "pd.DataFrame":
     The spread too is calibrated without the fold that it is used on.
     """
     means, stds = surrogate_fit.cross_fit(rows, fitted.fold_scales)
-    truth, fold = rows["mean"].to_numpy(), surrogate_fit.folds(rows)
-    spread = np.zeros(len(rows))
-    for number in range(surrogate_fit.FOLDS):
-        held = fold == number
-        if not held.any():
-            continue
+    truth, spread = rows["mean"].to_numpy(), np.zeros(len(rows))
+    for _, held in surrogate_fit.held_out(rows):
         form = surrogate_fit.calibrated(truth[~held], means[~held], stds[~held])
         spread[held] = predictive_std(means[held], stds[held], form)
     alone, _ = surrogate_fit.cross_fit(rows, fitted.fold_scales, trees=False)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from cim_sim.accuracy.surrogate.features import features
 from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, targets_of
 from cim_sim.accuracy.surrogate.process import Scales, condition
 from cim_sim.files import write_whole
-from cim_sim.types import Floats, Ints
+from cim_sim.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,17 +109,20 @@ def folds(rows: "pd.DataFrame") -> Ints:
     return np.array([digest % FOLDS for digest in digests])
 
 
+def held_out(rows: "pd.DataFrame") -> Iterator[tuple[int, Bools]]:
+    """Yield each fold that has rows, and marks of them."""
+    fold = folds(rows)
+    yield from ((number, fold == number) for number in range(FOLDS) if (fold == number).any())
+
+
 def cross_fit(
     rows: "pd.DataFrame", fold_scales: Sequence[Scales], *, trees: bool = True
 ) -> tuple[Floats, Floats]:
     """Predict each row from the other folds: (mean, the process's own std), both [rows]."""
-    inputs, targets, fold = inputs_of(rows), targets_of(rows), folds(rows)
+    inputs, targets = inputs_of(rows), targets_of(rows)
     means, stds = np.zeros(len(rows)), np.zeros(len(rows))
-    for number, scales in enumerate(fold_scales):
-        held = fold == number
-        if not held.any():
-            continue
-        process = condition(inputs[~held], targets[~held], scales)
+    for number, held in held_out(rows):
+        process = condition(inputs[~held], targets[~held], fold_scales[number])
         if not trees:
             process = replace(process, trees=None)
         predicted, stds[held] = ask(process, inputs[held])

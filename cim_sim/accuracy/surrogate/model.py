@@ -7,6 +7,7 @@ is unpickled.
 """
 
 import hashlib
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -199,8 +200,6 @@ def load(path: Path = FITTED, table: Path = TABLE, *, examined: bool = False) ->
             f"accuracy surrogate: {error.filename}: {error.strerror}; make it with "
             "`python -m cim_sim bench-accuracy --publish` and `python -m cim_sim surrogate --fit`"
         ) from None
-    import json
-
     fitted = parse(json.loads(text), Fitted, str(path))
     if table_digest(content) != fitted.table_digest:
         raise UsageError(f"{path} was fitted to another {table}; run `surrogate --fit`")

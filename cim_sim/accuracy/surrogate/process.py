@@ -60,7 +60,8 @@ class Process:
     def predict(self, inputs: Inputs, with_std: bool = True) -> tuple[Floats, Floats]:
         """Targets [N, targets], and the process's own std of the first target [N]."""
         with _one_thread():
-            parts = [self._chunk(inputs[s], with_std) for s in _chunks(len(inputs))]
+            starts = range(0, len(inputs), CHUNK)
+            parts = [self._chunk(inputs[at : at + CHUNK], with_std) for at in starts]
         means, stds = zip(*parts, strict=True)
         return np.concatenate(means), np.concatenate(stds)
 
@@ -149,7 +150,3 @@ def _kernel(left: Floats, right: Floats, signal: float) -> Floats:
     square = (left**2).sum(1)[:, None] + (right**2).sum(1)[None] - 2 * left @ right.T
     kernel: Floats = signal * np.exp(-0.5 * np.maximum(square, 0))
     return kernel
-
-
-def _chunks(count: int) -> list[slice]:
-    return [slice(start, start + CHUNK) for start in range(0, count, CHUNK)]

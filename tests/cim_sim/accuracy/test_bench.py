@@ -171,7 +171,6 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-@pytest.mark.kill
 @pytest.mark.parametrize("workers", [1, 2])
 def test_kill_nine_loses_only_what_was_unfinished(tmp_path, workers):
     program = tmp_path / "program.py"

@@ -15,8 +15,6 @@ from search.llm import server, watchdog
 from search.llm.model import ModelConfig, ServerSettings
 from search.proposal import SearchStopped
 
-pytestmark = pytest.mark.kill
-
 WATCHDOG = str(Path(watchdog.__file__))
 PYTHON = sys.executable
 

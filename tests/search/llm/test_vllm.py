@@ -70,14 +70,16 @@ def _longer(model):
 
 def _a_constraint_leaves_designs_alone(client):
     """The random model writes designs when it can write nothing else."""
-    for name, style in (("embedded", "dialogue"), ("embedded", "paper"), ("codesign", "codesign")):
+    for name, style in (("embedded", "dialogue"), ("codesign", "codesign")):
         space = load(f"configs/spaces/{name}.yaml", Space)
         scenario = examples.OPEN if space.freed else examples.ENERGY
         problem = Problem(Task(scenario=scenario, space=space), lambda designs: [], seed=0)
         settings = Settings(model=client.model, style=style, constrained=True, retries=0)
-        proposals = LlmOptimizer(problem, settings, client).suggest(3)
-        assert not any(space.check(one.design) for one in proposals)
-        assert all(one.exchanges[0].reply == answer(one.design) for one in proposals)
+        llm = LlmOptimizer(problem, settings, client)
+        for _ in range(3):  # one by one: vLLM dies on a CPU when it splits a seeded prompt
+            (proposal,) = llm.suggest(1)
+            assert not space.check(proposal.design)
+            assert proposal.exchanges[0].reply == answer(proposal.design)
 
 
 def _rubbish_is_recorded(client, model):

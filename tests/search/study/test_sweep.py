@@ -26,8 +26,6 @@ from search.comparison.result import Comparison
 from search.record.runs import read_run
 from search.study.sweep import SweepConfig, begin, jobs
 
-pytestmark = pytest.mark.kill
-
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5
 CONFIG = {
