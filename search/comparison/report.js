@@ -47,7 +47,7 @@ function ticks(values) {
 }
 
 function draw(id, traces, extra) {
-  return Plotly.react(id, traces, layout(extra), { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d"] });
+  return Plotly.react(id, traces, layout(extra), { responsive: true, displaylogo: false, modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]] });
 }
 
 const visible = (name) => shown[data.arms.findIndex((arm) => arm.name === name)];

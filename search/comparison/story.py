@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from cim_sim.config import Config
+from cim_sim.cost_study.explain import Finding
 from cim_sim.cost_study.explain import compare as explained
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design
@@ -103,7 +104,7 @@ def _step(
     changes, findings = "", list[str]()
     if old and new and before is not trial:
         changes = changed(old, new)
-        findings = [one.text for one in explained(old, new, scenario)] if old != new else []
+        findings = [_line(one) for one in explained(old, new, scenario)] if old != new else []
     messages = exchanges[0].request.get("messages", []) if exchanges else []
     return Step(
         episode=trial.step + 1,
@@ -115,6 +116,12 @@ def _step(
         asked=_end(str(messages[-1].get("content", ""))) if messages else None,
         replies=tuple(_beginning(one.reply or "") for one in exchanges),
     )
+
+
+def _line(finding: Finding) -> str:
+    """Write a finding; what belongs to a layer stands under it."""
+    inner = finding.layer is not None and finding.kind != "layer"
+    return f"{'    ' if inner else ''}{finding.text}"
 
 
 def _beginning(text: str) -> str:

@@ -1,6 +1,5 @@
 """What re-training came to, as Markdown tables."""
 
-
 from cim_sim.cards import table
 from search.study.verify import Verification
 
