@@ -12,6 +12,7 @@ from cim_sim.scenario import LatencyObjective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import Variation
 from search.comparison.equality import NotComparable, require_comparable
+from search.comparison.sources import gather
 from search.llm.client import Client, Completion, Unavailable
 from search.llm.model import ModelConfig
 from search.llm.prompt import answer, answer_regex, render, retry_message
@@ -20,7 +21,6 @@ from search.optimizers.lookup import behind, known_designs
 from search.proposal import Problem, SearchStopped
 from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE
-from search.record.runs import read_run
 from search.record.tasks import Task
 from search.record.trace import UNTIMED, Exchange, Trial
 
@@ -141,13 +141,11 @@ def test_arms_that_differ_in_the_constraint_are_not_compared(run_of, tmp_path):
     script = tmp_path / "replies.txt"
     script.write_text(answer(design(5)))
     model = {"name": "scripted", "script": str(script)}
-    runs = []
     for constrained in (False, True):
         out, settings = tmp_path / str(constrained), {"model": model, "constrained": constrained}
         run_of(out, optimizer="llm", settings=settings, episodes=2)
-        runs.append(read_run(out))
     with pytest.raises(NotComparable, match=r"prompt\.constrained: False is not True"):
-        require_comparable(runs)
+        require_comparable(gather([tmp_path / "False", tmp_path / "True"]))
 
 
 def test_a_dialogue_goes_on_turn_by_turn_and_retries_stay_out_of_it():
