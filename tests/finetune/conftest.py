@@ -8,7 +8,7 @@ from cim_sim.space import HardwareChoices, Space
 from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
 from finetune.targets import surrogate_traces
-from finetune.traces import bench_traces, read_bench
+from finetune.traces import SCENARIOS, bench_traces, read_bench
 from search.study.family import tasks as family
 
 RECIPE = """
@@ -77,6 +77,8 @@ def traces(tasks, trained_networks):
 @pytest.fixture(scope="session")
 def data(tasks, traces, tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
+    lines = [task.model_dump_json() + "\n" for task in tasks]
+    (folder / SCENARIOS).write_text("".join(lines))
     recipe = DatasetRecipe(examples=6)
     write(folder, build(tasks, traces, recipe), recipe)
     return folder

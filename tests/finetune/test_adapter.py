@@ -5,12 +5,14 @@ import shutil
 import pytest
 
 from cim_sim.config import UsageError
+from cim_sim.files import read
 from finetune.adapter import require_base
 from finetune.base import ensure
 from finetune.dataset import read_manifest as read_data
 from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
-from search.record.adapter import read_manifest
+from search.record.adapter import TRAINED_ON, read_manifest
+from search.record.tasks import Task
 
 pytestmark = pytest.mark.slow  # a real training of four steps
 
@@ -20,6 +22,9 @@ def test_the_manifest_says_where_the_adapter_comes_from(adapter, data):
     base = ensure(manifest.base)
     assert manifest.base_digest == directory_digest(base)
     assert manifest.trained_on == read_data(data).trained_on
+    tasks = read(adapter / TRAINED_ON, Task).records
+    assert {task.scenario.digest for task in tasks} == set(manifest.trained_on)
+    assert manifest.stand_in
     assert manifest.renderer == renderer_digest()
     assert manifest.steps == 4
     assert manifest.losses["held-out after"] < manifest.losses["held-out before"]
