@@ -113,6 +113,7 @@ HAND_MADE = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_200_strings_have_the_tokens_of_the_original_s_rules(tokenizer, vocabulary):
     rng = np.random.default_rng(0)
     drawn = ["".join(rng.choice(FRAGMENTS, rng.integers(2, 9))) for _ in range(180)]
@@ -123,6 +124,7 @@ def test_200_strings_have_the_tokens_of_the_original_s_rules(tokenizer, vocabula
         assert tokenizer.decode(tokenizer(text)["input_ids"]) == text
 
 
+@pytest.mark.slow
 def test_the_words_before_a_number_and_the_number_are_these(tokenizer, vocabulary):
     """By hand: x, two line ends together, 3; and every digit by itself."""
     ids, _ = vocabulary
@@ -130,6 +132,7 @@ def test_the_words_before_a_number_and_the_number_are_these(tokenizer, vocabular
     assert tokenizer("128  3")["input_ids"] == [ids[one] for one in ("1", "2", "8", "ĠĠ", "3")]
 
 
+@pytest.mark.slow
 def test_the_template_is_the_model_s_own_without_its_words(tokenizer, fields):
     """Ours marks the assistant's turns; apart from the system message it says the same."""
     theirs = fields["tokenizer.chat_template"].contents()

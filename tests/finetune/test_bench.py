@@ -2,9 +2,12 @@
 
 import json
 
+import pytest
+
 from finetune.commands.bench import bench
 
 
+@pytest.mark.slow
 def test_a_step_is_timed_beside_a_bare_one(recipe_file, monkeypatch, capsys):
     monkeypatch.setattr("finetune.bench.SCENARIOS", 4)
     settings = ("assistant_only_loss=true", "chat_template_path=finetune/chatml.jinja")

@@ -99,7 +99,7 @@ def test_parts_are_not_negative_and_sum_to_the_totals(stack, setting):
         np.testing.assert_allclose(total, getattr(totals, name), rtol=1e-12)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(stacks(most=1), hardware(), st.data())
 def test_area_does_not_fall_with_channels_within_a_floorplan(stack, setting, data):
     layer = data.draw(st.integers(0, stack.side.shape[1] - 1))

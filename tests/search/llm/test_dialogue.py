@@ -123,7 +123,7 @@ scenarios = st.builds(
 )  # fmt: skip
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(scenarios, scenarios, st.data())
 def test_no_fact_is_lost_two_problems_have_two_texts(one, other, data):
     """Also where the two differ in a single field."""

@@ -23,14 +23,14 @@ def export(monkeypatch, capsys):
 
 
 def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
-    run_of(tmp_path / "runs" / "a", episodes=30)
+    run_of(tmp_path / "runs" / "a", episodes=15)
     run_of(tmp_path / "runs" / "b", episodes=5, seed=1)
     (tmp_path / "runs" / "adapter").mkdir()
     (tmp_path / "runs" / "adapter" / "manifest.json").write_text("{}")
     database = tmp_path / "study.db"
     code, out, err = export(tmp_path / "runs", "--to", "optuna", "--out", database)
     assert (code, err) == (0, "")
-    assert json.loads(out) == {"out": str(database), "studies": 2, "trials": 35}
+    assert json.loads(out) == {"out": str(database), "studies": 2, "trials": 20}
     storage = f"sqlite:///{database}"
     record = read_run(tmp_path / "runs" / "a")
     name = next(one for one in optuna.get_all_study_names(storage) if one.endswith("/runs/a"))
