@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from shutil import copytree
 
 import psutil
 import pytest
@@ -96,9 +97,11 @@ def _rubbish_is_recorded(client, model):
 @pytest.mark.vllm
 def test_runs_of_a_sweep_share_one_server_and_finished_ones_need_none(tiny_model, tmp_path):
     """A random model answers rubbish, which is recorded; each run is one as if it ran alone."""
+    folder = copytree(tiny_model, tmp_path / "model")
+    (folder / "README.md").write_text("A random model.\n")  # without a card nothing is compared
     model = ModelConfig(
         name="tiny",
-        path=tiny_model,
+        path=folder,
         max_model_len=4096,
         sampling=Sampling(max_tokens=8),
         server=ServerSettings(kv_cache_bytes=64 << 20),
