@@ -74,9 +74,9 @@ class Cell(NamedTuple):
     cell_bits: CellBits
 
 
-HELD_CELLS = {Cell("novel", 256, 1), Cell("novel", 256, 2), Cell("novel", 256, 4)}
-HELD_CELLS |= {Cell("novel", 128, 4)}
-"""For the split `hardware`; (novel, 256, 4) has no floorplan with any network."""
+HELD_CELLS = {Cell("novel", rows, bits) for rows in (128, 256) for bits in get_args(CellBits)}
+"""For the split `hardware`: training knows the novel mapping on subarrays of 64 alone. With fewer
+cells held out, what was best on the others was nearly as good on these."""
 
 
 @cache
