@@ -7,7 +7,7 @@ scenario is told completely, it alone decides what is best and nobody need read 
 share of the dialogues some facts, or all, are hidden.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, NamedTuple
@@ -16,7 +16,6 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
-from cim_sim.space import Design
 from finetune.traces import Trace
 from search.llm.dialogue import FACTS, Fact
 from search.llm.history import Entry, entry
@@ -55,6 +54,8 @@ class Turns(Config):
     since whoever finds what is similar knows them."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
+    value: bool = False
+    """Whether each answer also says the accuracy that its design has."""
 
 
 def dialogues(
@@ -75,21 +76,27 @@ def dialogues(
         taught = _drawn(good, min(turns.answers, len(good)), rng)
         shown = _drawn(poor, int(rng.integers(turns.poor + 1)), rng)
         hidden = _hidden(turns.hidden, rng)
-        yield _dialogue(task, shown, taught, hidden, () if hidden else similar)
+        told = partial(
+            render,
+            task.scenario,
+            task.space,
+            style="dialogue",
+            hidden=hidden,
+            similar=() if hidden else similar,
+            value=turns.value,
+        )
+        yield _dialogue(told, shown, taught, hidden)
 
 
 def _dialogue(
-    task: Task,
+    told: Callable[[list[Entry]], list[Message]],
     poor: Sequence[Trace],
     taught: Sequence[Trace],
     hidden: tuple[Fact, ...],
-    similar: Sequence[Design],
 ) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
     before, after = ([entry(row.evaluation) for row in rows] for rows in (poor, taught))
-    told = partial(render, task.scenario, task.space, style="dialogue")
-    prompt = told(before, hidden=hidden, similar=similar)
-    whole = told([*before, *after], hidden=hidden, similar=similar)
+    prompt, whole = told(before), told([*before, *after])
     # The result of the last design is left out: nothing follows that would be taught by it.
     return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught), hidden)
 

@@ -53,7 +53,7 @@ def _history(space: Space, length: int) -> tuple[Entry, ...]:
 def _entry(step: int, design: Design, faults: tuple[str, ...]) -> Entry:
     if step % 4 == 3:
         return Entry(design, None, faults[step // 4 % len(faults)])
-    return Entry(design, step * 7 % 11 / 10 - 0.3)
+    return Entry(design, step * 7 % 11 / 10 - 0.3, None, step * 3 % 10 / 10)
 
 
 _STYLES: tuple[Style, ...] = ("codesign", "paper", "naive")
@@ -95,6 +95,7 @@ def renderer_digest(style: Style = "codesign") -> str:
     if style == "dialogue":
         prompts = [render(*case, hidden=facts) for case in DIALOGUES for facts in ((), FACTS)]
         prompts += [render(OPEN, _CODESIGN, (), style, similar=[DESIGN, DESIGN])]
+        prompts += [render(*DIALOGUES[4], value=True)]
     else:
         prompts = [render(*case) for case in CASES]
     return digest([prompts, retry_message("no JSON list found"), answer(DESIGN)])

@@ -18,6 +18,8 @@ class Entry(NamedTuple):
     score: float | None
     fault: str | None = None
     """`infeasible: area 45.1 mm2`, `failed: timeout`; None beside a reward."""
+    accuracy: float | None = None
+    """Where it was measured."""
 
 
 def entries(trials: Sequence[Trial]) -> Iterator[Entry]:
@@ -31,10 +33,11 @@ def entries(trials: Sequence[Trial]) -> Iterator[Entry]:
 
 def entry(evaluation: Evaluation) -> Entry:
     """Return what an evaluation says about its design."""
+    accuracy = evaluation.accuracy.mean if evaluation.accuracy else None
     if evaluation.infeasible is None:
-        return Entry(evaluation.design, evaluation.reward)
+        return Entry(evaluation.design, evaluation.reward, None, accuracy)
     shortage = _shortage(evaluation, evaluation.infeasible.kind)
-    return Entry(evaluation.design, None, f"infeasible: {shortage}")
+    return Entry(evaluation.design, None, f"infeasible: {shortage}", accuracy)
 
 
 def selection(history: Sequence[Entry]) -> list[Entry]:

@@ -40,6 +40,7 @@ def render(
     *,
     hidden: Collection[Fact] = (),
     similar: Sequence[Design] = (),
+    value: bool = False,
 ) -> list[Message]:
     """Return the conversation that asks for one design; its last turn is the user's.
 
@@ -50,15 +51,18 @@ def render(
         style: one of the four.
         hidden: facts that the style `dialogue` does not tell; the paper's tell none of them anyway.
         similar: designs of similar tasks that the style `dialogue` shows, the nearest task first.
+        value: whether each answer of a `dialogue` also says the accuracy that it expects.
 
     Raises:
         UsageError: the style cannot ask for what the space frees.
     """
     require_style(style, space)
     if style == "dialogue":
-        turns = [(answer(one.design), result(one)) for one in dialogue.shown(history)]
+        shown = dialogue.shown(history)
+        turns = [(_valued(one) if value else answer(one.design), result(one)) for one in shown]
         example, known = answer(_example(space)), [answer(design) for design in similar]
         first = dialogue.scenario_text(scenario, space, example, hidden, known)
+        first += f"\n{dialogue.VALUE}" if value else ""
         return dialogue.messages(first, turns)
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."
@@ -87,11 +91,25 @@ def answer(design: Design) -> str:
     return json.dumps(design.wire(), separators=(",", ":"))
 
 
-def answer_regex(space: Space) -> str:
+def _valued(entry: Entry) -> str:
+    """A design and the accuracy it was found to have: what a foreseeing answer would have said."""
+    said = answer(entry.design)
+    return said if entry.accuracy is None else f"{said} {dialogue.expected(entry.accuracy)}"
+
+
+def answer_regex(space: Space, *, value: bool = False) -> str:
     """Return a regular expression that matches `answer` of each design of a space, and no more.
 
     Servers compile it, so it has nothing but groups of alternatives and repetition.
+
+    Args:
+        space: whose designs.
+        value: whether an expected accuracy follows.
     """
+    return _design_regex(space) + (dialogue.EXPECTED if value else "")
+
+
+def _design_regex(space: Space) -> str:
     pair = rf"\[{_choice(space.channels)},{_choice(space.kernels)}\]"
     layers = rf"\[{pair}(,{pair}){{{space.layers - 1}}}\]"
     chosen = ",".join(f'"{name}":{_choice(getattr(space.hardware, name))}' for name in space.freed)

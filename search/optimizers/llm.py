@@ -10,6 +10,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from cim_sim.config import Config, UsageError, load
+from cim_sim.types import Count
+from search.llm.choice import chosen
 from search.llm.client import Client
 from search.llm.connection import connected, identity
 from search.llm.dialogue import FACTS
@@ -54,11 +56,18 @@ class Settings(Config):
 
     constrained: bool = False
     """Whether the server lets the model write nothing but a design of the space; vLLM alone can."""
+    samples: Count = 1
+    """Answers that are drawn for each design: free checks leave those that are feasible and new."""
+    value: bool = False
+    """Whether each answer of a dialogue says the accuracy that the model expects; of several
+    samples the one of the best expected reward is proposed, by that accuracy and the exact cost."""
 
     @model_validator(mode="after")
-    def _only_a_dialogue_shows_similar_tasks(self) -> Self:
+    def _only_a_dialogue_shows_similar_tasks_and_expects(self) -> Self:
         if self.similar and self.style != "dialogue":
             raise ValueError(f"similar: only the style dialogue shows designs, not {self.style}")
+        if self.value and self.style != "dialogue":
+            raise ValueError(f"value: only the style dialogue asks for it, not {self.style}")
         return self
 
     @field_validator("model", mode="before")
@@ -91,7 +100,8 @@ class LlmOptimizer:
         self._problem, self._settings, self._client = problem, settings, client
         self._similar = known_designs(problem.task, settings.table, settings.similar)
         space = problem.task.space
-        self._constraint = {"regex": answer_regex(space)} if settings.constrained else None
+        regex = answer_regex(space, value=settings.value)
+        self._constraint = {"regex": regex} if settings.constrained else None
         self._history: list[Entry] = []
         self._step = 0
 
@@ -104,16 +114,24 @@ class LlmOptimizer:
         """
         task, style = self._problem.task, self._settings.style
         hidden = () if task.told else FACTS
-        told = partial(render, hidden=hidden, similar=self._similar)
+        told = partial(render, hidden=hidden, similar=self._similar, value=self._settings.value)
         prompt = told(task.scenario, task.space, self._history, style)
-        steps = range(self._step, self._step + count)
+        steps, samples = range(self._step, self._step + count), self._settings.samples
         self._step += count
-        if count == 1:
-            return [self._conversation(steps[0], prompt)]
-        pool = ThreadPoolExecutor(min(count, self._settings.model.concurrency))
+        replies = self._replies([(step, n) for step in steps for n in range(samples)], prompt)
+        parts = [replies[at : at + samples] for at in range(0, len(replies), samples)]
+        if samples == 1:
+            return replies
+        known = {entry.design for entry in self._history}
+        return [chosen(part, self._problem, known, value=self._settings.value) for part in parts]
+
+    def _replies(self, places: list[tuple[int, int]], prompt: Sequence[Message]) -> list[Proposal]:
+        """Ask once for each (step, sample), side by side."""
+        if len(places) == 1:
+            return [self._conversation(*places[0], prompt)]
+        pool = ThreadPoolExecutor(min(len(places), self._settings.model.concurrency))
         try:
-            futures = [pool.submit(self._conversation, step, prompt) for step in steps]
-            return _gathered(futures)
+            return _gathered([pool.submit(self._conversation, *place, prompt) for place in places])
         except KeyboardInterrupt:
             self._client.close()
             raise
@@ -124,10 +142,11 @@ class LlmOptimizer:
         """Add what became of the last designs to the history."""
         self._history += entries(trials)
 
-    def _conversation(self, step: int, prompt: Sequence[Message]) -> Proposal:
+    def _conversation(self, step: int, sample: int, prompt: Sequence[Message]) -> Proposal:
         """Ask, and tell the model what is wrong, until there is a design or patience ends."""
         messages, exchanges = list(prompt), list[Exchange]()
-        for attempt in range(self._settings.retries + 1):
+        tries = self._settings.retries + 1
+        for attempt in range(sample * tries, (sample + 1) * tries):
             try:
                 seed = self._seed(step, attempt)
                 exchange = self._client.complete(step, attempt, messages, seed, self._constraint)
@@ -166,6 +185,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
         given += behind(settings.table) if settings.similar else Given()
+        given += Given(cost_model=settings.value)
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 

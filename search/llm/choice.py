@@ -1,0 +1,64 @@
+"""Which of several answers takes the slot: new, feasible as far as that is free, then the best.
+
+What a model expects of its designs makes it a surrogate of its own accuracy: with the exact cost,
+which screening tells everyone, that gives an expected reward. Without it the answer that came most
+often is taken, which is the likeliest one.
+"""
+
+from collections.abc import Collection, Sequence
+from statistics import fmean
+
+from cim_sim.evaluate import Evaluation
+from cim_sim.space import Design
+from search.llm.dialogue import expectation
+from search.proposal import Problem, Proposal
+
+Answers = dict[Design, list[Proposal]]
+"""The answers that name each design, in the order in which they first came."""
+
+
+def chosen(
+    replies: Sequence[Proposal], problem: Problem, known: Collection[Design], *, value: bool
+) -> Proposal:
+    """Return one of the replies, with the exchanges of all; a failure only when all of them are.
+
+    Args:
+        replies: to one question.
+        problem: the task, and its free screening.
+        known: designs that have been tried.
+        value: whether the replies say the accuracy that they expect. A blind task tells neither
+            costs nor reward to weigh it by.
+    """
+    exchanges = tuple(exchange for reply in replies for exchange in reply.exchanges)
+    answers: Answers = {}
+    for reply in replies:
+        if reply.design:
+            answers.setdefault(reply.design, []).append(reply)
+    if not answers:
+        return Proposal(failure=replies[0].failure, exchanges=exchanges)
+    weighed = value and problem.task.told
+    ranks = [
+        (_wanted(one, known), *_worth(one, answers, problem, weighed))
+        for one in problem.screen(list(answers))
+    ]
+    return Proposal(list(answers)[ranks.index(max(ranks))], exchanges=exchanges)
+
+
+def _wanted(free: Evaluation, known: Collection[Design]) -> bool:
+    return free.infeasible is None and free.design not in known
+
+
+def _worth(
+    free: Evaluation, answers: Answers, problem: Problem, weighed: bool
+) -> tuple[bool, float]:
+    """Whether the accuracy limit is expected to hold, and the expected reward or how often."""
+    replies = answers[free.design]
+    if not weighed:
+        return True, len(replies)
+    said = [expectation(reply.exchanges[-1].reply or "") for reply in replies]
+    accuracies = [accuracy for accuracy in said if accuracy is not None]
+    if free.cost is None or not accuracies:
+        return False, float("-inf")
+    accuracy, scenario = fmean(accuracies), problem.scenario
+    holds = scenario.limits.accuracy_shortfall(accuracy) <= 0
+    return holds, scenario.objective.reward(accuracy, free.cost)

@@ -1,0 +1,119 @@
+"""Which of several answers is proposed: new, feasible, of the best expected reward."""
+
+import re
+
+import pytest
+
+from cim_sim.evaluate import Evaluation, screen
+from cim_sim.hardware import FixedHardware
+from cim_sim.scenario import EnergyObjective, Limits, Scenario
+from cim_sim.space import Space
+from cim_sim.variation import Variation
+from search.llm import dialogue
+from search.llm.choice import chosen
+from search.llm.history import entry
+from search.llm.prompt import answer, answer_regex, render
+from search.llm.reply import parse_reply
+from search.proposal import Problem, Proposal
+from search.record.tasks import Task
+from search.record.trace import UNTIMED, Exchange, Failure
+
+SPACE = Space(name="e", channels=(16, 64, 128), kernels=(1, 3))
+SCENARIO = Scenario(
+    name="s",
+    hardware=FixedHardware(subarray=128, cell_bits=2, adc_levels=32, mapping="conventional"),
+    variation=Variation(sigma=0.05),
+    objective=EnergyObjective(metric="energy", normaliser_pj=1e9),
+)
+SMALL, MIDDLE, LARGE = (SPACE.decode([size, 1] * 6) for size in (0, 1, 2))
+PRICES = {design: one.cost for design, one in zip((SMALL, MIDDLE, LARGE), screen(
+    [SMALL, MIDDLE, LARGE], SCENARIO), strict=True)}  # fmt: skip
+
+
+def problem(*, told=True, **limits):
+    scenario = SCENARIO.model_copy(update={"limits": Limits(**limits)})
+    task = Task(scenario=scenario, space=SPACE, told=told)
+    return Problem(task, screen=lambda designs: screen(designs, scenario), seed=0)
+
+
+def said(design, accuracy=None):
+    reply = answer(design) + (f" {dialogue.expected(accuracy)}" if accuracy is not None else "")
+    exchange = Exchange(step=0, attempt=0, request={}, reply=reply, **UNTIMED)
+    return Proposal(design, exchanges=(exchange,))
+
+
+def silent():
+    exchange = Exchange(step=0, attempt=0, request={}, reply="", error="empty", **UNTIMED)
+    return Proposal(failure=Failure(kind="reply", message="no design"), exchanges=(exchange,))
+
+
+def test_the_best_by_expected_accuracy_and_exact_cost_is_proposed():
+    replies = [said(SMALL, 0.40), said(MIDDLE, 0.62), said(LARGE, 0.63), silent()]
+    worth = {
+        design: SCENARIO.objective.reward(accuracy, PRICES[design])
+        for design, accuracy in ((SMALL, 0.40), (MIDDLE, 0.62), (LARGE, 0.63))
+    }
+    best = chosen(replies, problem(), (), value=True)
+    assert best.design == max(worth, key=worth.__getitem__)
+    assert len(best.exchanges) == 4
+
+
+def test_known_and_infeasible_answers_are_passed_over():
+    most = (PRICES[MIDDLE].area_um2 + PRICES[LARGE].area_um2) / 2
+    asked, replies = problem(area_um2=most), [said(LARGE, 0.9), said(MIDDLE, 0.8), said(SMALL, 0.1)]
+    assert chosen(replies, asked, (), value=True).design == MIDDLE
+    assert chosen(replies, asked, {MIDDLE}, value=True).design == SMALL
+    # What is left when nothing is wanted is still an answer, and costs an episode.
+    assert chosen(replies[:1], asked, (), value=True).design == LARGE
+
+
+def test_an_answer_expected_to_miss_the_least_accuracy_comes_last():
+    asked = problem(accuracy=0.5)
+    assert chosen([said(SMALL, 0.45), said(LARGE, 0.7)], asked, (), value=True).design == LARGE
+
+
+def test_several_expectations_of_one_design_are_averaged():
+    asked = problem(accuracy=0.5)
+    replies = [said(SMALL, 0.9), said(SMALL, 0.1), said(LARGE, 0.7)]
+    assert chosen(replies, asked, (), value=True).design == LARGE
+
+
+@pytest.mark.parametrize(("told", "value"), [(True, False), (False, True)])
+def test_without_values_and_in_blind_tasks_the_most_frequent_answer_is_proposed(told, value):
+    replies = [said(LARGE, 0.9), said(SMALL, 0.1), said(SMALL, 0.1)]
+    assert chosen(replies, problem(told=told), (), value=value).design == SMALL
+
+
+def test_only_when_no_answer_is_a_design_the_slot_is_lost():
+    assert chosen([silent(), said(SMALL)], problem(), (), value=False).design == SMALL
+    lost = chosen([silent(), silent()], problem(), (), value=False)
+    assert lost.failure is not None
+    assert lost.failure.kind == "reply"
+    assert len(lost.exchanges) == 2
+
+
+def test_an_answer_says_the_accuracy_that_a_dialogue_asks_for():
+    (free,) = screen([SMALL], SCENARIO)
+    history = [entry(Evaluation.model_validate({**free.model_dump(), **measured(0.5251)}))]
+    first, turn, _ = render(SCENARIO, SPACE, history, "dialogue", value=True)
+    assert first["content"].endswith("\nAdd the accuracy that you expect.")
+    assert turn["content"] == f"{answer(SMALL)} accuracy 0.53"
+    assert dialogue.expectation(turn["content"]) == 0.53
+    assert parse_reply(turn["content"], SPACE) == SMALL
+    # What was never measured has none.
+    assert render(SCENARIO, SPACE, [entry(free)], "dialogue", value=True)[1]["content"] == (
+        answer(SMALL)
+    )
+
+
+def measured(mean):
+    values = {"mean": mean, "std": 0.0, "quantile_10": mean, "draws": 1, "clean": None}
+    return {"accuracy": values, "reward": 0.1}
+
+
+@pytest.mark.parametrize(("accuracy", "text"), [(0.0, "0.00"), (0.999, "0.99"), (1.0, "0.99")])
+def test_an_expected_accuracy_always_fits_the_form(accuracy, text):
+    said = f"{answer(SMALL)} {dialogue.expected(accuracy)}"
+    assert said.endswith(f"accuracy {text}")
+    assert re.fullmatch(answer_regex(SPACE, value=True), said)
+    assert not re.fullmatch(answer_regex(SPACE), said)
