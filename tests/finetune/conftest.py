@@ -54,9 +54,7 @@ def trained_networks():
 @pytest.fixture(scope="session")
 def tasks():
     embedded = load("configs/spaces/embedded.yaml", Space)
-    hardware = HardwareChoices(
-        subarray=(64, 128), cell_bits=(1, 2), mapping=("conventional", "novel")
-    )
+    hardware = HardwareChoices(cell_bits=(1, 2), mapping=("conventional", "novel"))
     spaces = [embedded, embedded.model_copy(update={"name": "chips", "hardware": hardware})]
     return [task for space in spaces for task in family("train", 5, space=space, bench_sigmas=True)]
 
