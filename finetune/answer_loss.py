@@ -22,7 +22,7 @@ def trainer_class() -> "type[SFTTrainer]":
     from trl import SFTTrainer
 
     class AnswerTrainer(SFTTrainer):  # type: ignore[misc]
-        """TRL's trainer, its loss computed at answer tokens alone by a single process on a CPU."""
+        """TRL's trainer, its loss computed on a CPU at answer tokens alone."""
 
         def compute_loss(
             self,
@@ -31,29 +31,34 @@ def trainer_class() -> "type[SFTTrainer]":
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:
-            alone = self.accelerator.num_processes == 1 and self.args.device.type == "cpu"
-            if not alone or return_outputs or self.args.loss_type != "nll":
+            on_cpu = self.args.device.type == "cpu"
+            if not on_cpu or return_outputs or self.args.loss_type != "nll":
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
-            total, count = answer_loss(self.accelerator.unwrap_model(model), inputs)
-            return total / (count if num_items_in_batch is None else num_items_in_batch)
+            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            with self.accelerator.autocast():
+                total, count = answer_loss(model, head, inputs)
+            if num_items_in_batch is None:
+                return total / count
+            # The count is of all processes, whose gradients are averaged.
+            return total * self.accelerator.num_processes / num_items_in_batch
 
     return AnswerTrainer
 
 
-def answer_loss(model: Any, inputs: dict[str, Any]) -> "tuple[torch.Tensor, int]":
+def answer_loss(model: Any, head: Any, inputs: dict[str, Any]) -> "tuple[torch.Tensor, int]":
     """Return the sum of the losses of all answer tokens, in nats, and how many there are.
 
     Args:
-        model: a causal language model, with or without an adapter of PEFT.
+        model: a causal language model, with or without an adapter and a wrapper for several
+            processes; called as it is, so that the wrapper averages gradients.
+        head: its output layer.
         inputs: `input_ids`, `attention_mask` and `labels`, each [batch, tokens].
     """
     from torch.nn.functional import cross_entropy
 
-    whole = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hidden = whole.base_model(
-        input_ids=inputs["input_ids"], attention_mask=inputs["attention_mask"], use_cache=False
-    ).last_hidden_state
+    asked = {name: inputs[name] for name in ("input_ids", "attention_mask")}
+    found = model(**asked, use_cache=False, output_hidden_states=True, logits_to_keep=1)
     labels = inputs["labels"][:, 1:]
     taught = labels != MASKED
-    logits = whole.get_output_embeddings()(hidden[:, :-1][taught])
+    logits = head(found.hidden_states[-1][:, :-1][taught])
     return cross_entropy(logits.float(), labels[taught], reduction="sum"), int(taught.sum())

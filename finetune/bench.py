@@ -88,7 +88,7 @@ def _bare_step(model: Any, batch: dict[str, Any], optimizer: Any) -> None:
     from finetune.answer_loss import answer_loss
 
     optimizer.zero_grad()
-    total, count = answer_loss(model, batch)
+    total, count = answer_loss(model, model.get_output_embeddings(), batch)
     (total / count).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()
