@@ -74,7 +74,7 @@ def execute(
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
     task = Task(space=config.space, scenario=config.scenario, told=config.told)
-    problem = Problem(task, evaluator.screen, config.seed)
+    problem = Problem(task, evaluator.screen, config.seed, max(config.screen, 1))
     settings = settings_of(config.optimizer, config.settings)
     try:
         with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:

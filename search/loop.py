@@ -120,10 +120,11 @@ class Search:
             name = proposal.design.design_id if proposal.design else ""
             known = name in taken or (proposal.design is not None and self._known(proposal.design))
             unwanted = free is not None and (known or free.infeasible is not None)
-            passed = free if unwanted and self.passed_over < most else None
+            before = self.passed_over + proposal.passed_over
+            passed = free if unwanted and before < most else None
             step = len(self.trials) + sum(slot.passed_over is None for slot in slots)
-            slots.append(Slot(proposal, step, self.passed_over, passed))
-            self.passed_over = self.passed_over + 1 if passed else 0
+            slots.append(Slot(proposal, step, before, passed))
+            self.passed_over = before + 1 if passed else 0
             if not passed and name:
                 taken.add(name)
         return slots

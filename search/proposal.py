@@ -26,6 +26,8 @@ class Problem:
     screen: Callable[[Sequence[Design]], list[Evaluation]]
     """Free of charge: cost, floorplan and area; `Evaluator.screen`."""
     seed: int
+    draws: int = 1
+    """Proposals for one slot that are screened, the one that takes it included."""
 
     @property
     def space(self) -> Space:
@@ -59,6 +61,8 @@ class Proposal:
     design: Design | None = None
     failure: Failure | None = None
     exchanges: tuple[Exchange, ...] = ()
+    passed_over: int = 0
+    """Others for the same slot that the optimiser drew with it, screened and left."""
 
     def __post_init__(self) -> None:
         if (self.design is None) == (self.failure is None):

@@ -29,19 +29,27 @@ def chosen(
         value: whether the replies say the accuracy that they expect. A blind task tells neither
             costs nor reward to weigh it by.
     """
+    if len(replies) == 1:
+        return replies[0]
     exchanges = tuple(exchange for reply in replies for exchange in reply.exchanges)
-    answers: Answers = {}
-    for reply in replies:
-        if reply.design:
-            answers.setdefault(reply.design, []).append(reply)
+    others, answers = len(replies) - 1, _by_design(replies)
     if not answers:
-        return Proposal(failure=replies[0].failure, exchanges=exchanges)
+        return Proposal(failure=replies[0].failure, exchanges=exchanges, passed_over=others)
     weighed = value and problem.task.told
     ranks = [
         (_wanted(one, known), *_worth(one, answers, problem, weighed))
         for one in problem.screen(list(answers))
     ]
-    return Proposal(list(answers)[ranks.index(max(ranks))], exchanges=exchanges)
+    best = list(answers)[ranks.index(max(ranks))]
+    return Proposal(best, exchanges=exchanges, passed_over=others)
+
+
+def _by_design(replies: Sequence[Proposal]) -> Answers:
+    answers: Answers = {}
+    for reply in replies:
+        if reply.design:
+            answers.setdefault(reply.design, []).append(reply)
+    return answers
 
 
 def _wanted(free: Evaluation, known: Collection[Design]) -> bool:

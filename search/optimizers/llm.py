@@ -10,7 +10,6 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from cim_sim.config import Config, UsageError, load
-from cim_sim.types import Count
 from search.llm.choice import chosen
 from search.llm.client import Client
 from search.llm.connection import connected, identity
@@ -56,11 +55,9 @@ class Settings(Config):
 
     constrained: bool = False
     """Whether the server lets the model write nothing but a design of the space; vLLM alone can."""
-    samples: Count = 1
-    """Answers that are drawn for each design: free checks leave those that are feasible and new."""
     value: bool = False
-    """Whether each answer of a dialogue says the accuracy that the model expects; of several
-    samples the one of the best expected reward is proposed, by that accuracy and the exact cost."""
+    """Whether each answer of a dialogue says the accuracy that the model expects. Of several that
+    are screened for a slot, the best by that accuracy and the exact cost is then proposed."""
 
     @model_validator(mode="after")
     def _only_a_dialogue_shows_similar_tasks_and_expects(self) -> Self:
@@ -92,7 +89,8 @@ def require_askable(style: Style, task: Task) -> None:
 class LlmOptimizer:
     """Shows a model the scenario and what has been tried, and asks for a design.
 
-    The designs of one batch are asked for at once, from the same prompt with different seeds.
+    The designs of one batch, and all that are screened for a slot, are asked for at once, from the
+    same prompt with different seeds.
     """
 
     def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
@@ -116,17 +114,18 @@ class LlmOptimizer:
         hidden = () if task.told else FACTS
         told = partial(render, hidden=hidden, similar=self._similar, value=self._settings.value)
         prompt = told(task.scenario, task.space, self._history, style)
-        steps, samples = range(self._step, self._step + count), self._settings.samples
+        steps, draws = range(self._step, self._step + count), self._problem.draws
         self._step += count
-        replies = self._replies([(step, n) for step in steps for n in range(samples)], prompt)
-        parts = [replies[at : at + samples] for at in range(0, len(replies), samples)]
-        if samples == 1:
-            return replies
-        known = {entry.design for entry in self._history}
-        return [chosen(part, self._problem, known, value=self._settings.value) for part in parts]
+        replies = self._replies([(step, draw) for step in steps for draw in range(draws)], prompt)
+        parts = [replies[at : at + draws] for at in range(0, len(replies), draws)]
+        known, proposals = {entry.design for entry in self._history}, list[Proposal]()
+        for part in parts:
+            proposals.append(chosen(part, self._problem, known, value=self._settings.value))
+            known |= {one for one in [proposals[-1].design] if one}
+        return proposals
 
     def _replies(self, places: list[tuple[int, int]], prompt: Sequence[Message]) -> list[Proposal]:
-        """Ask once for each (step, sample), side by side."""
+        """Ask once for each (step, draw), side by side."""
         if len(places) == 1:
             return [self._conversation(*places[0], prompt)]
         pool = ThreadPoolExecutor(min(len(places), self._settings.model.concurrency))
@@ -142,11 +141,11 @@ class LlmOptimizer:
         """Add what became of the last designs to the history."""
         self._history += entries(trials)
 
-    def _conversation(self, step: int, sample: int, prompt: Sequence[Message]) -> Proposal:
+    def _conversation(self, step: int, draw: int, prompt: Sequence[Message]) -> Proposal:
         """Ask, and tell the model what is wrong, until there is a design or patience ends."""
         messages, exchanges = list(prompt), list[Exchange]()
         tries = self._settings.retries + 1
-        for attempt in range(sample * tries, (sample + 1) * tries):
+        for attempt in range(draw * tries, (draw + 1) * tries):
             try:
                 seed = self._seed(step, attempt)
                 exchange = self._client.complete(step, attempt, messages, seed, self._constraint)

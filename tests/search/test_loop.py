@@ -183,6 +183,14 @@ def test_screening_a_batch_keeps_the_order(search):
     assert told[0][2].evaluation == trials[0].evaluation
 
 
+def test_what_an_optimiser_has_screened_itself_counts_as_passed_over(search):
+    """Nobody gets more proposals for a slot than `screen`, however they are drawn."""
+    script = [Proposal(NARROW, passed_over=1), GOOD[0], Proposal(NARROW, passed_over=2), GOOD[1]]
+    trials, _, _ = search(script, episodes=3, screen=3)
+    assert [one.design for one in trials] == [GOOD[0], NARROW, GOOD[1]]
+    assert [one.screened for one in trials] == [2, 2, 0]
+
+
 def test_a_failure_takes_its_slot_even_when_screened(search):
     trials, _, _ = search([Proposal(failure=RUBBISH), NARROW, GOOD[0]], episodes=2, screen=5)
     assert [one.failure for one in trials] == [RUBBISH, None]

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from cim_sim.config import UsageError, load
-from cim_sim.evaluate import Evaluation, Infeasible
+from cim_sim.evaluate import Evaluation, Evaluator, Infeasible
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import LatencyObjective, Scenario
 from cim_sim.space import Space
@@ -70,6 +70,27 @@ def by_seed(request):
     words = [request["seed"], *request["messages"][-1]["content"].encode()]
     draw = np.random.default_rng(words).integers(300)
     return "I would rather not." if draw % 3 == 0 else answer(design(int(draw)))
+
+
+def test_all_that_is_screened_for_a_slot_is_asked_for_at_once():
+    """The most frequent one that is new and feasible is proposed; the record has every reply."""
+    hardware = SCENARIO.hardware.model_copy(update={"mapping": "conventional"})
+    scenario = SCENARIO.model_copy(update={"hardware": hardware})
+    evaluator = Evaluator(scenario, SPACE, lambda queries: [])
+    task = Task(scenario=scenario, space=SPACE)
+    problem = Problem(task, evaluator.screen, seed=3, draws=5)
+    a, b = (SPACE.decode([width, 1] * 6) for width in (2, 3))
+    assert all(one.infeasible is None for one in evaluator.screen([a, b]))
+    replies = [answer(one) for one in (a, b, a, b, a, b, b, a, a, a)]
+    llm, asked = optimizer(replies, problem=problem)
+    (first,) = llm.suggest(1)
+    assert (first.design, first.passed_over) == (a, 4)
+    assert [exchange.attempt for exchange in first.exchanges] == [0, 3, 6, 9, 12]
+    assert len({request["seed"] for request in asked.requests}) == 5
+    (evaluation,) = evaluator.screen([a])
+    llm.update([Trial(step=0, **UNTIMED, design=a, evaluation=evaluation)])
+    (second,) = llm.suggest(1)
+    assert (second.design, second.passed_over) == (b, 4)
 
 
 def returned(step, proposals):
