@@ -8,6 +8,7 @@ import numpy as np
 from cim_sim.types import Floats
 from search.comparison.claims import claims_of
 from search.comparison.equality import Arm, NotComparable
+from search.comparison.foresight import foresight
 from search.comparison.fronts import fronts_of
 from search.comparison.kernels import kernels_of
 from search.comparison.notes import notes_of, origin_of
@@ -157,6 +158,7 @@ def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
         never_feasible=sum(one is None for one in firsts) / len(firsts),
         shares=_shares(arm, trials),
         effort=_effort(arm, trials),
+        foresight=foresight(arm.runs),
     )
 
 

@@ -184,6 +184,7 @@ function tellStory() {
   box.replaceChildren();
   made("p", `${one.design}`, box);
   made("p", one.result + (one.best ? ", the best so far" : ""), box);
+  if (one.expected !== null) made("p", `accuracy that the model expected: ${one.expected.toFixed(3)}`, box);
   if (one.changes) {
     made("h3", "What changed", box);
     made("p", one.changes, box);

@@ -97,6 +97,14 @@ class Effort(Config):
     """Proposals passed over by the free screening, for one episode."""
 
 
+class Foresight(Config):
+    """Accuracy that a language model expected of its new designs, less what was found."""
+
+    designs: int
+    bias: float
+    rmse: float
+
+
 class ArmResult(Config):
     """One arm over all cells: scenarios x seeds."""
 
@@ -129,6 +137,8 @@ class ArmResult(Config):
     """Share of the runs."""
     shares: Shares
     effort: Effort
+    foresight: Foresight | None = None
+    """None: nothing was expected."""
 
 
 class Match(Config):

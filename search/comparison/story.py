@@ -6,10 +6,11 @@ from itertools import pairwise
 from cim_sim.config import Config
 from cim_sim.cost_study.explain import Finding
 from cim_sim.cost_study.explain import compare as explained
-from cim_sim.scenario import Scenario
 from cim_sim.space import Design
 from search.comparison.equality import Arm
+from search.comparison.foresight import by_step, expected
 from search.progress import outcome
+from search.record.manifest import RunConfig
 from search.record.runs import RunRecord
 from search.record.trace import Exchange, Trial
 
@@ -31,6 +32,8 @@ class Step(Config):
     """From the last design on."""
     findings: tuple[str, ...]
     """What the simulator says of that change."""
+    expected: float | None
+    """Accuracy that a model said it expects of this design."""
     asked: str | None
     """The end of the prompt, cut; None without a model."""
     replies: tuple[str, ...]
@@ -87,24 +90,24 @@ def _story(name: str, run: RunRecord) -> Story:
 
 
 def _steps(run: RunRecord) -> Iterator[Step]:
-    exchanges: dict[int, list[Exchange]] = {}
-    for exchange in run.exchanges:
-        exchanges.setdefault(exchange.step, []).append(exchange)
+    exchanges = by_step(run)
     first = run.trials[:1]
     best = -float("inf")
     for before, trial in pairwise([*first, *run.trials[:STEPS]]):
         better, best = trial.feasible and trial.score > best, max(best, trial.score)
-        yield _step(before, trial, exchanges.get(trial.step, []), better, run.config.scenario)
+        yield _step(before, trial, exchanges.get(trial.step, []), better, run.config)
 
 
 def _step(
-    before: Trial, trial: Trial, exchanges: Sequence[Exchange], best: bool, scenario: Scenario
+    before: Trial, trial: Trial, exchanges: Sequence[Exchange], best: bool, config: RunConfig
 ) -> Step:
     old, new = before.design, trial.design
     changes, findings = "", list[str]()
     if old and new and before is not trial:
         changes = changed(old, new)
-        findings = [_line(one) for one in explained(old, new, scenario)] if old != new else []
+        findings = (
+            [_line(one) for one in explained(old, new, config.scenario)] if old != new else []
+        )
     messages = exchanges[0].request.get("messages", []) if exchanges else []
     return Step(
         episode=trial.step + 1,
@@ -113,6 +116,7 @@ def _step(
         best=best,
         changes=changes,
         findings=tuple(findings),
+        expected=expected(trial, exchanges, config.space),
         asked=_end(str(messages[-1].get("content", ""))) if messages else None,
         replies=tuple(_beginning(one.reply or "") for one in exchanges),
     )

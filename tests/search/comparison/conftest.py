@@ -24,10 +24,18 @@ def make_model(tmp_path, make):
 
     def run(name, reply="[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]", **changes):
         seed, style = changes.pop("seed", 0), changes.pop("style", "codesign")
+        value, episodes = changes.pop("value", False), changes.pop("episodes", 6)
         script = tmp_path / f"{changes.get('name', name)}.txt"
         script.write_text(reply)
         settings = {"model": {"name": name, "script": str(script), **changes}, "style": style}
-        return make(f"{name}-{style}-{seed}", optimizer="llm", settings=settings, seed=seed)
+        settings |= {"value": value}
+        return make(
+            f"{name}-{style}-{seed}",
+            optimizer="llm",
+            settings=settings,
+            seed=seed,
+            episodes=episodes,
+        )
 
     return run
 
