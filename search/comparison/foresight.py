@@ -7,7 +7,7 @@ import numpy as np
 
 from cim_sim.space import Space
 from search.comparison.result import Foresight
-from search.llm.dialogue import expectation
+from search.llm.foreseen import expectation
 from search.llm.reply import ReplyError, parse_reply
 from search.record.runs import RunRecord
 from search.record.trace import Exchange, Trial
@@ -18,7 +18,7 @@ def expected(trial: Trial, exchanges: Iterable[Exchange], space: Space) -> float
     said = [
         accuracy
         for exchange in exchanges
-        if exchange.error is None and (accuracy := expectation(exchange.reply or "")) is not None
+        if exchange.error is None and (accuracy := expectation(exchange)) is not None
         if trial.design is not None and _names(exchange, trial, space)
     ]
     return fmean(said) if said else None

@@ -10,7 +10,7 @@ from statistics import fmean
 
 from cim_sim.evaluate import Evaluation
 from cim_sim.space import Design
-from search.llm.dialogue import expectation
+from search.llm.foreseen import expectation
 from search.proposal import Problem, Proposal
 
 Answers = dict[Design, list[Proposal]]
@@ -63,7 +63,7 @@ def _worth(
     replies = answers[free.design]
     if not weighed:
         return True, len(replies)
-    said = [expectation(reply.exchanges[-1].reply or "") for reply in replies]
+    said = [expectation(reply.exchanges[-1]) for reply in replies]
     accuracies = [accuracy for accuracy in said if accuracy is not None]
     if free.cost is None or not accuracies:
         return False, float("-inf")

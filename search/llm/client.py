@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from cim_sim.config import UsageError
+from search.llm.foreseen import Token, expected_accuracy
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message
 from search.proposal import SearchStopped
@@ -19,12 +20,18 @@ Constraint = Mapping[str, str | list[str]]
 """What a reply must be, in vLLM's words: {"regex": ...} or {"choice": [...]}."""
 
 
+WEIGHED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 12}
+"""Asks for the likeliest tokens at each place: ten digits and some more."""
+
+
 class Completion(NamedTuple):
     """What a model answered."""
 
     text: str
     finish_reason: str | None
     usage: dict[str, int]
+    tokens: tuple[Token, ...] = ()
+    """Where they were asked for."""
 
 
 class Unavailable(Exception):
@@ -78,6 +85,8 @@ class Client:
         messages: Sequence[Message],
         seed: int,
         constraint: Constraint | None = None,
+        *,
+        weighed: bool = False,
     ) -> Exchange:
         """Return the exchange, with its reply; whether that is a design is not asked here.
 
@@ -87,12 +96,14 @@ class Client:
             messages: the conversation so far.
             seed: of the sampling.
             constraint: what the reply must be, which vLLM alone takes; None: any text.
+            weighed: whether to ask for the probabilities of tokens, from which an accuracy that the
+                reply ends with is read.
 
         Raises:
             SearchStopped: the server gave no answer after all tries.
             UsageError: the server refuses the request, or the record holds another one.
         """
-        request = self.request(messages, seed, constraint)
+        request = self.request(messages, seed, constraint) | (WEIGHED if weighed else {})
         known = self._recorded.get((step, attempt))
         if known is not None:
             _require_equal(known, request)
@@ -106,6 +117,7 @@ class Client:
             reply=_writable(completion.text),
             finish_reason=completion.finish_reason,
             usage=completion.usage,
+            expected=expected_accuracy(completion.tokens),
             started_at=started_at,
             seconds=time.perf_counter() - start,
         )

@@ -8,7 +8,6 @@ taught with some hidden learns to read results instead. Designs of similar tasks
 a lookup would propose, for the model to take, or to alter where this task is different.
 """
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal, get_args
 
@@ -32,18 +31,11 @@ VALUE = "Add the accuracy that you expect."
 """Asks for `expected` after the design."""
 EXPECTED = r" accuracy 0\.[0-9][0-9]"
 """Regular expression of it, with the blank before."""
-_EXPECTED = re.compile(r"\]\}* accuracy (0\.[0-9][0-9])\s*$")
 
 
 def expected(accuracy: float) -> str:
     """Return how an answer says an accuracy; hundredths tell networks apart as far as seeds do."""
     return f"accuracy {min(accuracy, 0.99):.2f}"
-
-
-def expectation(reply: str) -> float | None:
-    """Return the accuracy that a reply expects of its design; None: it says none."""
-    found = _EXPECTED.search(reply)
-    return float(found[1]) if found else None
 
 
 def messages(first: str, turns: Iterable[tuple[str, str]]) -> list[dict[str, str]]:

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 
 from cim_sim.config import UsageError
 from search.llm.client import Completion, Unavailable
+from search.llm.foreseen import Token
 
 
 class Endpoint:
@@ -69,9 +70,32 @@ class _Message(BaseModel):
     content: str | None = None
 
 
+class _Alternative(BaseModel):
+    token: str
+    logprob: float
+
+
+class _Weighed(BaseModel):
+    token: str
+    top_logprobs: list[_Alternative] = []
+
+
+class _Logprobs(BaseModel):
+    content: list[_Weighed] | None = None
+
+
 class _Choice(BaseModel):
     message: _Message
     finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        weighed = (self.logprobs and self.logprobs.content) or []
+        return tuple(
+            Token(one.token, {other.token: other.logprob for other in one.top_logprobs})
+            for one in weighed
+        )
 
 
 class _Answer(BaseModel):
@@ -91,4 +115,5 @@ def _completion(body: bytes) -> Completion:
     except (ValueError, ValidationError, RecursionError, IndexError):
         raise Unavailable(f"the reply is no chat completion: {body[:80]!r}") from None
     usage = {k: v for k, v in (answer.usage or {}).items() if type(v) is int}
-    return Completion(choice.message.content or "", choice.finish_reason, usage)
+    text = choice.message.content or ""
+    return Completion(text, choice.finish_reason, usage, choice.tokens)

@@ -148,7 +148,9 @@ class LlmOptimizer:
         for attempt in range(draw * tries, (draw + 1) * tries):
             try:
                 seed = self._seed(step, attempt)
-                exchange = self._client.complete(step, attempt, messages, seed, self._constraint)
+                exchange = self._client.complete(
+                    step, attempt, messages, seed, self._constraint, weighed=self._settings.value
+                )
             except SearchStopped as stop:
                 raise SearchStopped(str(stop), tuple(exchanges)) from None
             reply = exchange.reply or ""

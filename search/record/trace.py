@@ -29,6 +29,8 @@ class Exchange(Config):
     reply: str | None = None
     finish_reason: str | None = None
     usage: dict[str, int] = Field(default_factory=dict)
+    expected: float | None = None
+    """Accuracy that the model expects of its design, where it was asked."""
     error: str | None = None
     """Why this reply was not a design, in the words the model is told; None when it was."""
     started_at: str

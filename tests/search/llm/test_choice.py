@@ -1,6 +1,7 @@
 """Which of several answers is proposed: new, feasible, of the best expected reward."""
 
 import re
+from math import log
 
 import pytest
 
@@ -11,6 +12,7 @@ from cim_sim.space import Space
 from cim_sim.variation import Variation
 from search.llm import dialogue
 from search.llm.choice import chosen
+from search.llm.foreseen import Token, expectation, expected_accuracy
 from search.llm.history import entry
 from search.llm.prompt import answer, answer_regex, render
 from search.llm.reply import parse_reply
@@ -98,7 +100,9 @@ def test_an_answer_says_the_accuracy_that_a_dialogue_asks_for():
     first, turn, _ = render(SCENARIO, SPACE, history, "dialogue", value=True)
     assert first["content"].endswith("\nAdd the accuracy that you expect.")
     assert turn["content"] == f"{answer(SMALL)} accuracy 0.53"
-    assert dialogue.expectation(turn["content"]) == 0.53
+    assert expectation(
+        Exchange(step=0, attempt=0, request={}, reply=turn["content"], **UNTIMED)
+    ) == (0.53)
     assert parse_reply(turn["content"], SPACE) == SMALL
     # What was never measured has none.
     assert render(SCENARIO, SPACE, [entry(free)], "dialogue", value=True)[1]["content"] == (
@@ -117,3 +121,29 @@ def test_an_expected_accuracy_always_fits_the_form(accuracy, text):
     assert said.endswith(f"accuracy {text}")
     assert re.fullmatch(answer_regex(SPACE, value=True), said)
     assert not re.fullmatch(answer_regex(SPACE), said)
+
+
+def spelt(text, *, tenths, hundredths):
+    """Tokens of a reply: the text, then two digits with how the model weighed the alternatives."""
+    digits = [
+        Token(max(weights, key=weights.__getitem__), {k: log(v) for k, v in weights.items()})
+        for weights in (tenths, hundredths)
+    ]
+    return [Token(text, {}), *digits, Token("<|im_end|>", {})]
+
+
+def test_the_mean_over_the_digits_is_expected_and_not_the_one_that_was_drawn():
+    weighed = spelt("[] accuracy 0.", tenths={"5": 0.6, "4": 0.2, " ": 0.2}, hundredths={"3": 1.0})
+    assert expected_accuracy(weighed) == pytest.approx((0.6 * 5 + 0.2 * 4) / 0.8 / 10 + 0.03)
+    exchange = Exchange(step=0, attempt=0, request={}, reply="[] accuracy 0.53", **UNTIMED)
+    assert expectation(exchange) == 0.53
+    assert expectation(exchange.model_copy(update={"expected": 0.505})) == 0.505
+
+
+def test_what_does_not_end_with_two_digits_of_an_accuracy_has_no_expectation():
+    assert expected_accuracy([]) is None
+    assert (
+        expected_accuracy(spelt("[] energy 0.", tenths={"5": 1.0}, hundredths={"3": 1.0})) is None
+    )
+    joined = [Token("[] accuracy 0", {}), Token(".", {}), Token("53", {"53": 0.0})]
+    assert expected_accuracy(joined) is None
