@@ -103,7 +103,7 @@ class Client:
             SearchStopped: the server gave no answer after all tries.
             UsageError: the server refuses the request, or the record holds another one.
         """
-        request = self.request(messages, seed, constraint) | (WEIGHED if weighed else {})
+        request = self.request(messages, seed, constraint) | dict(WEIGHED if weighed else {})
         known = self._recorded.get((step, attempt))
         if known is not None:
             _require_equal(known, request)

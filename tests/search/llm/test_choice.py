@@ -38,10 +38,13 @@ def problem(*, told=True, **limits):
     return Problem(task, screen=lambda designs: screen(designs, scenario), seed=0)
 
 
+def replied(text):
+    return Exchange(step=0, attempt=0, request={}, reply=text, **UNTIMED)
+
+
 def said(design, accuracy=None):
     reply = answer(design) + (f" {dialogue.expected(accuracy)}" if accuracy is not None else "")
-    exchange = Exchange(step=0, attempt=0, request={}, reply=reply, **UNTIMED)
-    return Proposal(design, exchanges=(exchange,))
+    return Proposal(design, exchanges=(replied(reply),))
 
 
 def silent():
@@ -100,9 +103,7 @@ def test_an_answer_says_the_accuracy_that_a_dialogue_asks_for():
     first, turn, _ = render(SCENARIO, SPACE, history, "dialogue", value=True)
     assert first["content"].endswith("\nAdd the accuracy that you expect.")
     assert turn["content"] == f"{answer(SMALL)} accuracy 0.53"
-    assert expectation(
-        Exchange(step=0, attempt=0, request={}, reply=turn["content"], **UNTIMED)
-    ) == (0.53)
+    assert expectation(replied(turn["content"])) == 0.53
     assert parse_reply(turn["content"], SPACE) == SMALL
     # What was never measured has none.
     assert render(SCENARIO, SPACE, [entry(free)], "dialogue", value=True)[1]["content"] == (
@@ -135,15 +136,14 @@ def spelt(text, *, tenths, hundredths):
 def test_the_mean_over_the_digits_is_expected_and_not_the_one_that_was_drawn():
     weighed = spelt("[] accuracy 0.", tenths={"5": 0.6, "4": 0.2, " ": 0.2}, hundredths={"3": 1.0})
     assert expected_accuracy(weighed) == pytest.approx((0.6 * 5 + 0.2 * 4) / 0.8 / 10 + 0.03)
-    exchange = Exchange(step=0, attempt=0, request={}, reply="[] accuracy 0.53", **UNTIMED)
+    exchange = replied("[] accuracy 0.53")
     assert expectation(exchange) == 0.53
     assert expectation(exchange.model_copy(update={"expected": 0.505})) == 0.505
 
 
 def test_what_does_not_end_with_two_digits_of_an_accuracy_has_no_expectation():
     assert expected_accuracy([]) is None
-    assert (
-        expected_accuracy(spelt("[] energy 0.", tenths={"5": 1.0}, hundredths={"3": 1.0})) is None
-    )
+    other = spelt("[] energy 0.", tenths={"5": 1.0}, hundredths={"3": 1.0})
+    assert expected_accuracy(other) is None
     joined = [Token("[] accuracy 0", {}), Token(".", {}), Token("53", {"53": 0.0})]
     assert expected_accuracy(joined) is None
