@@ -1,8 +1,8 @@
 """Which of several answers takes the slot: new, feasible as far as that is free, then the best.
 
-What a model expects of its designs makes it a surrogate of its own accuracy: with the exact cost,
-which screening tells everyone, that gives an expected reward. Without it the answer that came most
-often is taken, which is the likeliest one.
+The answer that the model finds likeliest is taken. Where it says the accuracy that it expects, it
+is a surrogate of its own: with the exact cost, which screening tells everyone, that gives an
+expected reward, and the best by that is taken.
 """
 
 from collections.abc import Collection, Sequence
@@ -59,10 +59,10 @@ def _wanted(free: Evaluation, known: Collection[Design]) -> bool:
 def _worth(
     free: Evaluation, answers: Answers, problem: Problem, weighed: bool
 ) -> tuple[bool, float]:
-    """Whether the accuracy limit is expected to hold, and the expected reward or how often."""
+    """Whether the accuracy limit is expected to hold, and the expected reward or how likely."""
     replies = answers[free.design]
     if not weighed:
-        return True, len(replies)
+        return True, max(reply.exchanges[-1].logprob or 0.0 for reply in replies)
     said = [expectation(reply.exchanges[-1]) for reply in replies]
     accuracies = [accuracy for accuracy in said if accuracy is not None]
     if free.cost is None or not accuracies:

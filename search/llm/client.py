@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from cim_sim.config import UsageError
-from search.llm.foreseen import Token, expected_accuracy
+from search.llm.foreseen import Token, expected_accuracy, likelihood
 from search.llm.model import ModelConfig
 from search.llm.prompt import Message
 from search.proposal import SearchStopped
@@ -96,8 +96,7 @@ class Client:
             messages: the conversation so far.
             seed: of the sampling.
             constraint: what the reply must be, which vLLM alone takes; None: any text.
-            weighed: whether to ask for the probabilities of tokens, from which an accuracy that the
-                reply ends with is read.
+            weighed: whether to ask for the probabilities of tokens; see `search.llm.foreseen`.
 
         Raises:
             SearchStopped: the server gave no answer after all tries.
@@ -118,6 +117,7 @@ class Client:
             finish_reason=completion.finish_reason,
             usage=completion.usage,
             expected=expected_accuracy(completion.tokens),
+            logprob=likelihood(completion.tokens),
             started_at=started_at,
             seconds=time.perf_counter() - start,
         )

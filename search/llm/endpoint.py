@@ -77,6 +77,7 @@ class _Alternative(BaseModel):
 
 class _Weighed(BaseModel):
     token: str
+    logprob: float
     top_logprobs: list[_Alternative] = []
 
 
@@ -93,7 +94,7 @@ class _Choice(BaseModel):
     def tokens(self) -> tuple[Token, ...]:
         weighed = (self.logprobs and self.logprobs.content) or []
         return tuple(
-            Token(one.token, {other.token: other.logprob for other in one.top_logprobs})
+            Token(one.token, one.logprob, {each.token: each.logprob for each in one.top_logprobs})
             for one in weighed
         )
 

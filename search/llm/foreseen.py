@@ -1,4 +1,6 @@
-"""The accuracy that a model expects, read from the probabilities of the digits that it wrote.
+"""What a model thinks of its own answer, read from the probabilities of the tokens that it wrote.
+
+How likely the design is to it, and the accuracy that it expects.
 
 A sampled number has the noise of sampling: of eight answers the luckiest would be proposed. The
 mean over the digits that the model weighed has none, and costs no second request.
@@ -18,6 +20,8 @@ class Token(NamedTuple):
     """One token of a reply."""
 
     text: str
+    logprob: float
+    """Natural logarithm of its probability, before any constraint and at temperature 1."""
     alternatives: Mapping[str, float]
     """Log probability of the likeliest tokens at its place."""
 
@@ -33,6 +37,13 @@ def expected_accuracy(tokens: Sequence[Token]) -> float | None:
         return None
     tenths, hundredths = (_mean_digit(token) for token in said[-2:])
     return None if tenths is None or hundredths is None else tenths / 10 + hundredths / 100
+
+
+def likelihood(tokens: Sequence[Token]) -> float | None:
+    """Return the log probability of a reply, up to the accuracy that it may go on with."""
+    texts = [token.text.strip() for token in tokens]
+    end = texts.index("accuracy") if "accuracy" in texts else len(tokens)
+    return sum(token.logprob for token in tokens[:end]) if tokens else None
 
 
 def expectation(exchange: Exchange) -> float | None:

@@ -149,7 +149,7 @@ class LlmOptimizer:
             try:
                 seed = self._seed(step, attempt)
                 exchange = self._client.complete(
-                    step, attempt, messages, seed, self._constraint, weighed=self._settings.value
+                    step, attempt, messages, seed, self._constraint, weighed=self._problem.draws > 1
                 )
             except SearchStopped as stop:
                 raise SearchStopped(str(stop), tuple(exchanges)) from None

@@ -31,6 +31,8 @@ class Exchange(Config):
     usage: dict[str, int] = Field(default_factory=dict)
     expected: float | None = None
     """Accuracy that the model expects of its design, where it was asked."""
+    logprob: float | None = None
+    """How likely the model found its design, likewise."""
     error: str | None = None
     """Why this reply was not a design, in the words the model is told; None when it was."""
     started_at: str

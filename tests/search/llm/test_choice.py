@@ -12,7 +12,7 @@ from cim_sim.space import Space
 from cim_sim.variation import Variation
 from search.llm import dialogue
 from search.llm.choice import chosen
-from search.llm.foreseen import Token, expectation, expected_accuracy
+from search.llm.foreseen import Token, expectation, expected_accuracy, likelihood
 from search.llm.history import entry
 from search.llm.prompt import answer, answer_regex, render
 from search.llm.reply import parse_reply
@@ -38,13 +38,13 @@ def problem(*, told=True, **limits):
     return Problem(task, screen=lambda designs: screen(designs, scenario), seed=0)
 
 
-def replied(text):
-    return Exchange(step=0, attempt=0, request={}, reply=text, **UNTIMED)
+def replied(text, logprob=None):
+    return Exchange(step=0, attempt=0, request={}, reply=text, logprob=logprob, **UNTIMED)
 
 
-def said(design, accuracy=None):
+def said(design, accuracy=None, logprob=None):
     reply = answer(design) + (f" {dialogue.expected(accuracy)}" if accuracy is not None else "")
-    return Proposal(design, exchanges=(replied(reply),))
+    return Proposal(design, exchanges=(replied(reply, logprob),))
 
 
 def silent():
@@ -84,8 +84,8 @@ def test_several_expectations_of_one_design_are_averaged():
 
 
 @pytest.mark.parametrize(("told", "value"), [(True, False), (False, True)])
-def test_without_values_and_in_blind_tasks_the_most_frequent_answer_is_proposed(told, value):
-    replies = [said(LARGE, 0.9), said(SMALL, 0.1), said(SMALL, 0.1)]
+def test_without_values_and_in_blind_tasks_the_likeliest_answer_is_proposed(told, value):
+    replies = [said(LARGE, 0.9, -7.0), said(SMALL, 0.1, -5.0), said(MIDDLE, 0.9, -6.0)]
     assert chosen(replies, problem(told=told), (), value=value).design == SMALL
 
 
@@ -127,10 +127,10 @@ def test_an_expected_accuracy_always_fits_the_form(accuracy, text):
 def spelt(text, *, tenths, hundredths):
     """Tokens of a reply: the text, then two digits with how the model weighed the alternatives."""
     digits = [
-        Token(max(weights, key=weights.__getitem__), {k: log(v) for k, v in weights.items()})
+        Token(max(weights, key=weights.get), -0.5, {k: log(v) for k, v in weights.items()})
         for weights in (tenths, hundredths)
     ]
-    return [Token(text, {}), *digits, Token("<|im_end|>", {})]
+    return [Token(text, -1.0, {}), *digits, Token("<|im_end|>", -0.1, {})]
 
 
 def test_the_mean_over_the_digits_is_expected_and_not_the_one_that_was_drawn():
@@ -141,9 +141,17 @@ def test_the_mean_over_the_digits_is_expected_and_not_the_one_that_was_drawn():
     assert expectation(exchange.model_copy(update={"expected": 0.505})) == 0.505
 
 
+def test_how_likely_a_design_is_leaves_out_the_accuracy_that_follows():
+    tokens = [Token(text, logprob, {}) for text, logprob in (("[[", -1.0), ("]]", -2.0))]
+    assert likelihood(tokens) == -3.0
+    assert likelihood([*tokens, Token(" accuracy", -0.5, {}), Token(" 0", -4.0, {})]) == -3.0
+    assert likelihood([]) is None
+
+
 def test_what_does_not_end_with_two_digits_of_an_accuracy_has_no_expectation():
     assert expected_accuracy([]) is None
     other = spelt("[] energy 0.", tenths={"5": 1.0}, hundredths={"3": 1.0})
     assert expected_accuracy(other) is None
-    joined = [Token("[] accuracy 0", {}), Token(".", {}), Token("53", {"53": 0.0})]
+    words = ("[] accuracy 0", ".", "53")
+    joined = [Token(word, 0.0, {word: 0.0}) for word in words]
     assert expected_accuracy(joined) is None

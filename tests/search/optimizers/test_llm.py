@@ -73,7 +73,7 @@ def by_seed(request):
 
 
 def test_all_that_is_screened_for_a_slot_is_asked_for_at_once():
-    """The most frequent one that is new and feasible is proposed; the record has every reply."""
+    """One that is new and feasible is proposed; the record has every reply."""
     hardware = SCENARIO.hardware.model_copy(update={"mapping": "conventional"})
     scenario = SCENARIO.model_copy(update={"hardware": hardware})
     evaluator = Evaluator(scenario, SPACE, lambda queries: [])
