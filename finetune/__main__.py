@@ -4,7 +4,6 @@ import sys
 
 from cim_sim import cli
 from finetune.commands.base import base
-from finetune.commands.base_model import base_model
 from finetune.commands.bench import bench
 from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
@@ -19,7 +18,6 @@ def main() -> int:
     """Run one verb and return its exit code."""
     verbs: dict[str, cli.Verb] = {
         "base": base,
-        "base-model": base_model,
         "traces": traces,
         "dataset": dataset,
         "train": train,

@@ -30,7 +30,7 @@ from search.record.tasks import Task
 
 
 class DataRecipe(Config):
-    """Which tasks are evaluated, by what, and how conversations are drawn: data.yaml."""
+    """Which tasks are evaluated, by what, and how conversations are drawn: dialogues.yaml."""
 
     bench: Path = BENCH_TABLE
     """Parquet table of the accuracy bench: the trained networks."""

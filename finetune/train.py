@@ -1,8 +1,8 @@
 r"""LoRA fine-tuning with TRL and PEFT.
 
-python -m finetune train --data runs/finetune/data --out runs/finetune/embedded
+python -m finetune train --data runs/finetune/dialogues --out runs/finetune/smollm2
 accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
-    --data runs/finetune/data --out runs/finetune/qwen3
+    --data runs/finetune/dialogues --out runs/finetune/qwen3
 """
 
 import json
@@ -132,7 +132,6 @@ def save(
     from finetune.adapter import template_digest, versions, write_manifest
     from finetune.dataset import read_manifest
     from finetune.traces import SCENARIOS
-    from search.llm.lineage import is_stand_in
     from search.llm.model import directory_digest
     from search.record.adapter import TRAINED_ON, AdapterManifest
     from search.record.tasks import Task
@@ -153,7 +152,6 @@ def save(
             base=str(recipe.model.model_name_or_path),
             base_revision=recipe.model.model_revision,
             base_digest=directory_digest(base),
-            stand_in=is_stand_in(base),
             data=str(data),
             data_digest=source.digest,
             trained_on=source.trained_on,

@@ -22,7 +22,7 @@ FOLDERS = {
     "cim_sim": {"accuracy", "commands", "cost", "cost_study"},
     "cim_sim/accuracy": {"bench", "surrogate"},
     "search": {"commands", "comparison", "llm", "optimizers", "record", "study"},
-    "finetune": {"commands", "probe", "tiny"},
+    "finetune": {"commands", "probe"},
 }
 """Folders with code, as the page on the design names them; whoever adds one adds it here."""
 

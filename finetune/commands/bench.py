@@ -7,7 +7,7 @@ from finetune.commands.train import Overrides
 
 
 def bench(
-    config: Path = Path("configs/finetune/smollm2-demo.yaml"),
+    config: Path = Path("configs/finetune/smollm2.yaml"),
     data: Path | None = None,
     steps: cli.Count = 6,
     overrides: Overrides = (),

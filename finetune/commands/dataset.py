@@ -7,7 +7,8 @@ from cim_sim.config import load
 
 
 def dataset(
-    data: Path = Path("runs/finetune/data"), config: Path = Path("configs/finetune/data.yaml")
+    data: Path = Path("runs/finetune/data"),
+    config: Path = Path("configs/finetune/dialogues.yaml"),
 ) -> int:
     """Turn traces into conversations, split by scenario, with a card.
 

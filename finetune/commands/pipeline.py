@@ -12,8 +12,8 @@ from finetune.commands.train import Overrides
 
 def pipeline(
     *,
-    config: Path = Path("configs/finetune/embedded.yaml"),
-    data_config: Path = Path("configs/finetune/data.yaml"),
+    config: Path = Path("configs/finetune/smollm2.yaml"),
+    data_config: Path = Path("configs/finetune/dialogues.yaml"),
     out: Path = Path("runs/finetune/local"),
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),

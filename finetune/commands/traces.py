@@ -8,7 +8,7 @@ from cim_sim.config import load
 
 def traces(
     out: Path = Path("runs/finetune/data"),
-    config: Path = Path("configs/finetune/data.yaml"),
+    config: Path = Path("configs/finetune/dialogues.yaml"),
     runs: tuple[Path, ...] = (),
     only_runs: bool = False,
 ) -> int:

@@ -19,9 +19,8 @@ def origin_of(arm: Arm) -> Origin | None:
         reason = lineage.unknown if lineage else "not recorded"
         return Origin(words=f"unknown: {reason}")
     if lineage.adapter is None:
-        return Origin(words="not tuned here", stand_in=lineage.stand_in)
-    words = f"tuned with {lineage.adapter.path}"
-    return Origin(words=words, stand_in=lineage.stand_in, nearest=_nearest(arm))
+        return Origin(words="not tuned here")
+    return Origin(words=f"tuned with {lineage.adapter.path}", nearest=_nearest(arm))
 
 
 def _nearest(arm: Arm) -> Nearest | None:
@@ -76,11 +75,6 @@ def _notes_on(arm: ArmResult) -> Iterator[str]:
         )
     if arm.origin is None:
         return
-    if arm.origin.stand_in:
-        yield (
-            f"{arm.name} is the embedded base, or was tuned from it: a tiny stand-in for a general "
-            "language model, so its figures say nothing about real ones."
-        )
     if arm.origin.words.startswith("unknown"):
         yield f"Of {arm.name} nobody knows what it was trained on ({arm.origin.words})."
     near = arm.origin.nearest

@@ -65,7 +65,6 @@ class Origin(Config):
 
     words: str
     """`base`, `tuned with ADAPTER`, `unknown: ...`."""
-    stand_in: bool = False
     nearest: Nearest | None = None
     """None: not tuned, or its training tasks are not recorded."""
 

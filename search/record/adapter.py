@@ -25,8 +25,6 @@ class AdapterManifest(Config):
     """Path or hub id of the model it was trained on."""
     base_revision: str | None = None
     base_digest: str
-    stand_in: bool = False
-    """The base stands in for a general model."""
     data: str
     data_digest: str
     trained_on: tuple[str, ...]
@@ -83,8 +81,6 @@ class Adapter(Config):
 class Lineage(Config):
     """Where a language model comes from."""
 
-    stand_in: bool
-    """It, or the base under it, is no general model but stands in for one."""
     adapter: Adapter | None
     unknown: Literal["no card", "served elsewhere"] | None = None
     """Why nobody knows what it was made from."""

@@ -9,10 +9,10 @@ from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
 from finetune.targets import surrogate_traces
 from finetune.traces import SCENARIOS, bench_traces, read_bench
+from search.llm.model import ModelConfig, ServerSettings
 from search.study.family import tasks as family
 
 RECIPE = """
-model_name_or_path: finetune/tiny/model
 dtype: float32
 use_peft: true
 lora_r: 4
@@ -23,7 +23,8 @@ lr_scheduler_type: constant
 max_steps: 4
 per_device_train_batch_size: 4
 per_device_eval_batch_size: 8
-max_length: 2048
+max_length: 8192
+assistant_only_loss: true
 gradient_checkpointing: false
 bf16: false
 save_steps: 2
@@ -91,9 +92,9 @@ def dialogues(tasks, traces, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def recipe_file(tmp_path_factory):
-    file = tmp_path_factory.mktemp("recipe") / "tiny.yaml"
-    file.write_text(RECIPE)
+def recipe_file(small_model, tmp_path_factory):
+    file = tmp_path_factory.mktemp("recipe") / "small.yaml"
+    file.write_text(f"model_name_or_path: {small_model}{RECIPE}")
     return file
 
 
@@ -117,9 +118,15 @@ def prepared(recipe_file, data, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def base():
-    """The embedded base and its tokenizer."""
+def base(small_model):
+    """The small model and its tokenizer."""
     from finetune.merge import load_model
-    from finetune.tiny.base_model import MODEL
 
-    return load_model(MODEL)
+    return load_model(small_model)
+
+
+@pytest.fixture(scope="session")
+def served_base(small_model):
+    """How vLLM serves the small model; in fp32, so that rounding decides no near tie."""
+    server = ServerSettings(kv_cache_bytes=64 << 20, dtype="float32")
+    return ModelConfig(name="base", path=small_model, max_model_len=8192, server=server)

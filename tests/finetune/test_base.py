@@ -159,7 +159,7 @@ def test_licence_card_and_configuration_go_with_the_weights(smollm2):
     )
     assert "Apache License" in (smollm2 / "LICENSE").read_text(encoding="utf-8")
     assert read_manifest(smollm2).source_sha256 == module.SHA256
-    assert load("configs/models/smollm2.yaml", ModelConfig).path == SMOLLM2
+    assert load("configs/models/base.yaml", ModelConfig).path == SMOLLM2
 
 
 def test_a_whole_folder_is_not_made_again(smollm2, monkeypatch):
@@ -266,7 +266,7 @@ def test_a_server_knows_it_too(smollm2, tmp_path):
     from search.llm.endpoint import Endpoint
     from search.llm.server import serving
 
-    model = load("configs/models/smollm2.yaml", ModelConfig)
+    model = load("configs/models/base.yaml", ModelConfig)
     sampling = model.sampling.model_copy(update={"temperature": 0.0, "max_tokens": 16})
     model = model.model_copy(update={"sampling": sampling})
     with (

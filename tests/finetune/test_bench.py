@@ -1,4 +1,4 @@
-"""The bench of a training step, on the small control model."""
+"""The bench of a training step, on a small model."""
 
 import json
 
@@ -10,10 +10,9 @@ from finetune.commands.bench import bench
 @pytest.mark.slow
 def test_a_step_is_timed_beside_a_bare_one(recipe_file, monkeypatch, capsys):
     monkeypatch.setattr("finetune.bench.SCENARIOS", 4)
-    settings = ("assistant_only_loss=true", "chat_template_path=finetune/chatml.jinja")
-    assert bench(config=recipe_file, steps=2, overrides=settings) == 0
+    assert bench(config=recipe_file, steps=2) == 0
     figures = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert figures["steps"] == 2
     assert figures["answers_per_s"] > 0
-    assert figures["tokens_an_answer"] < 250
+    assert figures["tokens_an_answer"] < 1000
     assert figures["ratio"] > 0

@@ -42,7 +42,7 @@ def test_every_task_of_the_family_is_too(split, smollm2_tokenizer):
 
 
 def test_a_step_adds_few_tokens_and_the_longest_dialogue_fits(smollm2_tokenizer):
-    model = load("configs/models/smollm2.yaml", ModelConfig)
+    model = load("configs/models/base.yaml", ModelConfig)
     prompts = fixed_prompts(renderer_digest("dialogue"))
     lengths = {}
     for prompt in prompts:

@@ -1,4 +1,4 @@
-"""The recipes of hub models, run for one step on tiny random models of the same architecture."""
+"""The recipes of hub models, run for one step on small random models of the same architecture."""
 
 from pathlib import Path
 
@@ -28,44 +28,17 @@ DATED = """{{- bos_token + '<|start_header_id|>system<|end_header_id|>\n\nToday 
 {{- message.content + '<|eot_id|>' -}}
 {%- endfor -%}"""
 KINDS = {
+    "qwen3": ("qwen3", THINKING, "<|im_end|>"),
     "qwen3-0.6b": ("qwen3", THINKING, "<|im_end|>"),
     "qwen3-8b-lora": ("qwen3", THINKING, "<|im_end|>"),
     "llama-3.2-1b": ("llama", DATED, "<|eot_id|>"),
 }
 
 
-def make_base(kind, template, end, path):
-    """A random model of a few thousand parameters, with bytes for tokens and its own template."""
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-    from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFast
-
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    tokenizer.add_special_tokens(
-        ["<|begin_of_text|>", "<|im_start|>", "<|start_header_id|>", "<|end_header_id|>", end]
-    )
-    fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        bos_token="<|begin_of_text|>",
-        eos_token=end,
-        pad_token="<|begin_of_text|>",
-    )
-    fast.chat_template = template
-    fast.save_pretrained(path)
-    config = AutoConfig.for_model(
-        kind, vocab_size=320, hidden_size=32, intermediate_size=32, num_hidden_layers=1,
-        num_attention_heads=1, num_key_value_heads=1, head_dim=32, max_position_embeddings=4096,
-    )  # fmt: skip
-    AutoModelForCausalLM.from_config(config).save_pretrained(path)
-    return path
-
-
 @pytest.mark.parametrize("name", KINDS)
-def test_a_recipe_trains_a_small_model_of_its_kind(name, dialogues, tmp_path):
-    kind, template, end = KINDS[name]
-    base = make_base(kind, template, end, tmp_path / "base")
+def test_a_recipe_trains_a_small_model_of_its_kind(name, write_model, dialogues, tmp_path):
+    base = write_model(tmp_path / "base", *KINDS[name])
+    end = KINDS[name][-1]
     settings = (f"model_name_or_path={base}", *SMALL, "max_length=4096", "save_strategy=no")
     trainer, *_ = prepare(RECIPES / f"{name}.yaml", settings, dialogues, tmp_path / "out")
     row = trainer.train_dataset[0]
@@ -80,10 +53,11 @@ def test_a_recipe_trains_a_small_model_of_its_kind(name, dialogues, tmp_path):
     assert "generation" in (tmp_path / "out" / "chat_template.jinja").read_text()
 
 
-def test_four_bits_without_bitsandbytes_say_what_to_install(dialogues, tmp_path, monkeypatch):
-    base = make_base(*KINDS["qwen3-0.6b"], tmp_path / "base")
+def test_four_bits_without_bitsandbytes_say_what_to_install(
+    small_model, dialogues, tmp_path, monkeypatch
+):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    settings = (f"model_name_or_path={base}", *SMALL)
+    settings = (f"model_name_or_path={small_model}", *SMALL)
     with pytest.raises(UsageError, match="pip install bitsandbytes"):
         prepare(RECIPES / "qwen3-8b-qlora.yaml", settings, dialogues, tmp_path / "out")
 

@@ -28,7 +28,7 @@ def test_a_mask_without_answer_or_end_is_refused(prepared, monkeypatch):
     for wrong, reason in (
         ([MASKED] * len(ids), "0 of"),
         (ids, "tokens are supervised"),
-        ([*labels[:-1], MASKED], "would never learn to stop"),
+        ([*labels[:-2], MASKED, MASKED], "would never learn to stop"),
     ):
         spoilt = rows.remove_columns("labels").add_column("labels", [wrong])
         monkeypatch.setattr(trainer, "train_dataset", spoilt)

@@ -11,7 +11,7 @@ from search.llm import precision
 
 def write(tmp_path, text):
     file = tmp_path / "recipe.yaml"
-    file.write_text("model_name_or_path: finetune/tiny/model\nbf16: false\n" + text)
+    file.write_text("model_name_or_path: x\nbf16: false\n" + text)
     return file
 
 
@@ -65,7 +65,7 @@ def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
     from finetune.gather import DataRecipe
 
-    if file.name in ("data.yaml", "dialogues.yaml", "dialogues-demo.yaml"):
+    if file.name in ("dialogues.yaml", "dialogues-demo.yaml"):
         assert load(file, DataRecipe).surrogate_tasks
     else:
         assert load_recipe(file, ("use_cpu=true",), tmp_path).training.completion_only_loss

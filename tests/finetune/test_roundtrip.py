@@ -8,11 +8,9 @@ from finetune.inference import Answer
 from finetune.merge import merge_adapter
 from finetune.roundtrip import Served, check, judge, placed
 from search.llm.lineage import lineage_of
-from search.llm.model import ModelConfig, ServerSettings
+from search.llm.model import ModelConfig
 from search.study.family import tasks
 
-SERVER = ServerSettings(kv_cache_bytes=64 << 20)
-BASE = ModelConfig(name="base", path="finetune/tiny/model", max_model_len=2048, server=SERVER)
 ANSWERS = [Answer([], [1, 2], [3, 4])]
 TUNED = [[-0.1, -0.2]]
 
@@ -51,11 +49,11 @@ def test_the_configuration_of_the_search_is_used_with_this_adapter(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_really_trained_and_really_served_model_passes(adapter, tmp_path):
+def test_a_really_trained_and_really_served_model_passes(adapter, served_base, tmp_path):
     shutil.copytree(adapter, tmp_path / "adapter")
     merge_adapter(tmp_path / "adapter")
-    local = placed(BASE.model_copy(update={"name": "local"}), tmp_path / "adapter")
-    result = check(tmp_path / "adapter", local, BASE)
+    local = placed(served_base.model_copy(update={"name": "local"}), tmp_path / "adapter")
+    result = check(tmp_path / "adapter", local, served_base)
     assert result.faults == ()
     assert result.tuned_against_base > 5 * result.tuned_against_transformers
     moved = tmp_path / "elsewhere"

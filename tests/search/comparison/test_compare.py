@@ -39,7 +39,7 @@ def tuned(run, round_trip, trained_on=(), **lineage):
     """Give a run the lineage of a fine-tuned model."""
     manifest = MANIFEST.model_copy(update={"trained_on": tuple(trained_on)})
     adapter = Adapter(path="runs/a", manifest=manifest, round_trip=round_trip)
-    lineage = Lineage(**{"stand_in": False, "adapter": adapter, **lineage})
+    lineage = Lineage(**{"adapter": adapter, **lineage})
     return altered(run, lineage=lineage, model={**run.manifest.model, "weights": "w"})
 
 
@@ -159,7 +159,7 @@ def test_an_adapter_without_a_passed_round_trip_is_refused(make, make_model, cha
 
 
 def test_weights_without_a_card_are_refused_and_served_ones_named(make, make_model):
-    bare = Lineage(stand_in=False, adapter=None, unknown="no card")
+    bare = Lineage(adapter=None, unknown="no card")
     assert "model local: no card beside the weights" in refusal(
         make("a"), altered(make_model("local"), lineage=bare)
     )
@@ -234,9 +234,8 @@ def test_the_page_says_what_must_be_kept_in_mind(make, make_model):
     random = make("a", episodes=9)
     digest = random.manifest.digests.scenario
     base, local = make_model("base", reply="no"), make_model("local", reply=WIDE)
-    local = tuned(local, PASSED, trained_on=["x", digest], stand_in=True)
+    local = tuned(local, PASSED, trained_on=["x", digest])
     said = page(result_of(random, base, local))
-    assert "- local is the embedded base, or was tuned from it: a tiny stand-in for a" in said
     assert "- local was trained on test: its result there shows memory." in said
     assert "- base found nothing feasible in 100% of its runs; that counts as regret 1." in said
     assert "- Regret 0 is the best of these runs" in said

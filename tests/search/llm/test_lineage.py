@@ -32,7 +32,7 @@ ROUND_TRIP = {
 def base(tmp_path):
     folder = tmp_path / "base"
     folder.mkdir()
-    (folder / "README.md").write_text("---\ntags: [co-design, stand-in]\n---\n# Stand-in\n")
+    (folder / "README.md").write_text("# A base\n")
     return folder
 
 
@@ -44,19 +44,11 @@ def adapter(tmp_path, base):
     return folder
 
 
-def test_a_base_is_a_stand_in_when_its_card_says_so(base, tmp_path):
-    assert lineage_of(ModelConfig(name="base", path=base), TASK).stand_in
-    (base / "README.md").write_text("# stand-in\n")
-    assert not lineage_of(ModelConfig(name="base", path=base), TASK).stand_in
-    assert not lineage_of(ModelConfig(name="x", path=tmp_path / "none"), TASK).stand_in
-
-
 def test_a_merged_copy_is_traced_to_the_adapter_around_it(adapter, base):
     (adapter / "roundtrip.json").write_text(json.dumps({**ROUND_TRIP, "passed": True}))
     merged = lineage_of(ModelConfig(name="local", path=adapter / "merged"), TASK)
     served = lineage_of(ModelConfig(name="local", path=base, adapter=adapter), TASK)
     assert merged == served
-    assert merged.stand_in
     assert merged.adapter.manifest.trained_on == ("s1", "s2")
     assert merged.adapter.round_trip.passed
 
@@ -93,7 +85,6 @@ def test_a_merged_copy_that_was_moved_keeps_its_records(adapter, base, tmp_path)
     assert directory_digest(merged) == before
     shutil.copytree(merged, moved)
     found = lineage_of(ModelConfig(name="local", path=moved), TASK)
-    assert found.stand_in
     assert found.adapter.round_trip.passed
     assert found.nearest == ("twin", 0.0)
     assert found.unknown is None

@@ -1,9 +1,10 @@
 import pytest
 
-from cim_sim.config import UsageError, load, parse
+from cim_sim.config import UsageError, load, parse, read_yaml
 from search.llm.connection import connected, endpoint_of, identity
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
+from search.optimizers.llm import Settings
 
 REMOTE = ModelConfig(name="m", model="org/m")
 
@@ -25,11 +26,16 @@ def test_contradictions_are_refused(fields, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["base", "local"])
-def test_the_committed_configurations_load(name):
-    model = load(f"configs/models/{name}.yaml", ModelConfig)
-    assert model.name == name
-    assert model.max_model_len == 2048
+@pytest.mark.parametrize("arm", ["base", "local", "demo"])
+def test_the_committed_configurations_ask_alike(arm):
+    """So that a comparison of base and tuned is one of the models alone."""
+    model = load(f"configs/models/{arm}.yaml", ModelConfig)
+    settings = parse(read_yaml(f"configs/search/{arm}.yaml")["settings"], Settings, arm)
+    assert settings.model == model
+    assert (model.max_model_len, model.concurrency) == (4096, 16)
+    assert settings == Settings(
+        model=model, style="dialogue", similar=4, constrained=True, value=True, samples=8
+    )
 
 
 def test_an_absent_model_says_which_command_makes_it(tmp_path):

@@ -181,7 +181,7 @@ def test_the_retry_turn_carries_the_error():
 
 
 def test_the_prompt_is_the_one_that_models_were_taught():
-    """A change here means: train the embedded base and every adapter anew, then pin the digest."""
+    """A change here means: train every adapter anew, then pin the digest."""
     assert renderer_digest() == "1ab013b6bdd0c50f"
 
 

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from shutil import copytree
 
 import psutil
 import pytest
@@ -28,10 +27,10 @@ SPACE = load("configs/spaces/embedded.yaml", Space)
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path):
+def test_a_local_model_is_served_searched_with_and_stopped(small_model, tmp_path):
     model = ModelConfig(
-        name="tiny",
-        path=tiny_model,
+        name="small",
+        path=small_model,
         max_model_len=2048,
         sampling=Sampling(max_tokens=24),
         server=ServerSettings(kv_cache_bytes=64 << 20),
@@ -45,7 +44,7 @@ def test_a_local_model_is_served_searched_with_and_stopped(tiny_model, tmp_path)
         _rubbish_is_recorded(client, model)
         _a_constraint_leaves_designs_alone(Client(_longer(model), endpoint))
         family[0].kill()
-        with pytest.raises(SearchStopped, match="the server of model tiny ended by itself"):
+        with pytest.raises(SearchStopped, match="the server of model small ended by itself"):
             client.complete(9, 0, ASK, 0)
         endpoint.close()
     _, alive = psutil.wait_procs(family, timeout=10)
@@ -95,13 +94,11 @@ def _rubbish_is_recorded(client, model):
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_runs_of_a_sweep_share_one_server_and_finished_ones_need_none(tiny_model, tmp_path):
+def test_runs_of_a_sweep_share_one_server_and_finished_ones_need_none(small_model, tmp_path):
     """A random model answers rubbish, which is recorded; each run is one as if it ran alone."""
-    folder = copytree(tiny_model, tmp_path / "model")
-    (folder / "README.md").write_text("A random model.\n")  # without a card nothing is compared
     model = ModelConfig(
-        name="tiny",
-        path=folder,
+        name="small",
+        path=small_model,
         max_model_len=4096,
         sampling=Sampling(max_tokens=8),
         server=ServerSettings(kv_cache_bytes=64 << 20),
@@ -115,11 +112,11 @@ def test_runs_of_a_sweep_share_one_server_and_finished_ones_need_none(tiny_model
     file.write_text(yaml.safe_dump({"scenarios": part, "space": space, "seeds": 2, "arms": arms}))
     command = [sys.executable, "-m", "search", "sweep", str(file), "--out", str(out)]
     subprocess.run(command, check=True, timeout=300, capture_output=True)
-    (log,) = out.glob("server-tiny-*.log")
+    (log,) = out.glob("server-small-*.log")
     assert not list(out.glob("runs/**/server.log"))
     runs = [read_run(folder) for folder in out.glob("runs/*/model/seed*")]
     assert len(runs) == 4
-    assert {run.manifest.model["weights"] for run in runs} == {directory_digest(tiny_model)}
+    assert {run.manifest.model["weights"] for run in runs} == {directory_digest(small_model)}
     assert all(len(run.exchanges) == 2 and run.exchanges[0].reply for run in runs)
     length = log.stat().st_size
     subprocess.run([*command, "--resume"], check=True, timeout=100, capture_output=True)
