@@ -1,11 +1,12 @@
 # The face of LCDA-FT: each recipe echoes the real command, which you can type yourself.
-# Variables: MODEL SCENARIO SPACE EPISODES SEED CONFIG OUT N RUNS WORKERS (upper case, all optional).
+# Variables: MODEL SCENARIO SPACE EPISODES SCREEN SEED CONFIG OUT N RUNS WORKERS (upper case, all optional).
 
 MODEL    ?= local
 SCENARIO ?= embedded-latency
 SPACE    ?= $(firstword $(filter $(firstword $(subst -, ,$(notdir $(SCENARIO)))),codesign) \
                          $(if $(filter paper-%,$(notdir $(SCENARIO))),lcda) embedded)
 EPISODES ?= 20
+SCREEN   ?= 8
 SEED     ?= 0
 SEEDS    ?= $(SEED)
 ARMS     ?= base local random lookup
@@ -35,7 +36,7 @@ model     = $(if $(wildcard configs/models/$(MODEL).yaml),$(asked),--optimizer $
 RESUME   ?=
 
 # A scenario whose platform and sigma are in no training set; typed again, `make demo` goes on.
-DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --resume
+DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --screen $(SCREEN) --resume
 DEMO_OUT := runs/demo
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,7 @@ help:  ## show this list
 	@echo
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo
-	@echo "variables: MODEL=$(MODEL) SCENARIO=$(SCENARIO) SPACE=$(SPACE) EPISODES=$(EPISODES) SEED=$(SEED)"
+	@echo "variables: MODEL=$(MODEL) SCENARIO=$(SCENARIO) SPACE=$(SPACE) EPISODES=$(EPISODES) SCREEN=$(SCREEN) SEED=$(SEED)"
 	@echo "           CONFIG=$(CONFIG) WORKERS=$(WORKERS) GPU=$(GPU) RESUME=--resume"
 
 setup: $(READY)  ## make .venv and install everything (GPU=1: the GPU build of vLLM)
@@ -75,7 +76,7 @@ demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, compa
 
 search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
 	$(base)
-	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --seed $(SEED) --out $(OUT) $(RESUME)
+	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --screen $(SCREEN) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
 	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues.yaml \
