@@ -37,7 +37,7 @@ def chosen(
         return Proposal(failure=replies[0].failure, exchanges=exchanges, passed_over=others)
     weighed = value and problem.task.told
     ranks = [
-        (_wanted(one, known), *_worth(one, answers, problem, weighed))
+        (*_wanted(one, known), *_worth(one, answers, problem, weighed))
         for one in problem.screen(list(answers))
     ]
     best = list(answers)[ranks.index(max(ranks))]
@@ -52,8 +52,10 @@ def _by_design(replies: Sequence[Proposal]) -> Answers:
     return answers
 
 
-def _wanted(free: Evaluation, known: Collection[Design]) -> bool:
-    return free.infeasible is None and free.design not in known
+def _wanted(free: Evaluation, known: Collection[Design]) -> tuple[bool, bool]:
+    """Whether it is new and feasible, and whether it is new: a repeat teaches nobody anything."""
+    new = free.design not in known
+    return new and free.infeasible is None, new
 
 
 def _worth(
