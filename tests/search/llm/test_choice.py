@@ -68,7 +68,7 @@ def test_known_and_infeasible_answers_are_passed_over():
     asked, replies = problem(area_um2=most), [said(LARGE, 0.9), said(MIDDLE, 0.8), said(SMALL, 0.1)]
     assert chosen(replies, asked, (), value=True).design == MIDDLE
     assert chosen(replies, asked, {MIDDLE}, value=True).design == SMALL
-    # What is left when nothing is wanted is still an answer, and costs an episode: rather a new one.
+    # When nothing is wanted there is still an answer, which costs an episode: rather a new one.
     assert chosen(replies[:2], asked, {MIDDLE}, value=True).design == LARGE
     assert chosen(replies[:1], asked, (), value=True).design == LARGE
 
