@@ -56,8 +56,7 @@ class Settings(Config):
     constrained: bool = False
     """Whether the server lets the model write nothing but a design of the space; vLLM alone can."""
     value: bool = False
-    """Whether each answer of a dialogue says the accuracy that the model expects. Of several that
-    are screened for a slot, the best by that accuracy and the exact cost is then proposed."""
+    """Whether each answer of a dialogue says the accuracy that the model expects of its design."""
 
     @model_validator(mode="after")
     def _only_a_dialogue_shows_similar_tasks_and_expects(self) -> Self:
@@ -120,7 +119,7 @@ class LlmOptimizer:
         parts = [replies[at : at + draws] for at in range(0, len(replies), draws)]
         known, proposals = {entry.design for entry in self._history}, list[Proposal]()
         for part in parts:
-            proposals.append(chosen(part, self._problem, known, value=self._settings.value))
+            proposals.append(chosen(part, self._problem, known))
             known |= {one for one in [proposals[-1].design] if one}
         return proposals
 
@@ -186,7 +185,6 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
         given += behind(settings.table) if settings.similar else Given()
-        given += Given(cost_model=settings.value)
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 

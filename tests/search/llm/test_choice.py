@@ -1,4 +1,4 @@
-"""Which of several answers is proposed: new, feasible, of the best expected reward."""
+"""Which of several answers is proposed, and what a model thinks of its own."""
 
 import re
 from math import log
@@ -32,9 +32,9 @@ PRICES = {design: one.cost for design, one in zip((SMALL, MIDDLE, LARGE), screen
     [SMALL, MIDDLE, LARGE], SCENARIO), strict=True)}  # fmt: skip
 
 
-def problem(*, told=True, **limits):
+def problem(**limits):
     scenario = SCENARIO.model_copy(update={"limits": Limits(**limits)})
-    task = Task(scenario=scenario, space=SPACE, told=told)
+    task = Task(scenario=scenario, space=SPACE)
     return Problem(task, screen=lambda designs: screen(designs, scenario), seed=0)
 
 
@@ -42,9 +42,8 @@ def replied(text, logprob=None):
     return Exchange(step=0, attempt=0, request={}, reply=text, logprob=logprob, **UNTIMED)
 
 
-def said(design, accuracy=None, logprob=None):
-    reply = answer(design) + (f" {dialogue.expected(accuracy)}" if accuracy is not None else "")
-    return Proposal(design, exchanges=(replied(reply, logprob),))
+def said(design, logprob=None):
+    return Proposal(design, exchanges=(replied(answer(design), logprob),))
 
 
 def silent():
@@ -52,47 +51,26 @@ def silent():
     return Proposal(failure=Failure(kind="reply", message="no design"), exchanges=(exchange,))
 
 
-def test_the_best_by_expected_accuracy_and_exact_cost_is_proposed():
-    replies = [said(SMALL, 0.40), said(MIDDLE, 0.62), said(LARGE, 0.63), silent()]
-    worth = {
-        design: SCENARIO.objective.reward(accuracy, PRICES[design])
-        for design, accuracy in ((SMALL, 0.40), (MIDDLE, 0.62), (LARGE, 0.63))
-    }
-    best = chosen(replies, problem(), (), value=True)
-    assert best.design == max(worth, key=worth.__getitem__)
-    assert len(best.exchanges) == 4
-
-
 def test_known_and_infeasible_answers_are_passed_over():
     most = (PRICES[MIDDLE].area_um2 + PRICES[LARGE].area_um2) / 2
-    asked, replies = problem(area_um2=most), [said(LARGE, 0.9), said(MIDDLE, 0.8), said(SMALL, 0.1)]
-    assert chosen(replies, asked, (), value=True).design == MIDDLE
-    assert chosen(replies, asked, {MIDDLE}, value=True).design == SMALL
+    asked, replies = problem(area_um2=most), [said(LARGE), said(MIDDLE), said(SMALL)]
+    assert chosen(replies, asked, ()).design == MIDDLE
+    assert chosen(replies, asked, {MIDDLE}).design == SMALL
     # When nothing is wanted there is still an answer, which costs an episode: rather a new one.
-    assert chosen(replies[:2], asked, {MIDDLE}, value=True).design == LARGE
-    assert chosen(replies[:1], asked, (), value=True).design == LARGE
+    assert chosen(replies[:2], asked, {MIDDLE}).design == LARGE
+    assert chosen(replies[:1], asked, ()).design == LARGE
 
 
-def test_an_answer_expected_to_miss_the_least_accuracy_comes_last():
-    asked = problem(accuracy=0.5)
-    assert chosen([said(SMALL, 0.45), said(LARGE, 0.7)], asked, (), value=True).design == LARGE
-
-
-def test_several_expectations_of_one_design_are_averaged():
-    asked = problem(accuracy=0.5)
-    replies = [said(SMALL, 0.9), said(SMALL, 0.1), said(LARGE, 0.7)]
-    assert chosen(replies, asked, (), value=True).design == LARGE
-
-
-@pytest.mark.parametrize(("told", "value"), [(True, False), (False, True)])
-def test_without_values_and_in_blind_tasks_the_likeliest_answer_is_proposed(told, value):
-    replies = [said(LARGE, 0.9, -7.0), said(SMALL, 0.1, -5.0), said(MIDDLE, 0.9, -6.0)]
-    assert chosen(replies, problem(told=told), (), value=value).design == SMALL
+def test_the_likeliest_answer_is_proposed_with_the_exchanges_of_all():
+    replies = [said(LARGE, -7.0), said(SMALL, -5.0), silent(), said(MIDDLE, -6.0)]
+    best = chosen(replies, problem(), ())
+    assert best.design == SMALL
+    assert (len(best.exchanges), best.passed_over) == (4, 3)
 
 
 def test_only_when_no_answer_is_a_design_the_slot_is_lost():
-    assert chosen([silent(), said(SMALL)], problem(), (), value=False).design == SMALL
-    lost = chosen([silent(), silent()], problem(), (), value=False)
+    assert chosen([silent(), said(SMALL)], problem(), ()).design == SMALL
+    lost = chosen([silent(), silent()], problem(), ())
     assert lost.failure is not None
     assert lost.failure.kind == "reply"
     assert len(lost.exchanges) == 2
