@@ -3,7 +3,7 @@ import pytest
 from cim_sim.config import UsageError, load, parse, read_yaml
 from search.llm.connection import connected, endpoint_of, identity
 from search.llm.examples import renderer_digest
-from search.llm.model import ModelConfig, directory_digest, require_present
+from search.llm.model import ModelConfig, Sampling, directory_digest, require_present
 from search.optimizers.llm import Settings
 
 REMOTE = ModelConfig(name="m", model="org/m")
@@ -33,8 +33,9 @@ def test_the_committed_configurations_ask_alike(arm):
     settings = parse(read_yaml(f"configs/search/{arm}.yaml")["settings"], Settings, arm)
     assert settings.model == model
     assert (model.max_model_len, model.concurrency) == (4096, 16)
+    assert model.sampling == Sampling(temperature=1.0)
     assert settings == Settings(
-        model=model, style="dialogue", similar=4, constrained=True, value=True, samples=8
+        model=model, style="dialogue", similar=4, constrained=True, value=True
     )
 
 
