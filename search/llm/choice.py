@@ -1,8 +1,8 @@
 """Which of several answers takes the slot: new, feasible as far as that is free, the likeliest.
 
-The accuracy that a model expects of its designs does not rank them: on validation tasks SmolLM2,
-tuned, expected nearly the same of all eight, so that with the exact cost the cheapest would be
-proposed, which misses the least accuracy. What it finds likely is what it was taught to be good.
+The accuracy that a model expects of its designs does not rank them: with the exact cost it was no
+better on six validation tasks (mean regret .410 against .415 by likelihood, one seed), and it takes
+the cost model. Neither is settled by that.
 """
 
 from collections.abc import Collection, Sequence
@@ -35,9 +35,10 @@ def chosen(replies: Sequence[Proposal], problem: Problem, known: Collection[Desi
 
 
 def _likelihoods(replies: Sequence[Proposal]) -> dict[Design, float]:
-    """Log probability of each design, 0 for all where the server tells none."""
+    """Log probability of each design; what the server says nothing of comes last."""
     likely: dict[Design, float] = {}
     for reply in replies:
         if reply.design:
-            likely.setdefault(reply.design, reply.exchanges[-1].logprob or 0.0)
+            said = reply.exchanges[-1].logprob
+            likely.setdefault(reply.design, float("-inf") if said is None else said)
     return likely

@@ -2,8 +2,8 @@
 
 How likely the design is to it, and the accuracy that it expects.
 
-A sampled number has the noise of sampling: of eight answers the luckiest would be proposed. The
-mean over the digits that the model weighed has none, and costs no second request.
+A sampled number has the noise of sampling; the mean over the digits that the model weighed has
+none, and costs no second request.
 """
 
 import re

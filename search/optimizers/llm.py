@@ -119,8 +119,9 @@ class LlmOptimizer:
         parts = [replies[at : at + draws] for at in range(0, len(replies), draws)]
         known, proposals = {entry.design for entry in self._history}, list[Proposal]()
         for part in parts:
-            proposals.append(chosen(part, self._problem, known))
-            known |= {one for one in [proposals[-1].design] if one}
+            proposal = chosen(part, self._problem, known)
+            known |= {proposal.design} if proposal.design else set()
+            proposals.append(proposal)
         return proposals
 
     def _replies(self, places: list[tuple[int, int]], prompt: Sequence[Message]) -> list[Proposal]:
