@@ -19,7 +19,8 @@ from pydantic import Field
 from cim_sim import cards
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
-from finetune.dialogues import Dialogue, Turns, dialogues
+from finetune.dialogues import Dialogue, Turns, dialogues, misled
+from finetune.targets import EVALUATIONS
 from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
@@ -27,13 +28,14 @@ from search.llm.prompt import Message, Style, answer, render
 from search.optimizers import lookup
 from search.record.given import Given, regression
 from search.record.tasks import Task
-from search.study.solve import EVALUATIONS
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
+MOST = 8
+"""Spaces that a card names."""
 
 
 class DatasetRecipe(Config):
@@ -103,11 +105,13 @@ def build(
         rng = np.random.default_rng([recipe.seed, number])
         rows = traces.get((task.space.name, task.scenario.digest), [])
         split = "validation" if task.scenario.digest in held else "train"
+        count = recipe.examples
         if recipe.style == "dialogue":
             drawn = dialogues(task, rows, recipe.turns, rng)
+            count *= recipe.turns.misled if misled(task, rows, recipe.turns) else 1
         else:
             drawn = _questions(task, rows, recipe, rng)
-        splits[split] += [_example(task, one) for one in islice(drawn, recipe.examples)]
+        splits[split] += [_example(task, one) for one in islice(drawn, count)]
     if not splits["train"]:
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
@@ -295,7 +299,8 @@ def _card(manifest: DatasetManifest, examples: Sequence[Example]) -> str:
     return cards.render(
         Path(__file__).with_name("dataset_card.md.jinja"),
         manifest=manifest,
-        spaces=_counts(example.space for example in examples),
+        spaces=Counter(example.space for example in examples).most_common(MOST),
+        number_of_spaces=len({example.space for example in examples}),
         empty=sum(example.history == 0 for example in examples),
         infeasible=sum(example.infeasible for example in examples),
         total=len(examples),

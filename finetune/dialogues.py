@@ -2,7 +2,9 @@
 
 A sequence is what a search in the style `dialogue` would have sent: the scenario, none to a few
 poor designs with their results, then good designs, each new, each with its result. The poor ones
-stand in the prompt and carry no loss, since the model should answer them, not give them. Where the
+stand in the prompt and carry no loss, since the model should answer them, not give them. In half of
+the dialogues they are what a model comes to that follows the similar designs it is shown, since in
+a search it meets its own mistakes, not random ones (as in DAgger, Ross et al. 2011). Where the
 scenario is told completely, it alone decides what is best and nobody need read a result; so in a
 share of the dialogues some facts, or all, are hidden.
 """
@@ -16,6 +18,9 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.space import Design
+from cim_sim.types import Count
+from finetune.targets import RECALLED
 from finetune.traces import Trace
 from search.llm.dialogue import FACTS, Fact
 from search.llm.history import Entry, entry
@@ -23,6 +28,9 @@ from search.llm.prompt import Message, render
 from search.optimizers.lookup import known_designs
 from search.record.lookup import LOOKUP_TABLE
 from search.record.tasks import Task
+
+FOLLOWED = 0.5
+"""Share of dialogues whose poor designs follow the similar ones."""
 
 
 class Dialogue(NamedTuple):
@@ -54,6 +62,8 @@ class Turns(Config):
     since whoever finds what is similar knows them."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
+    misled: Count = 1
+    """Times as many dialogues about a task in which the first similar design is not feasible."""
     value: bool = False
     """Whether each answer also says the accuracy that its design has."""
 
@@ -71,10 +81,13 @@ def dialogues(
     # At least one feasible design is left to be poor, where there are two.
     good = feasible[-min(turns.good, max(1, len(feasible) - 1)) :]
     poor = [*feasible[: len(feasible) - len(good)], *barred]
-    similar = known_designs(task, turns.table, turns.similar) if feasible else []
+    recalled = known_designs(task, turns.table, RECALLED) if feasible else []
+    similar = recalled[: turns.similar]
+    followed = [row for row in poor if _follows(row.evaluation.design, recalled, task)]
     while feasible:
         taught = _drawn(good, min(turns.answers, len(good)), rng)
-        shown = _drawn(poor, int(rng.integers(turns.poor + 1)), rng)
+        pool = followed if followed and rng.random() < FOLLOWED else poor
+        shown = _drawn(pool, int(rng.integers(turns.poor + 1)), rng)
         hidden = _hidden(turns.hidden, rng)
         told = partial(
             render,
@@ -86,6 +99,19 @@ def dialogues(
             value=turns.value,
         )
         yield _dialogue(told, shown, taught, hidden)
+
+
+def misled(task: Task, rows: Sequence[Trace], turns: Turns) -> bool:
+    """Whether the first design that a lookup would propose for a task is not feasible there."""
+    first = known_designs(task, turns.table, 1)
+    return any(row.evaluation.design in first and row.evaluation.reward is None for row in rows)
+
+
+def _follows(design: Design, recalled: Sequence[Design], task: Task) -> bool:
+    """Whether a design is one of those recalled, or differs from one in two choices at most."""
+    chosen = np.array(task.space.encode(design))
+    changes = [np.sum(chosen != np.array(task.space.encode(one))) for one in recalled]
+    return bool(changes) and min(changes) <= 2
 
 
 def _dialogue(

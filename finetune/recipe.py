@@ -60,11 +60,13 @@ UNSERVABLE = ("lm_head", "embed_tokens")
 
 
 @dataclass(frozen=True)
-class Placement:
-    """Keys of `peft.LoraConfig` that `trl.ModelConfig` lacks."""
+class Adaptation:
+    """What an adapter may say that `trl.ModelConfig` has no key for."""
 
     layers_to_transform: list[int] | None = None
-    """Numbers of the layers that get an adapter; None: all."""
+    """Numbers of the layers that get an adapter (a key of `peft.LoraConfig`); None: all."""
+    adapter_name_or_path: str | None = None
+    """Directory of an adapter on the same base to go on from (LLaMA-Factory's key); None: begin."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class Recipe:
     written: dict[str, Any]
     precision: Precision
     """What the training computes in; `dtype` of a recipe is what the frozen weights are kept in."""
-    placement: Placement = Placement()
+    adaptation: Adaptation = Adaptation()
 
 
 def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
@@ -90,13 +92,13 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     from trl import ModelConfig, SFTConfig
 
     written = {**_read(path), **_parse_overrides(overrides)}
-    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Placement)}
+    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Adaptation)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
     faults += _servable_faults(values)
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
-    model, training, placement = (
+    model, training, adaptation = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
     on_cpu = bool(values.get("use_cpu", not torch.cuda.is_available()))
@@ -105,7 +107,7 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
     training |= {**mixed, "output_dir": str(out), "use_cpu": on_cpu}
     return Recipe(
-        ModelConfig(**model), SFTConfig(**training), written, precision, Placement(**placement)
+        ModelConfig(**model), SFTConfig(**training), written, precision, Adaptation(**adaptation)
     )
 
 
@@ -115,7 +117,7 @@ def adapter_of(recipe: Recipe) -> "PeftConfig | None":
 
     config = get_peft_config(recipe.model)
     if config is not None:
-        config.layers_to_transform = recipe.placement.layers_to_transform
+        config.layers_to_transform = recipe.adaptation.layers_to_transform
     return config
 
 
@@ -139,7 +141,7 @@ def told(recipe: Recipe) -> str:
     """Return two lines: where and in what type the training computes, and what is not default."""
     from trl import ModelConfig, SFTConfig
 
-    kinds = (ModelConfig, SFTConfig, Placement)
+    kinds = (ModelConfig, SFTConfig, Adaptation)
     known = {field.name: field for kind in kinds for field in fields(kind)}
     defaults = {
         key: field.default if field.default is not MISSING else None for key, field in known.items()

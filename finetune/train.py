@@ -16,6 +16,8 @@ from cim_sim.files import read, write_whole
 from finetune.base import ensure
 
 if TYPE_CHECKING:
+    from peft import PeftModel
+    from transformers import PreTrainedModel
     from trl import SFTTrainer
 
     from finetune.preflight import Check
@@ -67,16 +69,38 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
         attn_implementation=recipe.model.attn_implementation,
         quantization_config=quantisation_of(recipe),
     )
+    start = recipe.adaptation.adapter_name_or_path
     # Questions have the columns `prompt` and `completion`, of which TRL masks the prompt; dialogues
     # are masked turn by turn. Logits are computed at what is left alone.
     return trainer_class()(
-        model=model,
+        model=_started(model, Path(start), recipe, base) if start else model,
         args=recipe.training,
         train_dataset=read_split(data, "train"),
         eval_dataset=read_split(data, "validation"),
         processing_class=tokenizer,
-        peft_config=adapter_of(recipe),
+        peft_config=None if start else adapter_of(recipe),
     )
+
+
+def _started(model: "PreTrainedModel", adapter: Path, recipe: "Recipe", base: Path) -> "PeftModel":
+    """Return the model with the adapter that a training goes on from.
+
+    Raises:
+        UsageError: it is not finished, of another base or renderer, or of another rank.
+    """
+    from peft import PeftModel
+
+    from finetune.adapter import require_base
+
+    require_base(adapter, base)
+    model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
+    rank = model.peft_config["default"].r
+    if rank != recipe.model.lora_r:
+        raise UsageError(
+            f"{adapter}: its rank is {rank}, the recipe says lora_r: {recipe.model.lora_r}; to go "
+            f"on from it, write lora_r: {rank} and lora_alpha as in its adapter_config.json"
+        )
+    return model
 
 
 def _base(recipe: "Recipe") -> Path:
@@ -133,6 +157,7 @@ def save(
     from finetune.dataset import read_manifest
     from finetune.traces import SCENARIOS
     from search.llm.model import directory_digest
+    from search.record import adapter as adapters
     from search.record.adapter import TRAINED_ON, AdapterManifest
     from search.record.tasks import Task
 
@@ -143,19 +168,26 @@ def save(
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)
     trainer.model.save_pretrained(str(out))
     tokenizer.save_pretrained(str(out))
-    trained = set(source.trained_on)
+    trained, given = set(source.trained_on), source.given
     tasks = [one for one in read(data / SCENARIOS, Task).records if one.scenario.digest in trained]
-    write_whole(out / TRAINED_ON, "".join(one.model_dump_json() + "\n" for one in tasks))
+    start = recipe.adaptation.adapter_name_or_path
+    if start:
+        before = adapters.read_manifest(Path(start))
+        given += before.given
+        tasks = [*read(Path(start) / TRAINED_ON, Task).records, *tasks]
+    lines = dict.fromkeys(task.model_dump_json() + "\n" for task in tasks)
+    write_whole(out / TRAINED_ON, "".join(lines))
     write_manifest(
         out,
         AdapterManifest(
             base=str(recipe.model.model_name_or_path),
             base_revision=recipe.model.model_revision,
             base_digest=directory_digest(base),
+            went_on_from=start,
             data=str(data),
             data_digest=source.digest,
-            trained_on=source.trained_on,
-            given=source.given,
+            trained_on=tuple(sorted({task.scenario.digest for task in tasks})),
+            given=given,
             examples=len(trainer.train_dataset),
             renderer=source.renderer,
             template=template_digest(tokenizer),

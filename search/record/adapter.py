@@ -25,10 +25,12 @@ class AdapterManifest(Config):
     """Path or hub id of the model it was trained on."""
     base_revision: str | None = None
     base_digest: str
+    went_on_from: str | None = None
+    """Adapter that the training began with; what it was trained on counts here too."""
     data: str
     data_digest: str
     trained_on: tuple[str, ...]
-    """Digests of the scenarios in the training data."""
+    """Digests of the scenarios in the training data, in those of the adapter before it too."""
     given: Given = Given()
     """What the training data cost."""
     examples: int

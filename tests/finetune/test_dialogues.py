@@ -6,8 +6,11 @@ from itertools import islice
 import numpy as np
 import pytest
 
+from cim_sim.accuracy.surrogate import model as surrogate
+from cim_sim.evaluate import Evaluator
 from finetune.dataset import DatasetRecipe, build, read_manifest, write
 from finetune.dialogues import Turns, dialogues
+from finetune.targets import RECALLED
 from search.llm.client import Client, Completion
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
@@ -112,6 +115,39 @@ def test_similar_designs_are_shown_unless_facts_are_hidden(tasks, traces):
         shown = " ".join(map(answer, known_designs(problem, turns.table, 4)))
         expected = "Answer like [[" if one.hidden else f"Similar tasks chose {shown}"
         assert last.startswith(expected)
+
+
+def test_half_of_the_histories_follow_what_was_shown(tasks, traces):
+    """Designs of a history that differ from a recalled one in two choices at most."""
+    shares = []
+    for task in tasks:
+        rows = traces[task.space.name, task.scenario.digest]
+        recalled = [task.space.encode(one) for one in known_designs(task, Turns().table, RECALLED)]
+        for one in islice(dialogues(task, rows, Turns(), np.random.default_rng(3)), 40):
+            if one.poor:
+                chosen = [task.space.encode(line.design) for line in one.poor]
+                shares.append(all(min(differing(a, b) for b in recalled) <= 2 for a in chosen))
+    assert 0.4 < np.mean(shares) < 0.7
+
+
+def differing(one, other):
+    return sum(a != b for a, b in zip(one, other, strict=True))
+
+
+def test_a_task_that_misleads_a_lookup_is_taught_more_often(tasks, traces):
+    recipe = DatasetRecipe(style="dialogue", examples=2, turns=Turns(misled=3))
+    examples = [one for split in build(tasks, traces, recipe).values() for one in split]
+    counts = set()
+    for task in tasks:
+        rows = traces[task.space.name, task.scenario.digest]
+        (first,) = known_designs(task, Turns().table, 1)
+        feasible = Evaluator(task.scenario, task.space, surrogate.load().answer).evaluate([first])
+        wanted = 2 if feasible[0].reward is not None else 6
+        if any(row.evaluation.reward is not None for row in rows):
+            taught = [one for one in examples if one.scenario == task.scenario.digest]
+            assert len([one for one in taught if one.space == task.space.name]) == wanted
+            counts.add(wanted)
+    assert counts == {2, 6}
 
 
 @pytest.fixture(scope="module")

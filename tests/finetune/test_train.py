@@ -5,6 +5,7 @@ import pytest
 from cim_sim.config import UsageError
 from finetune.base import ensure
 from finetune.train import fit, last_checkpoint, prepare
+from search.record.adapter import read_manifest
 
 
 @pytest.mark.slow
@@ -21,6 +22,22 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, 
     unbroken = load_file(adapter / "adapter_model.safetensors")
     assert resumed.keys() == unbroken.keys()
     assert max(float((resumed[k] - unbroken[k]).abs().max()) for k in resumed) < 1e-3
+
+
+@pytest.mark.slow
+def test_a_training_goes_on_from_another_adapter(recipe_file, data, adapter, tmp_path):
+    """It begins at the loss where that one ended, and counts what that one was given."""
+    start = f"adapter_name_or_path={adapter}"
+    trainer, recipe, _ = prepare(recipe_file, (start, "max_steps=1"), data, tmp_path)
+    losses = fit(trainer, recipe, data, None)["losses"]
+    before, now = read_manifest(adapter), read_manifest(tmp_path)
+    assert losses["held-out before"] == pytest.approx(before.losses["held-out after"], abs=1e-3)
+    assert losses["held-out after"] < losses["held-out before"]
+    assert now.went_on_from == str(adapter)
+    assert now.trained_on == before.trained_on
+    assert now.given.trace_evaluations == 2 * before.given.trace_evaluations
+    with pytest.raises(UsageError, match="its rank is 4, the recipe says lora_r: 8"):
+        prepare(recipe_file, (start, "lora_r=8"), data, tmp_path)
 
 
 def test_a_used_directory_is_refused_and_resuming_begins_what_was_never_begun(tmp_path):
