@@ -38,6 +38,8 @@ class DataRecipe(Config):
     """Training tasks in the space `embedded` at the noise levels of the bench."""
     surrogate_tasks: Natural = 0
     """Training tasks of all spaces, searched under the surrogate of the bench."""
+    first: Natural = 0
+    """Number of the first of those tasks."""
     runs: tuple[Path, ...] = ()
     """Directories of searches and sweeps, whose evaluations are taken as they are."""
     dataset: DatasetRecipe = DatasetRecipe()
@@ -124,6 +126,7 @@ def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:
     wanted: dict[Source, int] = {"bench": recipe.bench_tasks, "surrogate": recipe.surrogate_tasks}
     table = table_digest(recipe.bench.read_bytes()) if recipe.bench.is_file() else "none"
     for source, count in wanted.items():
-        for first in range(0, count, PART):
+        last = recipe.first + count
+        for first in range(recipe.first, last, PART):
             own = folder / f"{table}-{source}-{first:06d}"
-            yield Part(source, first, min(PART, count - first), recipe.bench, own)
+            yield Part(source, first, min(PART, last - first), recipe.bench, own)
