@@ -9,3 +9,5 @@ ACCURACY_CACHE = Path("runs/accuracy.sqlite")
 EMBEDDED_SPACE = Path("configs/spaces/embedded.yaml")
 BENCH_TABLE = Path("datasets/accuracy-bench/trainings.parquet")
 """The published table of trained networks; its card lies beside it."""
+CONSTRAINTS = ROOT / "constraints.txt"
+"""Versions of the one environment that is known to work."""
