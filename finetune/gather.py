@@ -74,10 +74,7 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     Raises:
         UsageError: the recipe names nothing to evaluate, or directories that hold no run.
     """
-    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
-        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
-    parts = list(_parts(recipe, out / "parts"))
-    missing = [part for part in parts if not (part.folder / SCENARIOS).is_file()]
+    parts, missing = parts_of(recipe, out)
     for done, _ in enumerate(each(evaluate, missing, recipe.workers), start=1):
         print(f"{len(parts) - len(missing) + done} of {len(parts)} parts evaluated", flush=True)
     folders = [part.folder for part in parts]
@@ -87,6 +84,18 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     gathered = Gathered(*joined(folders, out))
     rmtree(out / "parts")
     return gathered
+
+
+def parts_of(recipe: DataRecipe, out: Path) -> tuple[list[Part], list[Part]]:
+    """Return all parts of the work, and those that no earlier call has finished.
+
+    Raises:
+        UsageError: the recipe names nothing to evaluate.
+    """
+    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
+        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
+    parts = list(_parts(recipe, out / "parts"))
+    return parts, [part for part in parts if not (part.folder / SCENARIOS).is_file()]
 
 
 def evaluate(source: Source, first: int, count: int, bench: Path, folder: Path) -> None:

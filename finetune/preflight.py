@@ -1,9 +1,6 @@
 """What is looked at before hours of training: the loss mask, truncation, and memory."""
 
-import shlex
-from collections.abc import Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from cim_sim.config import UsageError
@@ -92,20 +89,11 @@ def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
     return float(weights + states + activations + logits) / 1e9
 
 
-def command(config: Path, overrides: Sequence[str], data: Path, out: Path) -> str:
-    """Return the command that does what a dry run only showed, ready to paste."""
-    words = ["python", "-m", "finetune", "train", "--config", str(config)]
-    words += ["--data", str(data), "--out", str(out)]
-    return shlex.join([*words, *(["--set", *overrides] if overrides else [])])
-
-
-def describe(trainer: "SFTTrainer", check: Check, colour: bool = False) -> str:
-    """Return counts, and one example with what is trained on between marks, or in green."""
+def describe(trainer: "SFTTrainer", colour: bool = False) -> str:
+    """Return one example with what is trained on between marks, or in green."""
     before, after = ("\033[32m", "\033[0m") if colour else (">>>trained on>>>", "<<<")
     row, tokenizer = trainer.train_dataset[0], trainer.processing_class
     pairs = zip(row["input_ids"], row["labels"], strict=True)
     runs = groupby(pairs, key=lambda pair: pair[1] != MASKED)
     texts = [(taught, tokenizer.decode([token for token, _ in run])) for taught, run in runs]
-    shown = "".join(f"{before}{text}{after}" if taught else text for taught, text in texts)
-    counts = "\n".join(f"{name:22} {value}" for name, value in check._asdict().items())
-    return f"{shown}\n\n{counts}"
+    return "".join(f"{before}{text}{after}" if taught else text for taught, text in texts)

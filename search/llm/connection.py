@@ -14,7 +14,7 @@ from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, directory_digest, require_present
 from search.llm.prompt import Style
 from search.llm.scripted import Scripted
-from search.llm.server import serving, vllm_version
+from search.llm.server import serving, start_command, vllm_version
 from search.llm.sharing import address
 from search.record.trace import Exchange
 
@@ -52,6 +52,20 @@ def connected(
         key = os.environ.get("OPENAI_API_KEY", "EMPTY")
         with closing(Endpoint(endpoint_of(model), key, model.timeout_s)) as endpoint:
             yield Client(model, endpoint, recorded)
+
+
+def answered_by(model: ModelConfig) -> str:
+    """Say who would answer requests: vLLM, by what command, an endpoint, or a script.
+
+    Raises:
+        UsageError: as `connected`, before anything is started.
+    """
+    require_present(model)
+    if model.script:
+        return f"answered by the script {model.script}"
+    if model.path:
+        return f"answered by vLLM, started with:\n  {start_command(model)}"
+    return f"answered by {model.model} at {endpoint_of(model)}"
 
 
 def endpoint_of(model: ModelConfig) -> str:

@@ -183,6 +183,16 @@ def _whole_prompts(model: ModelConfig) -> list[str]:
     return ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(tokens)]
 
 
+def start_command(model: ModelConfig) -> str:
+    """Return the command that would serve a local model now, ready to paste.
+
+    Raises:
+        UsageError: model, adapter or vLLM are absent, or the port is taken.
+    """
+    require_present(model)
+    return hand_command(command(with_dtype(model), _port(model)))
+
+
 def hand_command(words: list[str]) -> str:
     """Return a command with its environment, ready to paste."""
     settings = [f"{name}={os.environ.get(name, value)}" for name, value in ENVIRONMENT.items()]
