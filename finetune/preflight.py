@@ -1,5 +1,6 @@
 """What is looked at before hours of training: the loss mask, truncation, and memory."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -97,3 +98,21 @@ def describe(trainer: "SFTTrainer", colour: bool = False) -> str:
     runs = groupby(pairs, key=lambda pair: pair[1] != MASKED)
     texts = [(taught, tokenizer.decode([token for token, _ in run])) for taught, run in runs]
     return "".join(f"{before}{text}{after}" if taught else text for taught, text in texts)
+
+
+def tracker_faults(report_to: str | Sequence[str] | None) -> list[str]:
+    """Name each tracker of a recipe that transformers does not know or that is not installed."""
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    named = [report_to] if isinstance(report_to, str) else report_to or []
+    wanted = [name for name in named if name not in ("none", "all")]
+    known, installed = list(INTEGRATION_TO_CALLBACK), get_available_reporting_integrations()
+    strange = [name for name in wanted if name not in known]
+    absent = [name for name in wanted if name in known and name not in installed]
+    return [
+        *(f"report_to: {name} is not known; choose from {', '.join(known)}" for name in strange),
+        *(f"report_to: {name} is not installed; type: pip install {name}" for name in absent),
+    ]

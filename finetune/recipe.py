@@ -14,6 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from cim_sim.config import UsageError, read_yaml
+from finetune.preflight import tracker_faults
 from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Adaptation)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
-    faults += _servable_faults(values)
+    faults += _servable_faults(values) + tracker_faults(values.get("report_to"))
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
     model, training, adaptation = (
