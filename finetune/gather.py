@@ -10,7 +10,7 @@ import numpy as np
 
 from cim_sim.accuracy.surrogate.model import table_digest
 from cim_sim.config import Config, UsageError
-from cim_sim.paths import BENCH_TABLE
+from cim_sim.paths import BENCH_TABLE, readable
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
@@ -131,7 +131,8 @@ def _write_runs(runs: Sequence[RunRecord], folder: Path) -> None:
 def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:
     """Yield the parts in order; their names hold the table, since another gives other traces."""
     wanted: dict[Source, int] = {"bench": recipe.bench_tasks, "surrogate": recipe.surrogate_tasks}
-    table = table_digest(recipe.bench.read_bytes()) if recipe.bench.is_file() else "none"
+    bench = readable(recipe.bench)
+    table = table_digest(bench.read_bytes()) if bench.is_file() else "none"
     for source, count in wanted.items():
         for first in range(0, count, PART):
             own = folder / f"{table}-{source}-{first:06d}"

@@ -14,6 +14,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from cim_sim.config import UsageError, read_yaml
+from cim_sim.paths import readable
 from finetune.preflight import tracker_faults
 from search.llm.precision import Dtype, Precision, chosen
 
@@ -99,6 +100,8 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     faults += _servable_faults(values) + tracker_faults(values.get("report_to"))
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
+    if template := values.get("chat_template_path"):
+        values["chat_template_path"] = str(readable(Path(template)))
     model, training, adaptation = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
