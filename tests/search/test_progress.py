@@ -27,9 +27,7 @@ def clock(monkeypatch):
 
 
 @pytest.mark.parametrize(("step_s", "left"), [(2, "0:00:04"), (300, "0:10:00")])
-def test_a_terminal_shows_the_time_left_even_where_steps_are_long(
-    monkeypatch, clock, step_s, left
-):
+def test_a_terminal_shows_the_time_left_even_where_steps_are_long(monkeypatch, clock, step_s, left):
     screen = Terminal()
     monkeypatch.setattr(sys, "stdout", screen)
     monkeypatch.setenv("TERM", "xterm")
