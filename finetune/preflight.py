@@ -1,9 +1,7 @@
 """What is looked at before hours of training: the loss mask, truncation, and memory."""
 
-import shlex
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import UsageError
@@ -30,6 +28,11 @@ class Check(NamedTuple):
     """Examples dropped because their answer did not fit into `max_length`."""
     memory_gb: float | None = None
     """About what training takes beside the program itself."""
+
+    @property
+    def known(self) -> dict[str, float]:
+        """What the method counts, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 def inspect(trainer: "Trainer", given: int) -> Check:
@@ -98,19 +101,10 @@ def memory_gb(trainer: "Trainer", tokens: int) -> float:
     return float(weights + states + activations + logits) / 1e9
 
 
-def command(config: Path, overrides: Sequence[str], data: Path, out: Path) -> str:
-    """Return the command that does what a dry run only showed, ready to paste."""
-    words = ["python", "-m", "finetune", "train", "--config", str(config)]
-    words += ["--data", str(data), "--out", str(out)]
-    return shlex.join([*words, *(["--set", *overrides] if overrides else [])])
-
-
-def describe(trainer: "Trainer", check: Check, colour: bool = False) -> str:
-    """Return counts, and one example with what is trained on between marks, or in green."""
-    row, counts = trainer.train_dataset[0], check._asdict().items()
-    shown = _masked(trainer, row, colour) if "labels" in row else _columns(row)
-    lines = [f"{name:22} {value}" for name, value in counts if value is not None]
-    return "\n".join([shown, "", *lines])
+def describe(trainer: "Trainer", colour: bool = False) -> str:
+    """Return one example, of imitation with what is trained on between marks, or in green."""
+    row = trainer.train_dataset[0]
+    return _masked(trainer, row, colour) if "labels" in row else _columns(row)
 
 
 def _masked(trainer: "Trainer", row: Mapping[str, Any], colour: bool) -> str:
@@ -126,3 +120,21 @@ def _columns(row: Mapping[str, Any]) -> str:
     """Show an example of pairs or of rewarded questions, a column a line, tokens left out."""
     told = {name: value for name, value in row.items() if not name.endswith("_ids")}
     return "\n".join(f"{name}: {value}" for name, value in told.items())
+
+
+def tracker_faults(report_to: str | Sequence[str] | None) -> list[str]:
+    """Name each tracker of a recipe that transformers does not know or that is not installed."""
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    named = [report_to] if isinstance(report_to, str) else report_to or []
+    wanted = [name for name in named if name not in ("none", "all")]
+    known, installed = list(INTEGRATION_TO_CALLBACK), get_available_reporting_integrations()
+    strange = [name for name in wanted if name not in known]
+    absent = [name for name in wanted if name in known and name not in installed]
+    return [
+        *(f"report_to: {name} is not known; choose from {', '.join(known)}" for name in strange),
+        *(f"report_to: {name} is not installed; type: pip install {name}" for name in absent),
+    ]

@@ -15,6 +15,8 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from cim_sim.config import UsageError, read_yaml
+from cim_sim.paths import readable
+from finetune.preflight import tracker_faults
 from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
@@ -99,9 +101,11 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, trained_by, Adaptation)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
-    faults += _servable_faults(values)
+    faults += _servable_faults(values) + tracker_faults(values.get("report_to"))
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
+    if template := values.get("chat_template_path"):
+        values["chat_template_path"] = str(readable(Path(template)))
     model, training, adaptation = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
@@ -165,7 +169,7 @@ def told(recipe: Recipe) -> str:
 
 
 def _training_config(method: object) -> Any:
-    """Return TRL's configuration class of a method; an unknown one is told later, with all faults."""
+    """Return TRL's configuration class of a method; an unknown one is told with all faults."""
     from trl import DPOConfig, GRPOConfig, SFTConfig
 
     return {"dpo": DPOConfig, "grpo": GRPOConfig}.get(str(method), SFTConfig)

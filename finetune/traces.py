@@ -17,6 +17,7 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
+from cim_sim.paths import readable
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.runs import RunRecord, read_run
@@ -56,7 +57,7 @@ def read_bench(table: Path) -> list[Trained]:
     Raises:
         UsageError: there is no such table.
     """
-    if not table.is_file():
+    if not readable(table).is_file():
         raise UsageError(
             f"{table}: no table of an accuracy bench; "
             f"make one: make bench-accuracy N=150 PUBLISH={table}"

@@ -1,10 +1,15 @@
 """The verb `pipeline`: from trained networks to a served, checked model, in one go."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from cim_sim import cli
 from cim_sim.config import load
 from finetune.commands.train import Overrides
+
+if TYPE_CHECKING:
+    from finetune.gather import DataRecipe
+    from finetune.recipe import Recipe
 
 
 def pipeline(
@@ -17,6 +22,7 @@ def pipeline(
     overrides: Overrides = (),
     resume: bool = False,
     overwrite: bool = False,
+    dry_run: bool = False,
 ) -> int:
     """Traces, dataset, LoRA training, merge and round trip.
 
@@ -29,6 +35,7 @@ def pipeline(
         overrides: single settings that win over the recipe, as in max_steps=100.
         resume: keep the data that are there and go on from the last checkpoint.
         overwrite: write into `out` although it is not empty.
+        dry_run: show the recipe and what each stage would do, and stop.
     """
     from finetune.dataset import make_dataset
     from finetune.gather import DataRecipe, make_traces
@@ -42,14 +49,32 @@ def pipeline(
     vllm_version()
     served = Served(load(model, ModelConfig), load(base, ModelConfig))
     last_checkpoint(out, resume, overwrite)
-    load_recipe(config, overrides, out)  # its faults are told before the data are made
-    data = out / "data"
+    recipe = load_recipe(config, overrides, out)  # its faults are told before the data are made
+    data_recipe, data = load(data_config, DataRecipe), out / "data"
+    kept = resume and (data / "manifest.json").is_file()
+    if dry_run:
+        return _plan(recipe, data_recipe, out, kept)
     seconds: dict[str, float] = {}
-    if not (resume and (data / "manifest.json").is_file()):
+    if not kept:
         with stage("data", seconds):
-            data_recipe = load(data_config, DataRecipe)
             make_traces(data_recipe, data)
             make_dataset(data, data_recipe.dataset)
     summary = learn(config, overrides, data, out, served, resume=resume)
     cli.emit(**{**summary, "seconds": {**seconds, **summary["seconds"]}})
     return 0 if summary["roundtrip_passed"] else cli.EXIT_FAILED
+
+
+def _plan(recipe: "Recipe", data: "DataRecipe", out: Path, kept: bool) -> int:
+    from finetune.commands.traces import facts
+    from finetune.recipe import told
+
+    print(told(recipe))
+    training = recipe.training
+    epochs = f"{training.num_train_epochs:g} epochs"
+    return cli.planned(
+        **({"data": f"kept: {out / 'data'}"} if kept else facts(data, out / "data")),
+        base=str(recipe.model.model_name_or_path),
+        steps=f"{training.max_steps}" if training.max_steps > 0 else epochs,
+        memory="known once the data are there: python -m finetune train --dry-run",
+        then=f"{out}: the adapter, merged/, roundtrip.json",
+    )
