@@ -13,6 +13,7 @@ def rounds(
     config: Path = Path("configs/finetune/rounds.yaml"),
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
+    dry_run: bool = False,
 ) -> int:
     """The model proposes on training tasks, the simulator judges, and training goes on.
 
@@ -24,6 +25,7 @@ def rounds(
         config: YAML file of the rounds.
         model: YAML file that says how the tuned model is served.
         base: YAML file that says how its base model is served.
+        dry_run: show the recipe and the counts, and stop.
     """
     from finetune.learn import Served
     from finetune.rounds import load_rounds, one_round
@@ -34,6 +36,10 @@ def rounds(
     vllm_version()
     recipe = load_rounds(config)
     read_manifest(adapter)
+    if dry_run:
+        searches = f"{recipe.tasks} of {recipe.episodes} episodes, screen {recipe.screen}"
+        facts = {"rounds": recipe.rounds, "searches_a_round": searches, "begins_with": str(adapter)}
+        return cli.planned(**facts, writes=f"{out}/round-N: search/, data/, adapter/")
     served = Served(load(model, ModelConfig), load(base, ModelConfig))
     passed = True
     for number in range(recipe.rounds):

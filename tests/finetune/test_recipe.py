@@ -89,11 +89,16 @@ def test_every_translation_leads_to_a_name_that_trl_knows():
 def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
     from finetune.gather import DataRecipe
+    from finetune.rounds import load_rounds
 
     if file.name in ("dialogues.yaml", "dialogues-demo.yaml"):
         assert load(file, DataRecipe).surrogate_tasks
+    elif file.name == "rounds.yaml":
+        assert load_rounds(file).dataset.style == "dialogue"
     else:
-        assert load_recipe(file, ("use_cpu=true",), tmp_path).training.completion_only_loss
+        recipe = load_recipe(file, ("use_cpu=true",), tmp_path)
+        own = {"dpo": "loss_type", "grpo": "num_generations"}
+        assert getattr(recipe.training, own.get(recipe.adaptation.method, "completion_only_loss"))
 
 
 def test_a_lone_word_is_no_override(tmp_path):

@@ -11,6 +11,7 @@ import yaml
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
+from finetune.commands.rounds import rounds
 from finetune.dialogues import Turns, dialogues
 from finetune.gather import DataRecipe, make_traces
 from finetune.learn import Served
@@ -29,6 +30,13 @@ def test_a_model_is_taught_in_the_style_that_it_is_asked_in(tmp_path):
     with pytest.raises(UsageError, match=r"asked in style dialogue .* taught in style codesign"):
         load_rounds(file)
     assert load_rounds("configs/finetune/rounds.yaml").dataset.turns.similar == 4
+
+
+def test_a_dry_run_says_what_a_round_is_and_writes_nothing(adapter, tmp_path, capsys):
+    assert rounds(adapter=adapter, out=tmp_path / "rounds", dry_run=True) == 0
+    said = capsys.readouterr().out
+    assert "searches a round   100 of 10 episodes, screen 8" in said
+    assert not (tmp_path / "rounds").exists()
 
 
 def test_traces_begin_at_the_first_task(tmp_path):
