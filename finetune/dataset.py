@@ -19,7 +19,7 @@ from pydantic import Field
 from cim_sim import cards
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
-from finetune.dialogues import Dialogue, Turns, dialogues, misled
+from finetune.dialogues import Dialogue, Turns, dialogues, repeats
 from finetune.targets import EVALUATIONS
 from finetune.traces import Trace, read_traces
 from search.llm.examples import renderer_digest
@@ -108,7 +108,7 @@ def build(
         count = recipe.examples
         if recipe.style == "dialogue":
             drawn = dialogues(task, rows, recipe.turns, rng)
-            count *= recipe.turns.misled if misled(task, rows, recipe.turns) else 1
+            count *= repeats(task, rows, recipe.turns)
         else:
             drawn = _questions(task, rows, recipe, rng)
         splits[split] += [_example(task, one) for one in islice(drawn, count)]

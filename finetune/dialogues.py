@@ -101,10 +101,11 @@ def dialogues(
         yield _dialogue(told, shown, taught, hidden)
 
 
-def misled(task: Task, rows: Sequence[Trace], turns: Turns) -> bool:
-    """Whether the first design that a lookup would propose for a task is not feasible there."""
+def repeats(task: Task, rows: Sequence[Trace], turns: Turns) -> int:
+    """Times as many dialogues a task gets: more where a lookup's first design is not feasible."""
     first = known_designs(task, turns.table, 1)
-    return any(row.evaluation.design in first and row.evaluation.reward is None for row in rows)
+    fails = any(row.evaluation.design in first and row.evaluation.reward is None for row in rows)
+    return turns.misled if fails else 1
 
 
 def _follows(row: Trace, recalled: Sequence[Design], task: Task) -> bool:

@@ -40,7 +40,7 @@ def learn(
     seconds: dict[str, float] = {}
     with stage("train", seconds):
         trainer, recipe, counts = prepare(config, overrides, data, out)
-        print(f"{counts.examples} conversations, {counts.supervised_mean} answer tokens each")
+        print(", ".join(f"{name} {value}" for name, value in counts.known.items()))
         summary = fit(trainer, recipe, data, last_checkpoint(out, resume, overwrite=True))
     with stage("merge", seconds):
         difference = merge_adapter(out)

@@ -18,7 +18,7 @@ from cim_sim.accuracy.surrogate import model as surrogates
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from finetune.dataset import DatasetManifest, read_manifest
-from finetune.dialogues import Dialogue, dialogues
+from finetune.dialogues import Dialogue, dialogues, repeats
 from finetune.traces import Trace, read_traces
 from search.llm.history import entry
 from search.llm.prompt import Message, answer, reply
@@ -146,7 +146,8 @@ def _questions(data: Path, manifest: DatasetManifest, split: str) -> Iterator[Qu
         if task.scenario.digest in wanted:
             rows = traces.get((task.space.name, task.scenario.digest), [])
             rng = np.random.default_rng([recipe.seed, number, 11])
-            for one in islice(dialogues(task, rows, recipe.turns, rng), recipe.examples):
+            count = recipe.examples * repeats(task, rows, recipe.turns)
+            for one in islice(dialogues(task, rows, recipe.turns, rng), count):
                 yield Question(task, rows, one)
 
 

@@ -99,8 +99,9 @@ def reply(entry: Entry, *, value: bool = False) -> str:
         value: whether its accuracy follows, which is what a foreseeing answer would have said.
     """
     said = answer(entry.design)
-    valued = value and entry.accuracy is not None
-    return f"{said} {dialogue.expected(entry.accuracy or 0)}" if valued else said
+    if not value or entry.accuracy is None:
+        return said
+    return f"{said} {dialogue.expected(entry.accuracy)}"
 
 
 def answer_regex(space: Space, *, value: bool = False) -> str:

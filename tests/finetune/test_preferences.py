@@ -10,6 +10,7 @@ from finetune.preferences import FEASIBLE, IN_SPACE, NEW, PARSES, ladder, pairs,
 from finetune.traces import read_traces, write_traces
 from search.llm.prompt import answer
 from search.record.adapter import read_manifest
+from search.record.tasks import Task
 
 
 @pytest.fixture(scope="module")
@@ -20,21 +21,19 @@ def paired(dialogues, tasks, traces):
 
 
 def test_the_chosen_design_is_better_than_the_rejected_one_and_that_is_new(paired):
-    tasks, traces = read_traces(paired)
-    scores = {
-        (task.space.name, answer(row.evaluation.design)): row.evaluation.score
-        for task in tasks
-        for row in traces[task.space.name, task.scenario.digest]
-    }
+    traces = read_traces(paired)[1]
+    asked = {json.dumps(row["prompt"]): row["task"] for row in questions(paired, "train")}
     rows = pairs(paired, "train")
     assert len(rows) >= 4
     for row in rows:
+        task = Task.model_validate_json(asked[json.dumps(row["prompt"])])
+        scores = {
+            answer(one.evaluation.design): one.evaluation.score
+            for one in traces[task.space.name, task.scenario.digest]
+        }
         (chosen,), (rejected,) = row["chosen"], row["rejected"]
         assert chosen["role"] == rejected["role"] == "assistant"
-        texts = (chosen["content"], rejected["content"])
-        better = [scores[name, texts[0]] > scores[name, texts[1]] for name, text in scores
-                  if text == texts[0] and (name, texts[1]) in scores]  # fmt: skip
-        assert any(better)
+        assert scores[chosen["content"]] > scores[rejected["content"]]
         assert rejected["content"] not in [turn["content"] for turn in row["prompt"]]
 
 
