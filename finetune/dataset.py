@@ -27,7 +27,7 @@ from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
 from search.optimizers import lookup
 from search.record.given import Given, regression
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,7 +89,7 @@ class DatasetManifest(Config):
 
 
 def build(
-    tasks: Sequence[Task],
+    tasks: Sequence[AnyTask],
     traces: dict[tuple[str, str], list[Trace]],
     recipe: DatasetRecipe,
 ) -> dict[str, list[Example]]:
@@ -124,7 +124,8 @@ def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
     """Draw conversations from the traces in `data` and write them there."""
     tasks, traces = read_traces(data)
     given = behind(traces)
-    if recipe.style == "dialogue" and recipe.turns.similar:
+    looks_up = any(isinstance(task, Task) for task in tasks) and recipe.turns.similar
+    if recipe.style == "dialogue" and looks_up:
         given += lookup.behind(recipe.turns.table)
     return write(data, build(tasks, traces, recipe), recipe, given)
 
@@ -138,6 +139,8 @@ def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:
     searched = sum(any(row.source == "surrogate" for row in found) for found in traces.values())
     evaluations = sum(row.source != "surrogate" for row in rows) + EVALUATIONS * searched
     trained = sum(row.evidence.startswith("trained ") for row in rows)
+    if all(row.evaluation.design.named for row in rows):
+        return Given(trace_evaluations=evaluations)  # of the user's own alone: no table behind it
     given = regression(evaluations)
     return given.model_copy(update={"trainings": given.trainings + trained})
 
@@ -202,7 +205,7 @@ def read_split(folder: Path, name: str) -> "Dataset":
 
 
 def _questions(
-    task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+    task: AnyTask, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
     """Yield single questions without end; none where no design is feasible."""
     feasible = sorted(filter(_feasible, rows), key=_reward)
@@ -240,7 +243,7 @@ def _history(
     return [pool[int(place)] for place in order]
 
 
-def _example(task: Task, drawn: Dialogue) -> Example:
+def _example(task: AnyTask, drawn: Dialogue) -> Example:
     """Note where a conversation comes from; the last answer stands for all that it teaches."""
     return Example(
         prompt=drawn.prompt,

@@ -20,7 +20,7 @@ from cim_sim.hardware import FreeHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.runs import RunRecord, read_run
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task, read_tasks
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
 
@@ -90,7 +90,7 @@ def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
 
 def run_traces(run: RunRecord) -> Iterator[Trace]:
     """Yield what a run evaluated, each design once."""
-    evidence = f"{run.config.evaluator} {run.manifest.digests.evaluator}"
+    evidence = f"{run.config.judged_by} {run.manifest.digests.evaluator}"
     for trial in run.trials:
         if trial.evaluation and trial.duplicate_of is None:
             yield Trace(run.config.space.name, "run", evidence, trial.evaluation)
@@ -115,7 +115,7 @@ def find_runs(places: Sequence[Path]) -> list[RunRecord]:
     return runs
 
 
-def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -> None:
+def write_traces(folder: Path, tasks: Sequence[AnyTask], traces: Sequence[Trace]) -> None:
     """Write `traces.parquet`, and `scenarios.jsonl` last: where it stands, all is there."""
     import pandas as pd
 
@@ -148,7 +148,7 @@ def joined(parts: Sequence[Path], folder: Path) -> tuple[int, int, int]:
     return lines.count("\n"), len(rows), int(rows["reward"].notna().sum())
 
 
-def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Trace]]]:
+def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list[Trace]]]:
     """Return the tasks, and the traces by (space, scenario digest).
 
     Raises:
@@ -156,7 +156,6 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
     """
     if not (folder / TRACES).is_file():
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
-    lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
     traces: dict[tuple[str, str], list[Trace]] = {}
     rows: list[Any] = read_table(folder / TRACES).to_dict("records")
     for row in rows:
@@ -164,7 +163,7 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
         traces.setdefault((row["space"], row["scenario"]), []).append(trace)
     # A task that was searched several times is one task, with all its designs.
-    return list(dict.fromkeys(Task.model_validate_json(line) for line in lines)), traces
+    return list(dict.fromkeys(read_tasks(folder / SCENARIOS, "make the traces again"))), traces
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:

@@ -68,7 +68,7 @@ def compare(
     unfinished = len(found.unfinished) + found.missing
     return Comparison(
         command=command,
-        evaluator=first.config.evaluator,
+        evaluator=first.config.judged_by,
         simulator=first.manifest.digests.simulator,
         factors=tuple(factors),
         batch=first.config.batch,
@@ -224,7 +224,7 @@ def _facts(
         name=config.scenario.name,
         digest=digest,
         space=config.space.name,
-        metric=config.scenario.objective.metric,
+        metric=config.scenario.metric,
         told=config.told,
         optimum=ends.optimum if ends else None,
         median_random=ends.median_random if ends else None,
