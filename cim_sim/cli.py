@@ -2,9 +2,11 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 from typing import Annotated, Any
 
 from tyro.constructors import PrimitiveConstructorSpec
@@ -79,6 +81,29 @@ def _call(program: str, description: str, verbs: Mapping[str, Verb]) -> int | No
         )
     except ModuleNotFoundError as error:
         raise missing(error) from error
+
+
+def planned(**facts: Any) -> int:
+    """Say what a verb would do, and the command that does it: the end of each `--dry-run`.
+
+    Args:
+        facts: counts, and what would be written where, by the word that begins their line.
+    """
+    for name, fact in facts.items():
+        print(f"{name.replace('_', ' '):18} {fact}")
+    print(f"to do it:\n  {_typed()}")
+    emit(dry_run=True, **facts)
+    return 0
+
+
+def _typed() -> str:
+    """Return the command that was typed, without --dry-run."""
+    program = Path(sys.argv[0])
+    name = program.name
+    if name == "__main__.py":
+        name = f"python -m {program.parent.name}"
+    rest = [word for word in sys.argv[1:] if word not in ("--dry-run", "--dry_run")]
+    return f"{name} {shlex.join(rest)}"
 
 
 def emit(**values: Any) -> None:

@@ -10,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from cim_sim.paths import readable
+
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: of a sweep hundreds of files are read."""
 
@@ -55,7 +57,7 @@ def read_yaml(path: Path | str) -> Any:
     path = Path(path)
     kind = "JSON" if path.suffix == ".json" else "YAML"
     try:
-        text = path.read_text(encoding="utf-8")
+        text = readable(path).read_text(encoding="utf-8")
         return json.loads(text) if kind == "JSON" else yaml.load(text, Loader=SafeLoader)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}{_similar_files(path)}") from None
@@ -104,7 +106,7 @@ def digest(value: Any) -> str:
 
 
 def _similar_files(path: Path) -> str:
-    names = [file.name for file in path.parent.glob("*")] if path.parent.is_dir() else []
+    names = [file.name for file in readable(path.parent).glob("*")]
     close = get_close_matches(path.name, names, n=1)
     if close:
         return f"; did you mean {path.parent / close[0]}?"

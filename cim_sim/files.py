@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from cim_sim.config import UsageError
+from cim_sim.paths import readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFram
     import pandas as pd
 
     try:
-        return pd.read_parquet(path, columns=list(columns) if columns else None)
+        return pd.read_parquet(readable(path), columns=list(columns) if columns else None)
     except FileNotFoundError:
         raise UsageError(f"{path}: No such file") from None
     except (OSError, ValueError) as error:  # pyarrow's errors are one or the other

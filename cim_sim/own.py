@@ -4,6 +4,7 @@ A scenario and a space in the same places as those of `cim_sim.scenario` and `ci
 with the same members as far as a search needs them. An evaluator of the user's own judges.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from math import prod
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from cim_sim.config import Config, UsageError, digest, parse, read_yaml
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Parameter, Space, in_braces
-from cim_sim.types import Choice, Count, Frozen, Named
+from cim_sim.types import Choice, Count, Fact, Frozen
 
 MOST = 10_000
 """Choices of one parameter: prompts, grammars and samplers list them."""
@@ -73,7 +74,7 @@ Choices = Annotated[
     | Annotated[Ordered, Tag("(ordered)")],
     Discriminator(_form),
 ]
-ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$")]
+ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
 class OwnSpace(Config):
@@ -127,7 +128,7 @@ class OwnSpace(Config):
             if name not in named:
                 faults.append(f"{name} is missing; choose from {_offered(choices)}")
             elif named[name] not in choices:
-                faults.append(f"{name} {named[name]} not in {_offered(choices)}")
+                faults.append(f"{name} {json.dumps(named[name])} not in {_offered(choices)}")
         faults += [f"{name} is no parameter" for name in named if name not in self.choices]
         return faults + (["layers are no parameter"] if design.layers else [])
 
@@ -144,10 +145,13 @@ class OwnScenario(Config):
     name: str
     choose: str
     """What is to be chosen, as a prompt says it: `a systolic array for one layer`."""
-    facts: Named = Field(default_factory=Frozen)
+    facts: Annotated[dict[str, Fact], AfterValidator(Frozen)] = Field(default_factory=Frozen)
     """What is told of the problem, one a line, and handed to the evaluator."""
     objective: str
-    """What the reward is, in words: higher is better."""
+    """What the reward is, in words; higher is better.
+
+    Models are told three decimals of it and pages show four: let it be of the order of 1.
+    """
     optimum: float | None = None
     """Reward of the best design, where it is known; a comparison measures regret from it."""
 

@@ -24,16 +24,24 @@ class Frozen(dict[str, ValueT]):
         return hash(frozenset(self.items()))
 
 
-def _choice(value: Any) -> int | float | str:
+def _fact(value: Any) -> int | float | str:
     if isinstance(value, bool):
         raise ValueError("YAML reads yes, no, on, off, true and false as truth values: quote them")
-    if isinstance(value, str) and value and not set(value) & set(',;"\\') and value.isprintable():
+    if isinstance(value, str) and value and value.isprintable():
         return value
-    if isinstance(value, (int, float)) and isfinite(value):
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
         return value
-    raise ValueError(f'expected a number, or a name without , ; " and \\, found {value!r:.80}')
+    raise ValueError(f"expected a number or a line of text, found {value!r:.80}")
 
 
+def _choice(value: Any) -> int | float | str:
+    if isinstance(value, str) and set(value) & set(',;"\\'):
+        raise ValueError(f'expected a name without , ; " and \\, found {value!r:.80}')
+    return _fact(value)
+
+
+Fact = Annotated[int | float | str, PlainValidator(_fact)]
+"""A number or a line of text."""
 Choice = Annotated[int | float | str, PlainValidator(_choice)]
 """What a parameter may be: a number or a name."""
 Named = Annotated[dict[str, Choice], AfterValidator(Frozen)]

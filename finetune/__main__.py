@@ -1,4 +1,4 @@
-"""`python -m finetune VERB`: base model, traces, dataset, training, merge, round trip, probe."""
+"""`python -m finetune VERB`: base model, traces, dataset, training, checks, rounds, probe."""
 
 import sys
 
@@ -9,6 +9,7 @@ from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
 from finetune.commands.pipeline import pipeline
 from finetune.commands.probe import probe
+from finetune.commands.rounds import rounds
 from finetune.commands.roundtrip import roundtrip
 from finetune.commands.traces import traces
 from finetune.commands.train import train
@@ -25,6 +26,7 @@ def main() -> int:
         "roundtrip": roundtrip,
         "probe": probe,
         "pipeline": pipeline,
+        "rounds": rounds,
         "bench": bench,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)

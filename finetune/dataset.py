@@ -208,13 +208,13 @@ def _questions(
     task: AnyTask, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
     """Yield single questions without end; none where no design is feasible."""
-    feasible = sorted(filter(_feasible, rows), key=_reward)
+    feasible = sorted(filter(_feasible, rows), key=lambda row: row.reward)
     infeasible = [row for row in rows if row.evaluation.infeasible is not None]
     targets = feasible[-recipe.targets :][::-1]
     weights = 1 / np.arange(1, len(targets) + 1)
     while feasible:
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
-        worse = [row for row in feasible if _reward(row) < _reward(target)]
+        worse = [row for row in feasible if row.reward < target.reward]
         shown = [entry(row.evaluation) for row in _history(worse, infeasible, recipe, rng)]
         prompt = render(task.scenario, task.space, shown, recipe.style)
         reply = {"role": "assistant", "content": answer(target.evaluation.design)}
@@ -238,7 +238,7 @@ def _history(
         pool = [*worse, *infeasible]
         # Half of the time the history has already come close, as late in a search.
         if rng.random() < 0.5:
-            pool = sorted(pool, key=_reward)[-3 * length :]
+            pool = sorted(pool, key=lambda row: row.reward)[-3 * length :]
     order = rng.permutation(len(pool))[:length]
     return [pool[int(place)] for place in order]
 
@@ -255,10 +255,6 @@ def _example(task: AnyTask, drawn: Dialogue) -> Example:
         history=len(drawn.poor),
         infeasible=bool(drawn.poor) and all(line.score is None for line in drawn.poor),
     )
-
-
-def _reward(row: Trace) -> float:
-    return row.evaluation.score
 
 
 def _feasible(row: Trace) -> bool:

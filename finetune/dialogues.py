@@ -3,8 +3,8 @@
 A sequence is what a search in the style `dialogue` would have sent: the scenario, none to a few
 poor designs with their results, then good designs, each new, each with its result. The poor ones
 stand in the prompt and carry no loss, since the model should answer them, not give them. In half of
-the dialogues they are what a model comes to that follows the similar designs it is shown, since in
-a search it meets its own mistakes, not random ones (as in DAgger, Ross et al. 2011). Where the
+the dialogues they are what a search proposed, or would that follows the similar designs it is
+shown: a model meets its own mistakes, not random ones (as in DAgger, Ross et al. 2011). Where the
 scenario is told completely, it alone decides what is best and nobody need read a result; so in a
 share of the dialogues some facts, or all, are hidden.
 """
@@ -83,7 +83,7 @@ def dialogues(
     poor = [*feasible[: len(feasible) - len(good)], *barred]
     recalled = known_designs(task, turns.table, RECALLED) if feasible else []
     similar = recalled[: turns.similar]
-    followed = [row for row in poor if _follows(row.evaluation.design, recalled, task)]
+    followed = [row for row in poor if row.source == "run" or _follows(row, recalled, task)]
     while feasible:
         taught = _drawn(good, min(turns.answers, len(good)), rng)
         pool = followed if followed and rng.random() < FOLLOWED else poor
@@ -107,9 +107,9 @@ def misled(task: AnyTask, rows: Sequence[Trace], turns: Turns) -> bool:
     return any(row.evaluation.design in first and row.evaluation.reward is None for row in rows)
 
 
-def _follows(design: Design, recalled: Sequence[Design], task: AnyTask) -> bool:
+def _follows(row: Trace, recalled: Sequence[Design], task: AnyTask) -> bool:
     """Whether a design is one of those recalled, or differs from one in two choices at most."""
-    chosen = np.array(task.space.encode(design))
+    chosen = np.array(task.space.encode(row.evaluation.design))
     changes = [np.sum(chosen != np.array(task.space.encode(one))) for one in recalled]
     return bool(changes) and min(changes) <= 2
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cim_sim.accuracy.surrogate.model import table_digest
 from cim_sim.config import Config, UsageError
-from cim_sim.paths import BENCH_TABLE
+from cim_sim.paths import BENCH_TABLE, readable
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
@@ -37,6 +37,8 @@ class DataRecipe(Config):
     """Training tasks in the space `embedded` at the noise levels of the bench."""
     surrogate_tasks: Natural = 0
     """Training tasks of all spaces, searched under the surrogate of the bench."""
+    first: Natural = 0
+    """Number of the first of those tasks."""
     runs: tuple[Path, ...] = ()
     """Directories of searches and sweeps, whose evaluations are taken as they are."""
     dataset: DatasetRecipe = DatasetRecipe()
@@ -73,10 +75,7 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     Raises:
         UsageError: the recipe names nothing to evaluate, or directories that hold no run.
     """
-    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
-        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
-    parts = list(_parts(recipe, out / "parts"))
-    missing = [part for part in parts if not (part.folder / SCENARIOS).is_file()]
+    parts, missing = parts_of(recipe, out)
     for done, _ in enumerate(each(evaluate, missing, recipe.workers), start=1):
         print(f"{len(parts) - len(missing) + done} of {len(parts)} parts evaluated", flush=True)
     folders = [part.folder for part in parts]
@@ -86,6 +85,18 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     gathered = Gathered(*joined(folders, out))
     rmtree(out / "parts")
     return gathered
+
+
+def parts_of(recipe: DataRecipe, out: Path) -> tuple[list[Part], list[Part]]:
+    """Return all parts of the work, and those that no earlier call has finished.
+
+    Raises:
+        UsageError: the recipe names nothing to evaluate.
+    """
+    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
+        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
+    parts = list(_parts(recipe, out / "parts"))
+    return parts, [part for part in parts if not (part.folder / SCENARIOS).is_file()]
 
 
 def evaluate(source: Source, first: int, count: int, bench: Path, folder: Path) -> None:
@@ -118,8 +129,10 @@ def _write_runs(runs: Sequence[RunRecord], folder: Path) -> None:
 def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:
     """Yield the parts in order; their names hold the table, since another gives other traces."""
     wanted: dict[Source, int] = {"bench": recipe.bench_tasks, "surrogate": recipe.surrogate_tasks}
-    table = table_digest(recipe.bench.read_bytes()) if recipe.bench.is_file() else "none"
+    bench = readable(recipe.bench)
+    table = table_digest(bench.read_bytes()) if bench.is_file() else "none"
     for source, count in wanted.items():
-        for first in range(0, count, PART):
+        last = recipe.first + count
+        for first in range(recipe.first, last, PART):
             own = folder / f"{table}-{source}-{first:06d}"
-            yield Part(source, first, min(PART, count - first), recipe.bench, own)
+            yield Part(source, first, min(PART, last - first), recipe.bench, own)

@@ -1,16 +1,14 @@
 """What is looked at before hours of training: the loss mask, truncation, and memory."""
 
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED
 
 if TYPE_CHECKING:
-    from trl import SFTTrainer
+    from transformers import Trainer
 
 FEWEST_ANSWER_TOKENS = 2
 
@@ -19,20 +17,25 @@ class Check(NamedTuple):
     """Counts of the prepared training set."""
 
     examples: int
-    longest: int
-    """Tokens of the longest example."""
-    supervised_least: int
-    supervised_mean: float
-    """Tokens per example that are trained on."""
-    truncated: int
-    """Examples dropped because their answer did not fit into `max_length`."""
     trainable_parameters: int
     parameters: int
-    memory_gb: float
+    longest: int | None = None
+    """Tokens of the longest example; this and what follows are of imitation alone."""
+    supervised_least: int | None = None
+    supervised_mean: float | None = None
+    """Tokens per example that are trained on."""
+    truncated: int | None = None
+    """Examples dropped because their answer did not fit into `max_length`."""
+    memory_gb: float | None = None
     """About what training takes beside the program itself."""
 
+    @property
+    def known(self) -> dict[str, float]:
+        """What the method counts, by name."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
-def inspect(trainer: "SFTTrainer", given: int) -> Check:
+
+def inspect(trainer: "Trainer", given: int) -> Check:
     """Count supervised tokens in the very rows that TRL trains on, of `given` examples.
 
     Raises:
@@ -60,20 +63,26 @@ def inspect(trainer: "SFTTrainer", given: int) -> Check:
             )
         supervised.append(len(learnt))
     longest = max(map(len, rows["input_ids"]))
-    model = trainer.model
-    return Check(
-        examples=len(rows),
+    return counted(trainer)._replace(
         longest=longest,
         supervised_least=min(supervised),
         supervised_mean=round(sum(supervised) / len(supervised), 2),
         truncated=given - len(rows),
-        trainable_parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
-        parameters=sum(p.numel() for p in model.parameters()),
         memory_gb=round(memory_gb(trainer, longest), 2),
     )
 
 
-def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
+def counted(trainer: "Trainer") -> Check:
+    """Count what every method has: examples and parameters."""
+    parameters = list(trainer.model.parameters())
+    return Check(
+        examples=len(trainer.train_dataset),
+        trainable_parameters=sum(p.numel() for p in parameters if p.requires_grad),
+        parameters=sum(p.numel() for p in parameters),
+    )
+
+
+def memory_gb(trainer: "Trainer", tokens: int) -> float:
     """Estimate memory: weights, AdamW states of what is trained, activations, logits.
 
     Activations after Korthikanti et al. (arXiv 2205.05198, equation 1) without attention scores:
@@ -92,20 +101,40 @@ def memory_gb(trainer: "SFTTrainer", tokens: int) -> float:
     return float(weights + states + activations + logits) / 1e9
 
 
-def command(config: Path, overrides: Sequence[str], data: Path, out: Path) -> str:
-    """Return the command that does what a dry run only showed, ready to paste."""
-    words = ["python", "-m", "finetune", "train", "--config", str(config)]
-    words += ["--data", str(data), "--out", str(out)]
-    return shlex.join([*words, *(["--set", *overrides] if overrides else [])])
+def describe(trainer: "Trainer", colour: bool = False) -> str:
+    """Return one example, of imitation with what is trained on between marks, or in green."""
+    row = trainer.train_dataset[0]
+    return _masked(trainer, row, colour) if "labels" in row else _columns(row)
 
 
-def describe(trainer: "SFTTrainer", check: Check, colour: bool = False) -> str:
-    """Return counts, and one example with what is trained on between marks, or in green."""
+def _masked(trainer: "Trainer", row: Mapping[str, Any], colour: bool) -> str:
     before, after = ("\033[32m", "\033[0m") if colour else (">>>trained on>>>", "<<<")
-    row, tokenizer = trainer.train_dataset[0], trainer.processing_class
+    tokenizer = trainer.processing_class
     pairs = zip(row["input_ids"], row["labels"], strict=True)
     runs = groupby(pairs, key=lambda pair: pair[1] != MASKED)
     texts = [(taught, tokenizer.decode([token for token, _ in run])) for taught, run in runs]
-    shown = "".join(f"{before}{text}{after}" if taught else text for taught, text in texts)
-    counts = "\n".join(f"{name:22} {value}" for name, value in check._asdict().items())
-    return f"{shown}\n\n{counts}"
+    return "".join(f"{before}{text}{after}" if taught else text for taught, text in texts)
+
+
+def _columns(row: Mapping[str, Any]) -> str:
+    """Show an example of pairs or of rewarded questions, a column a line, tokens left out."""
+    told = {name: value for name, value in row.items() if not name.endswith("_ids")}
+    return "\n".join(f"{name}: {value}" for name, value in told.items())
+
+
+def tracker_faults(report_to: str | Sequence[str] | None) -> list[str]:
+    """Name each tracker of a recipe that transformers does not know or that is not installed."""
+    from transformers.integrations.integration_utils import (
+        INTEGRATION_TO_CALLBACK,
+        get_available_reporting_integrations,
+    )
+
+    named = [report_to] if isinstance(report_to, str) else report_to or []
+    wanted = [name for name in named if name not in ("none", "all")]
+    known, installed = list(INTEGRATION_TO_CALLBACK), get_available_reporting_integrations()
+    strange = [name for name in wanted if name not in known]
+    absent = [name for name in wanted if name in known and name not in installed]
+    return [
+        *(f"report_to: {name} is not known; choose from {', '.join(known)}" for name in strange),
+        *(f"report_to: {name} is not installed; type: pip install {name}" for name in absent),
+    ]

@@ -1,6 +1,7 @@
 """A fine-tuning recipe: one flat YAML file in TRL's own words.
 
-Keys are those of `trl.ModelConfig` and `trl.SFTConfig`, verbatim, so a TRL recipe can be pasted.
+Keys are those of `trl.ModelConfig` and `trl.SFTConfig` (or `DPOConfig`, `GRPOConfig`, as `method`
+says), verbatim, so a TRL recipe can be pasted.
 An unknown key is an error, and for the words of Axolotl and LLaMA-Factory it names TRL's.
 """
 
@@ -8,17 +9,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from cim_sim.config import UsageError, read_yaml
+from cim_sim.paths import readable
+from finetune.preflight import tracker_faults
 from search.llm.precision import Dtype, Precision, chosen
 
 if TYPE_CHECKING:
     from peft import PeftConfig
-    from trl import ModelConfig, SFTConfig
+    from trl import DPOConfig, GRPOConfig, ModelConfig, SFTConfig
 
 TRL_NAMES = {
     "adapter": "use_peft: true",
@@ -65,6 +68,8 @@ class Adaptation:
 
     layers_to_transform: list[int] | None = None
     """Numbers of the layers that get an adapter (a key of `peft.LoraConfig`); None: all."""
+    method: Literal["sft", "dpo", "grpo"] = "sft"
+    """Imitation of good answers; preference of good over poor ones; rewards of the model's own."""
     adapter_name_or_path: str | None = None
     """Directory of an adapter on the same base to go on from (LLaMA-Factory's key); None: begin."""
 
@@ -74,7 +79,7 @@ class Recipe:
     """A model, how it is trained, and what was written in the file and on the command line."""
 
     model: "ModelConfig"
-    training: "SFTConfig"
+    training: "SFTConfig | DPOConfig | GRPOConfig"
     written: dict[str, Any]
     precision: Precision
     """What the training computes in; `dtype` of a recipe is what the frozen weights are kept in."""
@@ -89,15 +94,18 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
             adapter could not be served; names all faults at once.
     """
     import torch
-    from trl import ModelConfig, SFTConfig
+    from trl import ModelConfig
 
     written = {**_read(path), **_parse_overrides(overrides)}
-    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, SFTConfig, Adaptation)}
+    trained_by = _training_config(written.get("method", "sft"))
+    kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, trained_by, Adaptation)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
-    faults += _servable_faults(values)
+    faults += _servable_faults(values) + tracker_faults(values.get("report_to"))
     if faults:
         raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
+    if template := values.get("chat_template_path"):
+        values["chat_template_path"] = str(readable(Path(template)))
     model, training, adaptation = (
         {name: value for name, value in values.items() if name in hints} for hints in kinds.values()
     )
@@ -107,7 +115,7 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
     training |= {**mixed, "output_dir": str(out), "use_cpu": on_cpu}
     return Recipe(
-        ModelConfig(**model), SFTConfig(**training), written, precision, Adaptation(**adaptation)
+        ModelConfig(**model), trained_by(**training), written, precision, Adaptation(**adaptation)
     )
 
 
@@ -139,9 +147,9 @@ def quantisation_of(recipe: Recipe) -> Any:
 
 def told(recipe: Recipe) -> str:
     """Return two lines: where and in what type the training computes, and what is not default."""
-    from trl import ModelConfig, SFTConfig
+    from trl import ModelConfig
 
-    kinds = (ModelConfig, SFTConfig, Adaptation)
+    kinds = (ModelConfig, type(recipe.training), Adaptation)
     known = {field.name: field for kind in kinds for field in fields(kind)}
     defaults = {
         key: field.default if field.default is not MISSING else None for key, field in known.items()
@@ -158,6 +166,13 @@ def told(recipe: Recipe) -> str:
         f"training computes in {recipe.precision}; {where}\n"
         f"recipe, with TRL's defaults in brackets: {', '.join(changed)}"
     )
+
+
+def _training_config(method: object) -> Any:
+    """Return TRL's configuration class of a method; an unknown one is told with all faults."""
+    from trl import DPOConfig, GRPOConfig, SFTConfig
+
+    return {"dpo": DPOConfig, "grpo": GRPOConfig}.get(str(method), SFTConfig)
 
 
 def _precision(values: Mapping[str, Any], on_cpu: bool) -> Precision:

@@ -8,6 +8,7 @@ searches evaluated is traces too, by whatever judged them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -17,6 +18,7 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
+from cim_sim.paths import readable
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.runs import RunRecord, read_run
@@ -49,6 +51,11 @@ class Trace(NamedTuple):
     """Key of the training, digest of the surrogate, or the evaluator of the run and its digest."""
     evaluation: Evaluation
 
+    @property
+    def reward(self) -> float:
+        """Reward; an infeasible design is worse than any that has one, whatever the scale."""
+        return -inf if self.evaluation.reward is None else self.evaluation.reward
+
 
 def read_bench(table: Path) -> list[Trained]:
     """Return the matched tests under an ADC of a bench's Parquet table.
@@ -56,7 +63,7 @@ def read_bench(table: Path) -> list[Trained]:
     Raises:
         UsageError: there is no such table.
     """
-    if not table.is_file():
+    if not readable(table).is_file():
         raise UsageError(
             f"{table}: no table of an accuracy bench; "
             f"make one: make bench-accuracy N=150 PUBLISH={table}"

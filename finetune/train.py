@@ -1,4 +1,4 @@
-r"""LoRA fine-tuning with TRL and PEFT.
+r"""LoRA fine-tuning with TRL and PEFT: by imitation, by preferences or by rewards.
 
 python -m finetune train --data runs/finetune/dialogues --out runs/finetune/smollm2
 accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
@@ -7,7 +7,7 @@ accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,28 +17,30 @@ from finetune.base import ensure
 
 if TYPE_CHECKING:
     from peft import PeftModel
-    from transformers import PreTrainedModel
-    from trl import SFTTrainer
+    from transformers import PreTrainedModel, Trainer
 
+    from datasets import Dataset
     from finetune.preflight import Check
     from finetune.recipe import Recipe
 
 
 def prepare(
     config: Path, overrides: Sequence[str], data: Path, out: Path
-) -> tuple["SFTTrainer", "Recipe", "Check"]:
+) -> tuple["Trainer", "Recipe", "Check"]:
     """Read the recipe, say what it resolved to, build the trainer, and look at its data.
 
     Raises:
         UsageError: recipe, base or data are not usable, or the loss mask is wrong.
     """
     from finetune.dataset import read_manifest
-    from finetune.preflight import inspect
+    from finetune.preflight import counted, inspect
     from finetune.recipe import load_recipe, told
 
     recipe = load_recipe(config, overrides, out)
     given = read_manifest(data).counts["train"]
-    if read_manifest(data).recipe.style == "dialogue" and not recipe.training.assistant_only_loss:
+    imitates = recipe.adaptation.method == "sft"
+    dialogue = read_manifest(data).recipe.style == "dialogue"
+    if imitates and dialogue and not recipe.training.assistant_only_loss:
         raise UsageError(
             f"{config}: {data} holds dialogues, whose results must not be learnt: write "
             "assistant_only_loss: true"
@@ -46,19 +48,17 @@ def prepare(
     trainer = build_trainer(recipe, data)
     if trainer.is_world_process_zero():
         print(told(recipe), flush=True)
-    return trainer, recipe, inspect(trainer, given)
+    return trainer, recipe, inspect(trainer, given) if imitates else counted(trainer)
 
 
-def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
-    """Return a trainer with model, adapter and tokenised data.
+def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
+    """Return a trainer with model, adapter and data, which TRL tokenises.
 
     Raises:
         UsageError: the base model or the data are absent.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    from finetune.answer_loss import trainer_class
-    from finetune.dataset import read_split
     from finetune.recipe import adapter_of, quantisation_of
 
     base = _base(recipe)
@@ -70,16 +70,37 @@ def build_trainer(recipe: "Recipe", data: Path) -> "SFTTrainer":
         quantization_config=quantisation_of(recipe),
     )
     start = recipe.adaptation.adapter_name_or_path
+    parts = {
+        "model": _started(model, Path(start), recipe, base) if start else model,
+        "args": recipe.training,
+        "processing_class": tokenizer,
+        "peft_config": None if start else adapter_of(recipe),
+    }
+    return _trainer(recipe.adaptation.method, data, parts)
+
+
+def _trainer(method: str, data: Path, parts: dict[str, Any]) -> "Trainer":
+    """Return TRL's trainer of a method with the data that it learns from."""
+    from finetune import preferences
+    from finetune.answer_loss import trainer_class
+    from finetune.dataset import read_split
+
+    if method == "dpo":
+        from trl import DPOTrainer
+
+        return DPOTrainer(**parts, **_splits(preferences.pairs, data))
+    if method == "grpo":
+        from trl import GRPOTrainer
+
+        ladder = preferences.ladder
+        return GRPOTrainer(**parts, reward_funcs=ladder, **_splits(preferences.questions, data))
     # Questions have the columns `prompt` and `completion`, of which TRL masks the prompt; dialogues
     # are masked turn by turn. Logits are computed at what is left alone.
-    return trainer_class()(
-        model=_started(model, Path(start), recipe, base) if start else model,
-        args=recipe.training,
-        train_dataset=read_split(data, "train"),
-        eval_dataset=read_split(data, "validation"),
-        processing_class=tokenizer,
-        peft_config=None if start else adapter_of(recipe),
-    )
+    return trainer_class()(**parts, **_splits(read_split, data))
+
+
+def _splits(read: "Callable[[Path, str], Dataset]", data: Path) -> dict[str, "Dataset"]:
+    return {"train_dataset": read(data, "train"), "eval_dataset": read(data, "validation")}
 
 
 def _started(model: "PreTrainedModel", adapter: Path, recipe: "Recipe", base: Path) -> "PeftModel":
@@ -125,18 +146,23 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
 
 
 def fit(
-    trainer: "SFTTrainer", recipe: "Recipe", data: Path, checkpoint: Path | None
+    trainer: "Trainer", recipe: "Recipe", data: Path, checkpoint: Path | None
 ) -> dict[str, Any]:
-    """Train, save the adapter, and return losses (nats per answer token), steps and seconds."""
+    """Train, save the adapter, and return losses, steps and seconds.
+
+    Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward.
+    """
     started = time.monotonic()
+    method = recipe.adaptation.method
+    measure = "eval_reward" if method == "grpo" else "eval_loss"
     # Held-out answers before and after tell learning from the mere falling of a training loss.
-    before = trainer.evaluate()["eval_loss"]
-    if checkpoint is not None:
+    before = trainer.evaluate()[measure]
+    if checkpoint is not None and method == "sft":
         trainer.add_callback(_no_jump(checkpoint))
     result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     losses = {
         "held-out before": before,
-        "held-out after": trainer.evaluate()["eval_loss"],
+        "held-out after": trainer.evaluate()[measure],
         "training": float(result.training_loss),
     }
     seconds = round(time.monotonic() - started, 1)
@@ -146,7 +172,7 @@ def fit(
 
 
 def save(
-    trainer: "SFTTrainer",
+    trainer: "Trainer",
     recipe: "Recipe",
     data: Path,
     losses: dict[str, float],
@@ -166,7 +192,8 @@ def save(
     tokenizer = trainer.processing_class
     # PEFT writes this name into adapter_config.json; the resolved directory loads anywhere here.
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)
-    trainer.model.save_pretrained(str(out))
+    # DPO keeps the adapter that it began with as a second one.
+    trainer.model.save_pretrained(str(out), selected_adapters=["default"])
     tokenizer.save_pretrained(str(out))
     trained, given = set(source.trained_on), source.given
     tasks = [one for one in read_tasks(data / SCENARIOS) if one.scenario.digest in trained]

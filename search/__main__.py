@@ -6,6 +6,7 @@ from cim_sim import cli
 from search.commands.bench import bench
 from search.commands.challenge import challenge
 from search.commands.compare import compare
+from search.commands.doctor import doctor
 from search.commands.export import export
 from search.commands.family import family
 from search.commands.lookup_table import lookup_table
@@ -37,6 +38,7 @@ def main() -> int:
             "challenge": challenge,
             "export": export,
             "bench": bench,
+            "doctor": doctor,
         },
     )
 

@@ -8,6 +8,9 @@ from itertools import count
 from search.record.manifest import RunConfig
 from search.record.trace import Trial
 
+REMEMBERED_S = 3600.0
+"""The time left follows the steps of so many seconds: one with a training in it takes minutes."""
+
 
 @contextmanager
 def shown(config: RunConfig, before: Sequence[Trial]) -> Iterator[Callable[[Trial], None]]:
@@ -74,7 +77,7 @@ def outcome(trial: Trial) -> str:
 
 @contextmanager
 def _bar(name: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]]:
-    """Yield what takes one step of a live bar and shows a text beside it."""
+    """Yield what takes one step of a live bar, with the time left, and shows a text beside it."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,
@@ -85,6 +88,6 @@ def _bar(name: str, total: int, done: int = 0) -> Iterator[Callable[[str], None]
 
     text_column = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), text_column)
-    with Progress(*columns) as progress:
+    with Progress(*columns, speed_estimate_period=REMEMBERED_S) as progress:
         task = progress.add_task("", total=total, completed=done)
         yield lambda text: progress.update(task, advance=1, description=text)

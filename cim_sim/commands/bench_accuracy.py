@@ -16,6 +16,7 @@ def bench_accuracy(
     seed: cli.Natural = 0,
     publish: Path | None = None,
     executor: Executor = "processes",
+    dry_run: bool = False,
 ) -> int:
     """Train the networks of the benchmark table; the same command again goes on where it stopped.
 
@@ -27,6 +28,7 @@ def bench_accuracy(
         publish: Parquet table that all finished trainings of the folder are joined to; what it
             holds already is not trained again, and the card beside it is brought up to date.
         executor: where they train; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.accuracy.bench import card as bench_card
     from cim_sim.accuracy.bench import table as bench
@@ -36,6 +38,14 @@ def bench_accuracy(
         raise UsageError(f"bench-accuracy: --n {n} is less than 0")
     held = bench.published(publish) if publish else set()
     wanted = [job for job in jobs(seed)[:n] if job.key not in held]
+    if dry_run:
+        done = {training.key for training in bench.read(out / bench.LINES)}
+        return cli.planned(
+            trainings=len(wanted),
+            finished=sum(job.key in done for job in wanted),
+            workers=workers,
+            writes=f"{out / bench.LINES}{f'; {publish} and its card' if publish else ''}",
+        )
     trained = bench.run(wanted, out, workers, progress, executor)
     if publish:
         count = bench.publish(out / bench.LINES, publish)

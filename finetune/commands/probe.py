@@ -16,6 +16,7 @@ def probe(
     seed: cli.Natural = 0,
     runs: tuple[Path, ...] = (),
     out: Path = Path("runs/probe"),
+    dry_run: bool = False,
 ) -> int:
     """Ask a model which of two kernels is better, and say what others would have answered.
 
@@ -28,6 +29,7 @@ def probe(
         seed: of the draw of questions.
         runs: directories of searches whose habit is measured: how often they enlarge kernels.
         out: directory for probe.json and the server's log.
+        dry_run: show who would be asked and how much, and stop.
     """
     from cim_sim.files import write_whole
     from finetune.probe.ask import ask, settings_for
@@ -36,13 +38,20 @@ def probe(
     from finetune.probe.report import Probe, beliefs, page
     from finetune.probe.sceptics import by_rule, looked_up
     from finetune.probe.truth import KINDS, surrogate_table
-    from search.llm.connection import connected, identity
+    from search.llm.connection import answered_by, connected, identity
     from search.llm.model import ModelConfig
     from search.llm.server import with_dtype
     from search.study.family import tasks
 
     settings = with_dtype(settings_for(load(model, ModelConfig)))
     who, moves = identity(settings), habits(runs)  # refused before the minutes of work
+    if dry_run:
+        print(answered_by(settings))
+        return cli.planned(
+            scenarios=f"{scenarios} of {split}, and as many of train for the rule",
+            questions_at_most=questions,
+            writes=f"{out}: probe.json",
+        )
     found, training = (drawn(tasks(part, scenarios), seed) for part in (split, "train"))
     chosen = {kind: balanced(found, kind, questions // len(KINDS), seed) for kind in KINDS}
     every = [question for own, _ in chosen.values() for question in own]

@@ -32,16 +32,14 @@ def train(
         overwrite: write into `out` although it is not empty.
         dry_run: show the resolved recipe, the counts, one example and the memory needed, and stop.
     """
-    from finetune.preflight import command, describe
+    from finetune.preflight import describe
     from finetune.train import fit, last_checkpoint, prepare
 
+    checkpoint = last_checkpoint(out, resume, overwrite)
     trainer, recipe, check = prepare(config, overrides, data, out)
     if dry_run:
-        print(describe(trainer, check, colour=sys.stdout.isatty()))
-        print(f"to train:\n  {command(config, overrides, data, out)}")
-        cli.emit(dry_run=True, recipe=recipe.written, **check._asdict())
-        return 0
-    checkpoint = last_checkpoint(out, resume, overwrite)
+        print(describe(trainer, colour=sys.stdout.isatty()))
+        return cli.planned(**check.known, writes=str(out))
     summary = fit(trainer, recipe, data, checkpoint)
     if trainer.is_world_process_zero():
         cli.emit(adapter=str(out), **summary)

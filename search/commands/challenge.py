@@ -17,6 +17,7 @@ def challenge(
     table: Path = BENCH_TABLE,
     out: Path = Path("runs/accuracy-bench"),
     workers: cli.Count = 2,
+    dry_run: bool = False,
 ) -> int:
     """Train the designs that an optimiser finds best under the accuracy surrogate.
 
@@ -29,11 +30,19 @@ def challenge(
         table: benchmark table, Parquet; what it holds is not trained again.
         out: folder of the trainings' lines, to which those of the round are added.
         workers: processes that train.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.accuracy.bench import table as bench
     from cim_sim.accuracy.surrogate.model import load as load_surrogate
     from search.study.active import round_jobs
 
+    if dry_run:
+        return cli.planned(
+            round=number,
+            trainings_at_most=designs,
+            held=f"{len(bench.published(table))} trainings in {table}",
+            writes=str(out / bench.LINES),
+        )
     surrogate = load_surrogate(table=table, examined=True)
     held = bench.published(table)
     jobs = [job for job in round_jobs(surrogate, number, designs) if job.key not in held]

@@ -7,7 +7,11 @@ from search.record.lookup import LOOKUP_TABLE
 
 
 def lookup_table(
-    *, tasks: cli.Count = 2000, out: Path = LOOKUP_TABLE, workers: cli.Count = 2
+    *,
+    tasks: cli.Count = 2000,
+    out: Path = LOOKUP_TABLE,
+    workers: cli.Count = 2,
+    dry_run: bool = False,
 ) -> int:
     """Search training tasks under the accuracy surrogate and keep the best designs of each.
 
@@ -18,11 +22,14 @@ def lookup_table(
         tasks: how many tasks of the split train, from the first on.
         out: Parquet file of the table.
         workers: processes; each searches one task at a time.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.accuracy.surrogate.model import load as load_surrogate
     from search.record.lookup import write_lookup
-    from search.study.solve import solve_all
+    from search.study.solve import EVALUATIONS, solve_all
 
+    if dry_run:
+        return cli.planned(tasks=tasks, evaluations=tasks * EVALUATIONS, writes=str(out))
     solved = list(solve_all(tasks, workers))
     write_lookup(out, solved)
     cli.emit(

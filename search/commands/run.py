@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cim_sim import cli
-from cim_sim.config import UsageError, parse, read_yaml
+from cim_sim.config import UsageError, dump, parse, read_yaml
 from cim_sim.paths import ACCURACY_CACHE
 from search.record.manifest import RunConfig
-from search.record.runs import RunRecord, read_run
+from search.record.runs import FILES, RunRecord, read_run
 from search.study.sweep import settings_of_file
 
 
@@ -31,6 +31,7 @@ def run(
     resume: bool = False,
     cache: Path = ACCURACY_CACHE,
     workers: cli.Count = 1,
+    dry_run: bool = False,
 ) -> int:
     """Search designs with one optimiser and record every trial.
 
@@ -59,6 +60,8 @@ def run(
         resume: go on with the run in --out, or begin it if it was never begun.
         cache: file in which trained accuracies are kept.
         workers: number of processes that train.
+        dry_run: show the configuration, the counts, what a language model would be asked first
+            and how it would be served, and stop.
     """
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.files import write_whole
@@ -79,6 +82,8 @@ def run(
     begun = read_run(out) if resume and (out / "manifest.json").exists() else None
     wanted = _wanted(begun, config, _given(**options))
     before = begun.trials if begun else []
+    if dry_run:
+        return _plan(wanted, len(before), out, resume, verify_top)
     with shown(wanted, before) as report:
         judge = build(wanted.scenario, wanted.space, wanted, cache, workers)
         trials = execute(wanted, judge, out, resume=resume, report=report)
@@ -92,6 +97,44 @@ def run(
         summary["verified_rewards"] = [round(winner.reward, 6) for winner in result.winners]
     cli.emit(run=str(out), optimizer=wanted.optimizer, **summary)
     return 0
+
+
+def _plan(config: RunConfig, recorded: int, out: Path, resume: bool, verify_top: int) -> int:
+    """Say what the run would do; refused is what would be refused."""
+    from search.evaluators import build, digests
+    from search.record.runs import require_openable
+    from search.study.verify import SEEDS
+
+    require_openable(out, config, digests(config.scenario, config.space, config), resume)
+    build(config.scenario, config.space, config)
+    print(dump(config))
+    _show_model(config)
+    left = max(config.episodes - recorded, 0)
+    return cli.planned(
+        optimizer=config.optimizer,
+        designs=f"{config.space.size:,} in the space {config.space.name}",
+        episodes=config.episodes,
+        recorded=recorded,
+        trainings_at_most=SEEDS * verify_top + (left if config.evaluator == "trained" else 0),
+        writes=f"{out}: {', '.join([*FILES, *(['verified.json'] if verify_top else [])])}",
+    )
+
+
+def _show_model(config: RunConfig) -> None:
+    """Print the first request of a run that asks a language model, and who would answer it."""
+    from search.llm.connection import answered_by
+    from search.optimizers import asked_by
+    from search.optimizers.llm import asked, require_askable
+    from search.optimizers.lookup import known_designs
+
+    settings = asked_by(config)
+    if settings is None:
+        return
+    require_askable(settings.style, config.task)
+    similar = known_designs(config.task, settings.table, settings.similar)
+    for message in asked(config.task, settings, similar):
+        print(f"--- {message['role']}\n{message['content']}")
+    print(f"---\n{answered_by(settings.model)}\n")
 
 
 def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any]) -> RunConfig:

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from cim_sim import cli
-from cim_sim.config import load
+from cim_sim.config import dump, load
 from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.workers import Executor
 from search.commands.compare import EXIT_REFUSED
 from search.study.cut import Split
 
 if TYPE_CHECKING:
-    from search.study.sweep import Failed, Job
+    from search.study.sweep import Failed, Job, SweepConfig
 
 
 def sweep(
@@ -27,6 +27,7 @@ def sweep(
     workers: cli.Count = 2,
     executor: Executor = "processes",
     cache: Path = ACCURACY_CACHE,
+    dry_run: bool = False,
 ) -> int:
     """Run scenarios x optimisers x seeds and compare the optimisers.
 
@@ -43,6 +44,7 @@ def sweep(
         workers: processes; each does one search at a time.
         executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
         cache: where trained accuracies are kept.
+        dry_run: show the configuration, the counts and how models would be served, and stop.
     """
     from concurrent.futures.process import BrokenProcessPool
 
@@ -63,6 +65,8 @@ def sweep(
     out = out or Path("runs") / (f"{config.stem}-{split}" if split else config.stem)
     again = _go_on(config, out, evaluator, split)
     tasks = jobs(wanted, out)
+    if dry_run:
+        return _plan(wanted, tasks, out, resume)
     try:
         begin(wanted, out, resume)
         waiting = unfinished(tasks) if executor == "processes" else []
@@ -88,6 +92,26 @@ def sweep(
     final = {f"{arm.name}@{arm.episodes}": arm.curve[-1] for arm in material.comparison.arms}
     cli.emit(out=str(out), runs=len(tasks), trials=count, final_regret=final)
     return 0
+
+
+def _plan(wanted: "SweepConfig", tasks: "list[Job]", out: Path, resume: bool) -> int:
+    from search.llm.connection import answered_by
+    from search.optimizers import model_of
+    from search.study.sweep import require_beginnable, unfinished
+
+    require_beginnable(wanted, out, resume)
+    print(dump(wanted))
+    models = {str(model): model for job in tasks if (model := model_of(job.config))}
+    for model in models.values():
+        print(f"{model.name}: {answered_by(model)}\n")
+    return cli.planned(
+        scenarios=len(wanted.tasks),
+        arms=", ".join(wanted.arms),
+        runs=len(tasks),
+        finished=len(tasks) - len(unfinished(tasks)),
+        episodes=sum(job.config.episodes for job in tasks),
+        writes=f"{out}: sweep.yaml, runs/, trials.parquet, and what compare writes",
+    )
 
 
 def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "list[Failed]":

@@ -14,6 +14,7 @@ def tune_baselines(
     space: Path | None = None,
     workers: cli.Count = 2,
     cache: Path = ACCURACY_CACHE,
+    dry_run: bool = False,
 ) -> int:
     """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
 
@@ -23,12 +24,16 @@ def tune_baselines(
         space: YAML file of what is free, instead of the spaces that the family draws.
         workers: processes; each does one search at a time.
         cache: where trained accuracies are kept.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.files import write_whole
     from cim_sim.space import Space
-    from search.study.tune import CHOICES, tune
+    from search.study.tune import CHOICES, effort, tune
 
     wanted, regrets = load(space, Space) if space else None, {}
+    if dry_run:
+        places = f"{out}: the sweeps; {into}: {', '.join(f'{name}.yaml' for name in CHOICES)}"
+        return cli.planned(**effort(), cpu_minutes="about 19, as measured", writes=places)
     into.mkdir(parents=True, exist_ok=True)
     for optimizer in CHOICES:
         result = tune(optimizer, out / optimizer, workers, cache, wanted)

@@ -18,6 +18,7 @@ def verify(
     seeds: cli.Count = 3,
     workers: cli.Count = 2,
     cache: Path = ACCURACY_CACHE,
+    dry_run: bool = False,
 ) -> int:
     """Re-train the best design of every arm of a finished sweep and see whether the order holds.
 
@@ -29,6 +30,7 @@ def verify(
         seeds: trainings of each design.
         workers: processes that train.
         cache: where trained accuracies are kept.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.files import write_whole
@@ -43,6 +45,13 @@ def verify(
     best = winners(trials, config.tasks[:scenarios])
     if not best:
         raise UsageError(f"{sweep}: no run without screening found anything feasible there")
+    if dry_run:
+        return cli.planned(
+            scenarios=len(config.tasks[:scenarios]),
+            winners=len(best),
+            trainings_at_most=len(best) * seeds,
+            writes=f"{sweep / 'verified.json'}; trainings are kept in {cache}",
+        )
     others = other_seeds(config.accuracy_seed, seeds)
     result = retrain(best, others, lambda queries: measure_many(queries, cache, workers))
     write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")

@@ -96,7 +96,8 @@ def _steps(run: RunRecord) -> Iterator[Step]:
     first = run.trials[:1]
     best = -float("inf")
     for before, trial in pairwise([*first, *run.trials[:STEPS]]):
-        better, best = trial.feasible and trial.score > best, max(best, trial.score)
+        better = trial.feasible and trial.score > best
+        best = trial.score if better else best
         yield _step(before, trial, exchanges.get(trial.step, []), better, run.config)
 
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from cim_sim.config import Config, UsageError
+from cim_sim.config import Config
 from cim_sim.evaluate import Evaluation, Infeasible
 from cim_sim.space import Design
 from search.evaluators.command import answer_of, require_program, words_of
@@ -80,7 +80,9 @@ class OwnEvaluator(NamedTuple):
         """
         for design in designs:
             self.task.space.require(design)
-        with ThreadPoolExecutor(min(self.workers, max(len(designs), 1))) as pool:
+        if min(self.workers, len(designs)) < 2:  # no pool, so that Ctrl-C ends the program at once
+            return [self._outcome(design) for design in designs]
+        with ThreadPoolExecutor(min(self.workers, len(designs))) as pool:
             return list(pool.map(self._outcome, designs))
 
     def _screened(self, design: Design) -> Evaluation:
@@ -92,8 +94,6 @@ class OwnEvaluator(NamedTuple):
         try:
             screened = self._answer(design, free=True)
             return screened if screened.infeasible else self._answer(design, free=False)
-        except UsageError:
-            raise
         except Exception as error:
             return failed(error)
 

@@ -9,12 +9,18 @@ from typing import Any
 
 from cim_sim.config import UsageError
 from search.llm.client import Client
-from search.llm.endpoint import Endpoint
+from search.llm.endpoint import NO_KEY, Endpoint
 from search.llm.examples import renderer_digest
-from search.llm.model import ModelConfig, directory_digest, require_present
+from search.llm.model import (
+    KEYLESS,
+    ModelConfig,
+    carries_key,
+    directory_digest,
+    require_present,
+)
 from search.llm.prompt import Style
 from search.llm.scripted import Scripted
-from search.llm.server import serving, vllm_version
+from search.llm.server import serving, start_command, vllm_version
 from search.llm.sharing import address
 from search.record.trace import Exchange
 
@@ -40,25 +46,40 @@ def connected(
     if model.script:
         yield Client(model, Scripted(model.script), recorded)
     elif url := address(model):
-        with closing(Endpoint(url, "EMPTY", model.timeout_s)) as endpoint:
+        with closing(Endpoint(url, NO_KEY, model.timeout_s)) as endpoint:
             yield Client(model, endpoint, recorded)
     elif model.path:
         with (
             serving(model, directory / "server.log") as server,
-            closing(Endpoint(server.base_url, "EMPTY", model.timeout_s)) as endpoint,
+            closing(Endpoint(server.base_url, NO_KEY, model.timeout_s)) as endpoint,
         ):
             yield Client(model, endpoint, recorded, server.fault)
     else:
-        key = os.environ.get("OPENAI_API_KEY", "EMPTY")
+        key = os.environ.get("OPENAI_API_KEY", NO_KEY)
         with closing(Endpoint(endpoint_of(model), key, model.timeout_s)) as endpoint:
             yield Client(model, endpoint, recorded)
+
+
+def answered_by(model: ModelConfig) -> str:
+    """Say who would answer requests: vLLM, by what command, an endpoint, or a script.
+
+    Raises:
+        UsageError: as `connected`, before anything is started.
+    """
+    require_present(model)
+    if model.script:
+        return f"answered by the script {model.script}"
+    if model.path:
+        return f"answered by vLLM, started with:\n  {start_command(model)}"
+    return f"answered by {model.model} at {endpoint_of(model)}"
 
 
 def endpoint_of(model: ModelConfig) -> str:
     """Return the address of a model that is served elsewhere.
 
     Raises:
-        UsageError: none is given; nothing leaves this machine unless it is named.
+        UsageError: none is given, since nothing leaves this machine unless it is named; or it
+            holds a key.
     """
     base_url = model.base_url or os.environ.get("OPENAI_BASE_URL")
     if not base_url:
@@ -66,6 +87,8 @@ def endpoint_of(model: ModelConfig) -> str:
             f"model {model.name}: which endpoint? give base_url, or set OPENAI_BASE_URL, "
             "as in http://127.0.0.1:8000/v1"
         )
+    if carries_key(base_url):
+        raise UsageError(f"OPENAI_BASE_URL {KEYLESS}")
     return base_url
 
 

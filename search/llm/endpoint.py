@@ -11,6 +11,9 @@ from cim_sim.config import UsageError
 from search.llm.client import Completion, Unavailable
 from search.llm.foreseen import Token
 
+NO_KEY = "EMPTY"
+"""What goes where a key is wanted and none is needed, as vLLM's own examples do."""
+
 
 class Endpoint:
     """An OpenAI-compatible endpoint, over HTTP; `client` reaches this machine past any proxy."""
@@ -19,6 +22,7 @@ class Endpoint:
         from openai import DefaultHttpxClient, OpenAI
 
         self._base_url, self._timeout_s = base_url, timeout_s
+        self._secret = b"" if api_key == NO_KEY else api_key.encode()
         self.client = OpenAI(
             base_url=base_url,
             api_key=api_key,
@@ -43,9 +47,14 @@ class Endpoint:
             cause = f"{self._base_url} cannot be reached: {error.__cause__ or error}"
             raise Unavailable(cause) from None
         except openai.APIStatusError as error:
-            status, text, header = error.status_code, error.response.text, error.response.headers
+            status, header = error.status_code, error.response.headers
+            text = self._keyless(error.response.content).decode(errors="replace")
             raise _refusal(status, text, header.get("retry-after")) from None
-        return _completion(response.content)
+        return _completion(self._keyless(response.content))
+
+    def _keyless(self, answer: bytes) -> bytes:
+        """Take the key out of an answer: some servers repeat it, and what they say is recorded."""
+        return answer.replace(self._secret, b"***") if self._secret else answer
 
     def close(self) -> None:
         """Close all connections."""

@@ -13,6 +13,8 @@ from search.record.adapter import MANIFEST, ROUND_TRIP
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0)]
+KEYLESS = "is recorded: leave out name, password and parameters, and set OPENAI_API_KEY instead"
+"""Said of an address that may hold a key."""
 
 
 class Sampling(Config):
@@ -88,14 +90,20 @@ class ModelConfig(Config):
             raise ValueError("adapter goes with path: it is served on top of that model")
         if self.base_url and not self.model:
             raise ValueError("base_url goes with model: the name of a model at that endpoint")
-        if self.base_url and urlsplit(self.base_url).username:
-            raise ValueError("base_url is recorded: give the key as OPENAI_API_KEY instead")
+        if self.base_url and carries_key(self.base_url):
+            raise ValueError(f"base_url {KEYLESS}")
         return self
 
     @property
     def request_name(self) -> str:
         """What a request calls the model."""
         return self.model or self.name
+
+
+def carries_key(base_url: str) -> bool:
+    """Whether an address may hold a secret: before the host, or as a parameter."""
+    parts = urlsplit(base_url)
+    return parts.username is not None or bool(parts.query)
 
 
 def require_present(model: ModelConfig) -> None:

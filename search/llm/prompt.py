@@ -61,7 +61,7 @@ def render(
     if style == "dialogue":
         value &= isinstance(space, Space)
         shown = dialogue.shown(history)
-        turns = [(_valued(one) if value else answer(one.design), result(one)) for one in shown]
+        turns = [(reply(one, value=value), result(one)) for one in shown]
         example, known = answer(_example(space)), [answer(design) for design in similar]
         first = dialogue.scenario_text(scenario, space, example, hidden, known)
         first += f"\n{dialogue.VALUE}" if value else ""
@@ -98,10 +98,16 @@ def answer(design: Design) -> str:
     return json.dumps(design.wire(), separators=(",", ":"))
 
 
-def _valued(entry: Entry) -> str:
-    """A design and the accuracy it was found to have: what a foreseeing answer would have said."""
+def reply(entry: Entry, *, value: bool = False) -> str:
+    """Return the answer that names a design.
+
+    Args:
+        entry: the design, and what it was found to have.
+        value: whether its accuracy follows, which is what a foreseeing answer would have said.
+    """
     said = answer(entry.design)
-    return said if entry.accuracy is None else f"{said} {dialogue.expected(entry.accuracy)}"
+    valued = value and entry.accuracy is not None
+    return f"{said} {dialogue.expected(entry.accuracy or 0)}" if valued else said
 
 
 def answer_regex(space: AnySpace, *, value: bool = False) -> str:

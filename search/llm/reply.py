@@ -54,7 +54,7 @@ def parse_reply(text: str, space: AnySpace) -> Design:
 
 
 def _only_value(text: str, names: Sequence[str]) -> Any:
-    """Return the one JSON value of the reply that could be a design; `names` are its keys, if any."""
+    """Return the one JSON value that could be a design; `names` are its keys, if it has any."""
     text = text.rpartition("</think>")[2].strip()
     if not text:
         raise ReplyError("empty", "the answer is empty")

@@ -22,6 +22,8 @@ from search.llm.precision import Dtype, Precision, chosen, fastest
 from search.proposal import SearchStopped
 
 HOST = "127.0.0.1"
+PROGRAM = (sys.executable, "-m", "vllm.entrypoints.openai.api_server")
+"""Starts vLLM's server."""
 ALLOWED_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as --max-lora-rank."""
 CPU_STEP_TOKENS = 2048
@@ -156,8 +158,7 @@ def _announced(named: Dtype | None) -> Precision:
 def command(model: ModelConfig, port: int) -> list[str]:
     """Return vLLM's command line for a local model."""
     server = model.server
-    words = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
-    words += ["--model", str(model.path), "--host", HOST, "--port", str(port)]
+    words = [*PROGRAM, "--model", str(model.path), "--host", HOST, "--port", str(port)]
     words += ["--served-model-name", f"{model.name}-base" if model.adapter else model.name]
     words += ["--max-model-len", str(model.max_model_len), "--seed", "0"]
     words += ["--max-num-seqs", str(model.concurrency), "--generation-config", "vllm"]
@@ -180,6 +181,16 @@ def _whole_prompts(model: ModelConfig) -> list[str]:
         return []
     tokens = max(model.max_model_len, CPU_STEP_TOKENS)
     return ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(tokens)]
+
+
+def start_command(model: ModelConfig) -> str:
+    """Return the command that would serve a local model now, ready to paste.
+
+    Raises:
+        UsageError: model, adapter or vLLM are absent, or the port is taken.
+    """
+    require_present(model)
+    return hand_command(command(with_dtype(model), _port(model)))
 
 
 def hand_command(words: list[str]) -> str:

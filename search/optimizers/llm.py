@@ -10,6 +10,7 @@ from typing import Annotated, Any, Self
 from pydantic import Field, field_validator, model_validator
 
 from cim_sim.config import Config, UsageError, load
+from cim_sim.space import Design
 from search.llm.choice import chosen
 from search.llm.client import Client
 from search.llm.connection import connected, identity
@@ -85,6 +86,22 @@ def require_askable(style: Style, task: AnyTask) -> None:
         )
 
 
+def asked(
+    task: AnyTask, settings: Settings, similar: Sequence[Design], history: Sequence[Entry] = ()
+) -> list[Message]:
+    """Return the conversation that asks for the design after `history`.
+
+    Args:
+        task: a blind one is not told.
+        settings: style and what belongs to it.
+        similar: `known_designs` of the task.
+        history: what has been tried.
+    """
+    hidden = () if task.told else hideable(task.scenario)
+    told = partial(render, hidden=hidden, similar=similar, value=settings.value)
+    return told(task.scenario, task.space, history, settings.style)
+
+
 class LlmOptimizer:
     """Shows a model the scenario and what has been tried, and asks for a design.
 
@@ -109,10 +126,7 @@ class LlmOptimizer:
             SearchStopped: the server is gone; carries the exchanges of designs that came in.
             UsageError: the server refuses, or a recorded request differs.
         """
-        task, style = self._problem.task, self._settings.style
-        hidden = () if task.told else hideable(task.scenario)
-        told = partial(render, hidden=hidden, similar=self._similar, value=self._settings.value)
-        prompt = told(task.scenario, task.space, self._history, style)
+        prompt = asked(self._problem.task, self._settings, self._similar, self._history)
         steps, draws = range(self._step, self._step + count), self._problem.draws
         self._step += count
         replies = self._replies([(step, draw) for step in steps for draw in range(draws)], prompt)

@@ -45,7 +45,8 @@ class AdapterManifest(Config):
     """Floating-point type that the training computed in."""
     dtype_reason: str
     losses: dict[str, float] = Field(default_factory=dict)
-    """Nats per answer token: held-out before and after, and the mean over the training steps."""
+    """Held-out before and after, and the mean over the training steps: nats per answer token; where
+    the recipe says `method: dpo` TRL's loss, where `grpo` the held-out rewards."""
     seconds: float
     recipe: dict[str, Any]
     versions: dict[str, str]

@@ -70,7 +70,7 @@ def _host() -> dict[str, str | int]:
     facts: dict[str, str | int] = {
         "python": platform.python_version(),
         "system": platform.platform(),
-        "processor": _processor(),
+        "processor": processor(),
         "cpus": os.cpu_count() or 0,
     }
     gpus = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
@@ -82,7 +82,8 @@ def _host() -> dict[str, str | int]:
     return facts
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the model of this machine's processor."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -105,16 +105,10 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
             scenario, space, evaluator or simulator.
         OSError: the directory cannot be made or written.
     """
-    if not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise UsageError(
-            f"{path}: is not empty; add --resume to go on with the run there, "
-            "or choose another directory with --out"
-        )
+    _require_free(path, resume)
     path.mkdir(parents=True, exist_ok=True)
     with locked(path):
-        file = path / "manifest.json"
-        before = load(file, Manifest) if file.exists() else None
-        manifest = _continued(path, before, config, digests) if before else _first(path, digests)
+        before, manifest = _manifests(path, config, digests)
         run = Run(path, config, manifest, before)
         try:
             if manifest is not before:
@@ -123,6 +117,13 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
             yield run
         finally:
             run.close()
+
+
+def require_openable(path: Path, config: RunConfig, digests: Digests, resume: bool) -> None:
+    """Raise the UsageError with which `open_run` would refuse; changes nothing."""
+    _require_free(path, resume)
+    if path.exists():
+        _manifests(path, config, digests)
 
 
 def read_run(path: Path) -> RunRecord:
@@ -139,6 +140,21 @@ def read_run(path: Path) -> RunRecord:
     _require_sequence(path / "trials.jsonl", trials)
     exchanges = read(path / "exchanges.jsonl", Exchange).records
     return RunRecord(path, config, manifest, trials, exchanges)
+
+
+def _require_free(path: Path, resume: bool) -> None:
+    if not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise UsageError(
+            f"{path}: is not empty; add --resume to go on with the run there, "
+            "or choose another directory with --out"
+        )
+
+
+def _manifests(path: Path, config: RunConfig, digests: Digests) -> tuple[Manifest | None, Manifest]:
+    """Return the manifest that is there, if any, and the one to begin or go on with."""
+    file = path / "manifest.json"
+    before = load(file, Manifest) if file.exists() else None
+    return before, _continued(path, before, config, digests) if before else _first(path, digests)
 
 
 def _first(path: Path, digests: Digests) -> Manifest:

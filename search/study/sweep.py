@@ -28,6 +28,9 @@ from search.record.tasks import AnyTask, Task, task_of
 from search.study.cut import Split
 from search.study.family import tasks
 
+CONFIG = "sweep.yaml"
+"""In the sweep's directory: what it was begun with."""
+
 
 class Tuned(Config):
     """Settings found by `search tune-baselines`; `search run --config` reads the same file."""
@@ -170,7 +173,14 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
     Raises:
         UsageError: the directory holds something else, or was begun with another configuration.
     """
-    file = out / "sweep.yaml"
+    require_beginnable(config, out, resume)
+    out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / CONFIG, dump(config))
+
+
+def require_beginnable(config: SweepConfig, out: Path, resume: bool) -> None:
+    """Raise the UsageError with which `begin` would refuse; changes nothing."""
+    file = out / CONFIG
     if file.exists() and resume:
         old = load(file, SweepConfig).model_dump(mode="json")
         changes = differences(old, config.model_dump(mode="json"))
@@ -178,8 +188,6 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
             raise UsageError(f"{out}: the sweep there was begun with\n  " + "\n  ".join(changes))
     elif out.exists() and any(out.iterdir()):
         raise UsageError(f"{out}: is not empty; add --resume to go on with the sweep there")
-    out.mkdir(parents=True, exist_ok=True)
-    write_whole(file, dump(config))
 
 
 def unfinished(runs: Sequence[Job]) -> list[Job]:

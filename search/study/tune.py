@@ -97,6 +97,12 @@ def tune(
     )
 
 
+def effort() -> dict[str, str]:
+    """Return in words what tuning each rival takes."""
+    searches = CANDIDATES * FIRST_ROUND.count + FINALISTS * SECOND_ROUND.count
+    return {name: f"{searches} searches of {EPISODES[name]} episodes" for name in CHOICES}
+
+
 def candidates(optimizer: str) -> list[dict[str, Any]]:
     """Return the defaults (nothing set) and different random settings, always the same."""
     rng = np.random.default_rng([0, *optimizer.encode()])

@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+import yaml
+from transformers.integrations import integration_utils
 
 from cim_sim.config import UsageError
 from finetune.recipe import TRL_NAMES, load_recipe, told
@@ -50,6 +52,29 @@ def test_what_cannot_be_served_is_refused_before_training(tmp_path, text, reason
     assert reason in fault(tmp_path, text)
 
 
+@pytest.mark.parametrize("written", ["trackio", "[trackio, tensorboard]"])
+def test_a_tracker_is_passed_on_to_trl(tmp_path, monkeypatch, written):
+    monkeypatch.setattr(
+        integration_utils,
+        "get_available_reporting_integrations",
+        lambda: ["tensorboard", "trackio"],
+    )
+    recipe = load_recipe(write(tmp_path, f"report_to: {written}\n"), (), tmp_path / "out")
+    assert recipe.training.report_to == yaml.safe_load(f"[{written.strip('[]')}]")
+
+
+def test_no_tracker_is_on_unless_it_is_named(tmp_path):
+    assert load_recipe(write(tmp_path, ""), (), tmp_path / "out").training.report_to == []
+
+
+def test_an_absent_tracker_is_named_with_what_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(integration_utils, "get_available_reporting_integrations", list)
+    said = fault(tmp_path, "report_to: [trackio, tensorbored]\n", "report_to=trackio")
+    assert said.endswith("report_to: trackio is not installed; type: pip install trackio")
+    said = fault(tmp_path, "report_to: tensorbored\n")
+    assert "report_to: tensorbored is not known; choose from azure_ml, comet_ml" in said
+
+
 def test_every_translation_leads_to_a_name_that_trl_knows():
     from dataclasses import fields
 
@@ -64,11 +89,16 @@ def test_every_translation_leads_to_a_name_that_trl_knows():
 def test_committed_recipes_are_read(file, tmp_path):
     from cim_sim.config import load
     from finetune.gather import DataRecipe
+    from finetune.rounds import load_rounds
 
     if file.name in ("dialogues.yaml", "dialogues-demo.yaml"):
         assert load(file, DataRecipe).surrogate_tasks
+    elif file.name == "rounds.yaml":
+        assert load_rounds(file).dataset.style == "dialogue"
     else:
-        assert load_recipe(file, ("use_cpu=true",), tmp_path).training.completion_only_loss
+        recipe = load_recipe(file, ("use_cpu=true",), tmp_path)
+        own = {"dpo": "loss_type", "grpo": "num_generations"}
+        assert getattr(recipe.training, own.get(recipe.adaptation.method, "completion_only_loss"))
 
 
 def test_a_lone_word_is_no_override(tmp_path):

@@ -13,6 +13,7 @@ from cim_sim.accuracy.trained import measure_groups
 from cim_sim.config import Config
 from cim_sim.files import Journal, locked, read_table, write_table
 from cim_sim.files import read as read_journal
+from cim_sim.paths import readable
 from cim_sim.space import ConvChoice
 from cim_sim.workers import Executor
 
@@ -103,7 +104,7 @@ def table(trainings: Iterable[Training]) -> "pd.DataFrame":
 
 def published(parquet: Path) -> set[str]:
     """Return the keys of the trainings that a Parquet table holds; none when it is not there."""
-    if not parquet.exists():
+    if not readable(parquet).exists():
         return set()
     return set(read_table(parquet, ["training_key"])["training_key"])
 

@@ -15,6 +15,7 @@ from cim_sim.accuracy.surrogate.features import features
 from cim_sim.accuracy.surrogate.model import Fitted, ask, inputs_of, targets_of
 from cim_sim.accuracy.surrogate.process import Scales, condition
 from cim_sim.files import write_whole
+from cim_sim.paths import readable
 from cim_sim.types import Bools, Floats, Ints
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def refit(table: Path = surrogate.TABLE, path: Path = surrogate.FITTED) -> Path:
     fold_scales = tuple(likeliest(rows[fold != number]) for number in range(FOLDS))
     means, stds = cross_fit(rows, fold_scales)
     fitted = Fitted(
-        table_digest=surrogate.table_digest(table.read_bytes()),
+        table_digest=surrogate.table_digest(readable(table).read_bytes()),
         scales=likeliest(rows),
         fold_scales=fold_scales,
         spread=calibrated(rows["mean"].to_numpy(), means, stds),

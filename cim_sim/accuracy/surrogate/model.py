@@ -23,13 +23,13 @@ from cim_sim.accuracy.query import Accuracy, Query, Recipe
 from cim_sim.accuracy.surrogate.features import CONVOLUTIONS, Inputs, of_queries
 from cim_sim.accuracy.surrogate.process import Process, Scales, condition
 from cim_sim.config import Config, UsageError, parse
-from cim_sim.paths import BENCH_TABLE, ROOT
+from cim_sim.paths import BENCH_TABLE, SHIPPED, readable
 from cim_sim.types import Floats, Ints
 
 if TYPE_CHECKING:
     import pandas as pd
 
-TABLE = ROOT / BENCH_TABLE
+TABLE = SHIPPED / BENCH_TABLE
 FITTED = Path(__file__).with_name("surrogate.json")
 
 DATASETS = ("shapes", "digits")
@@ -194,7 +194,7 @@ def load(path: Path = FITTED, table: Path = TABLE, *, examined: bool = False) ->
         UsageError: the table or the fit is missing, or they do not belong together.
     """
     try:
-        text, content = path.read_text(encoding="utf-8"), table.read_bytes()
+        text, content = path.read_text(encoding="utf-8"), readable(table).read_bytes()
     except OSError as error:
         raise UsageError(
             f"accuracy surrogate: {error.filename}: {error.strerror}; make it with "

@@ -8,8 +8,8 @@ import pytest
 
 
 class HttpModel(ThreadingHTTPServer):
-    """An endpoint that answers in order: text, an HTTP status, a raw body, a delay in seconds,
-    or None: the connection breaks."""
+    """An endpoint that answers in order: text, an HTTP status (with its body or not), a raw body,
+    a delay in seconds, or None: the connection breaks."""
 
     daemon_threads = True
 
@@ -45,6 +45,8 @@ class _Handler(BaseHTTPRequestHandler):
         status, content = 200, reply
         if isinstance(reply, int):
             status, content = reply, b"out of  order"
+        elif isinstance(reply, tuple):
+            status, content = reply
         elif isinstance(reply, str):
             choice = {"message": {"content": reply}, "finish_reason": "stop"}
             content = json.dumps({"choices": [choice], "usage": {"total_tokens": 3}}).encode()

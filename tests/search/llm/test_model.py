@@ -16,7 +16,8 @@ REMOTE = ModelConfig(name="m", model="org/m")
         ({"path": "x", "model": "y"}, "give exactly one of path"),
         ({"model": "y", "adapter": "a"}, "adapter goes with path"),
         ({"path": "x", "base_url": "http://y"}, "base_url goes with model"),
-        ({"model": "y", "base_url": "http://me:key@y/v1"}, "give the key as OPENAI_API_KEY"),
+        ({"model": "y", "base_url": "http://me:key@y/v1"}, "set OPENAI_API_KEY instead"),
+        ({"model": "y", "base_url": "http://y/v1?api_key=k"}, "base_url is recorded: leave out"),
         ({"model": "y", "sampling": {"temprature": 1}}, "did you mean sampling.temperature?"),
     ],
 )
@@ -63,6 +64,9 @@ def test_the_endpoint_comes_from_the_file_or_the_environment(monkeypatch):
     assert endpoint_of(REMOTE) == "http://127.0.0.1:1/v1"
     named = REMOTE.model_copy(update={"base_url": "http://127.0.0.1:2/v1"})
     assert endpoint_of(named) == "http://127.0.0.1:2/v1"
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://me:key@127.0.0.1:1/v1")
+    with pytest.raises(UsageError, match=r"OPENAI_BASE_URL is recorded: leave out name, password"):
+        endpoint_of(REMOTE)
 
 
 def test_the_key_comes_from_the_environment_and_is_kept_out_of_the_identity(

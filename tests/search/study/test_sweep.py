@@ -21,6 +21,7 @@ import pytest
 import yaml
 
 from cim_sim.config import UsageError, load, parse
+from search.__main__ import main
 from search.commands.verify import verify
 from search.comparison.result import Comparison
 from search.record.runs import read_run
@@ -52,6 +53,19 @@ def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "sweep.yaml"
     path.write_text(yaml.safe_dump(CONFIG))
     return path
+
+
+@pytest.fixture
+def said(monkeypatch, capsys):
+    """Type a command of the search; returns its closing JSON and all that it said."""
+
+    def type_in(*words):
+        monkeypatch.setattr(sys, "argv", ["search", *map(str, words)])
+        assert main() == 0
+        text = capsys.readouterr().out
+        return json.loads(text.splitlines()[-1]), text
+
+    return type_in
 
 
 def start(file, out, *options):
@@ -265,6 +279,22 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
     (out / "trials.parquet").write_text("torn")
     with pytest.raises(UsageError, match=r"trials\.parquet: not a Parquet table"):
         verify(out)
+
+
+def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_trained(
+    unbroken, file, said
+):
+    out, _ = unbroken
+    before = sorted(out.rglob("*"))
+    counts, text = said("sweep", file, "--out", out, "--resume", "--dry-run")
+    assert "seeds: 1" in text
+    assert (counts["scenarios"], counts["arms"]) == (2, "random, short")
+    assert (counts["runs"], counts["finished"], counts["episodes"]) == (8, 8, 240)
+    counts, text = said("verify", out, "--seeds", "2", "--dry-run")
+    assert (counts["winners"], counts["trainings_at_most"]) == (4, 8)
+    assert counts["writes"].startswith(str(out / "verified.json"))
+    assert f"to do it:\n  search verify {out} --seeds 2\n" in text
+    assert sorted(out.rglob("*")) == before
 
 
 @pytest.mark.slow

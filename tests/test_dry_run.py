@@ -1,0 +1,141 @@
+"""`--dry-run`: says what a verb would do, refuses what it would refuse, and does none of it."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import cim_sim.__main__
+import finetune.__main__
+import search.__main__
+from finetune.traces import write_traces
+from search.llm import server
+from search.study.family import tasks
+
+SCENARIO = "configs/scenarios/embedded-latency.yaml"
+SPACE = "configs/spaces/embedded.yaml"
+PROBLEM = ["--scenario", SCENARIO, "--space", SPACE, "--evaluator", "surrogate"]
+PROGRAMS = {
+    "cim_sim": cim_sim.__main__.main,
+    "search": search.__main__.main,
+    "finetune": finetune.__main__.main,
+}
+
+
+@pytest.fixture
+def dry(monkeypatch, capsys, tmp_path):
+    """Type a command with --dry-run; returns what it said, and holds that it wrote nothing."""
+    monkeypatch.setattr(server, "_start", lambda *_: pytest.fail("a server was started"))
+
+    def type_in(program, *words, code=0):
+        before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
+        argv = [f"somewhere/{program}/__main__.py", *map(str, words), "--dry-run"]
+        monkeypatch.setattr(sys, "argv", argv)
+        assert PROGRAMS[program]() == code
+        said = capsys.readouterr()
+        assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+        if code:
+            return said.err
+        *_, heading, command, closing = said.out.splitlines()
+        typed = " ".join(map(str, words))
+        assert (heading, command) == ("to do it:", f"  python -m {program} {typed}")
+        return {"text": said.out, **json.loads(closing)}
+
+    return type_in
+
+
+def model_file(folder, **fields):
+    file = folder / "model.yaml"
+    file.write_text(yaml.safe_dump({"name": "m", **fields}))
+    return file
+
+
+def test_a_run_shows_its_configuration_counts_and_files(dry, tmp_path):
+    out = tmp_path / "run"
+    said = dry("search", "run", "--optimizer", "tpe", *PROBLEM, "--verify-top", 2, "--out", out)
+    assert said["dry_run"] is True
+    assert "n_startup_trials: 10" in said["text"]
+    assert "  name: embedded-latency\n" in said["text"]
+    assert said["designs"] == "481,890,304 in the space embedded"
+    assert (said["episodes"], said["recorded"], said["trainings_at_most"]) == (20, 0, 6)
+    assert said["writes"].startswith(f"{out}: manifest.json, config.yaml, trials.jsonl")
+    assert said["writes"].endswith("verified.json")
+
+
+def test_a_run_is_refused_dry_as_it_would_be_wet(dry, tmp_path):
+    (tmp_path / "note").write_text("mine")
+    random = ["run", "--optimizer", "random", *PROBLEM, "--out", tmp_path]
+    assert "is not empty; add --resume" in dry("search", *random, code=2)
+    assert "holds no run to resume but note" in dry("search", *random, "--resume", code=2)
+
+
+def test_a_run_with_a_model_shows_the_first_request_and_the_command_of_vllm(
+    dry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(server, "fastest", lambda: server.Precision(dtype="float32", reason="so"))
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm 0.32.0")
+    weights = tmp_path / "weights"
+    weights.mkdir()
+    (weights / "config.json").write_text("{}")
+    ask = ["run", "--optimizer", "llm", *PROBLEM, "--style", "dialogue", "--out", tmp_path / "run"]
+    settings = {"dtype": "float32"}
+    local = model_file(tmp_path, path=str(weights), server=settings)
+    text = dry("search", *ask, "--model", local)["text"]
+    assert "--- user\nChoose a CNN for this compute-in-memory chip.\n" in text
+    assert "Limits: area none, accuracy 0.45." in text
+    assert f"-m vllm.entrypoints.openai.api_server --model {weights} --host 127.0.0.1" in text
+    remote = model_file(tmp_path, model="org/m", base_url="http://127.0.0.1:9/v1")
+    text = dry("search", *ask, "--model", remote)["text"]
+    assert "answered by org/m at http://127.0.0.1:9/v1" in text
+    absent = model_file(tmp_path, path=str(tmp_path / "absent"), made_by="make finetune")
+    assert "make it with: make finetune" in dry("search", *ask, "--model", absent, code=2)
+
+
+def test_a_sweep_and_the_tuning_of_rivals_are_counted(dry, tmp_path):
+    said = dry("search", "sweep", "configs/search/rivals.yaml", "--out", tmp_path / "rivals")
+    assert said["scenarios"] == 12
+    assert said["runs"] == 12 * 3 * 2 * len(said["arms"].split(", "))
+    assert said["finished"] == 0
+    assert "split: validation" in said["text"]
+    said = dry("search", "tune-baselines", "--out", tmp_path / "tune", "--into", tmp_path)
+    assert said["genetic"] == "112 searches of 500 episodes"
+    assert said["writes"].endswith("reinforce.yaml, genetic.yaml, tpe.yaml")
+
+
+def test_tables_are_counted(dry, tmp_path):
+    said = dry("search", "lookup-table", "--tasks", 5, "--out", tmp_path / "table.parquet")
+    assert (said["tasks"], said["evaluations"]) == (5, 5 * 4000)
+    said = dry("search", "challenge", "--round", 3, "--designs", 7, "--out", tmp_path)
+    assert (said["round"], said["trainings_at_most"]) == (3, 7)
+    said = dry("cim_sim", "bench-accuracy", "--n", 4, "--out", tmp_path)
+    assert (said["trainings"], said["finished"]) == (4, 0)
+    assert said["writes"] == str(tmp_path / "trainings.jsonl")
+
+
+def test_the_data_of_a_fine_tuning_are_counted(dry, tmp_path):
+    said = dry("finetune", "traces", "--out", tmp_path / "data")
+    assert said["surrogate"] == "3000 training tasks searched"
+    assert said["parts"] == "60, of which 0 are there"
+    err = dry("finetune", "dataset", "--data", tmp_path, code=2)
+    assert "traces.parquet is missing; make it: python -m finetune traces" in err
+    write_traces(tmp_path, tasks("train", 2), [])
+    said = dry("finetune", "dataset", "--data", tmp_path)
+    assert (said["tasks"], said["traces"]) == (2, 0)
+    assert "style: dialogue" in said["text"]
+
+
+def test_a_pipeline_shows_its_recipe_and_every_stage(dry, tmp_path):
+    said = dry("finetune", "pipeline", "--out", tmp_path / "out", "--set", "max_steps=7")
+    assert "max_steps 7 (-1)" in said["text"]
+    assert (said["base"], said["steps"]) == ("runs/models/smollm2", "7")
+    assert said["then"] == f"{tmp_path / 'out'}: the adapter, merged/, roundtrip.json"
+    assert not Path(tmp_path / "out").exists()
+
+
+def test_a_probe_says_whom_it_would_ask(dry, tmp_path):
+    remote = model_file(tmp_path, model="org/m", base_url="http://127.0.0.1:9/v1")
+    said = dry("finetune", "probe", "--model", remote, "--questions", 50, "--out", tmp_path / "p")
+    assert "answered by org/m at http://127.0.0.1:9/v1" in said["text"]
+    assert said["questions_at_most"] == 50
