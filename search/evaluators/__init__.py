@@ -6,7 +6,6 @@ Or the user's own (`search.evaluators.own`).
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from cim_sim.accuracy.surrogate import model as surrogate
 from cim_sim.config import digest
@@ -69,8 +68,7 @@ def of_chips(
 def digests(scenario: AnyScenario, space: AnySpace, judge: Judge) -> Digests:
     """Return what identifies a problem and its judge."""
     own = not isinstance(judge.evaluator, str)
-    who = judge.evaluator if isinstance(judge.evaluator, str) else judge.evaluator.identity
-    identity: dict[str, Any] = {"evaluator": who, "seed": judge.accuracy_seed}
+    identity = judge.model_dump(include={"evaluator"}) | {"seed": judge.accuracy_seed}
     if judge.evaluator == "surrogate":
         identity["fit"] = sha256(surrogate.FITTED.read_bytes()).hexdigest()
     return Digests(

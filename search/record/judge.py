@@ -27,11 +27,6 @@ class PythonEvaluator(Config):
         """Name it in a line."""
         return f"python {self.python}"
 
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What it answers depends on."""
-        return self.model_dump()
-
 
 class CommandEvaluator(Config):
     """A program of the user's own: a question in JSON on stdin, the answer as last line of stdout.
@@ -52,11 +47,6 @@ class CommandEvaluator(Config):
     def words(self) -> str:
         """Name it in a line."""
         return f"command {self.command}"
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What it answers depends on."""
-        return self.model_dump(exclude={"timeout_s", "retries"})
 
 
 def _kind(value: Any) -> str:
