@@ -96,7 +96,7 @@ def build(
     """Return both splits, cut by scenario, without repeated conversations.
 
     Raises:
-        UsageError: no scenario has a feasible design.
+        UsageError: no scenario has a feasible design, or only one.
     """
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
     teaching = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
@@ -116,6 +116,11 @@ def build(
         raise UsageError(
             "no training scenario has a feasible design in its traces: more trained networks are "
             "needed (make bench-accuracy N=150), or scenarios with looser limits"
+        )
+    if not splits["validation"]:
+        raise UsageError(
+            "one scenario alone teaches, and splits are cut by scenario: nothing would be left to "
+            "validate on; search another scenario and add its traces"
         )
     return {name: _distinct(examples) for name, examples in splits.items()}
 

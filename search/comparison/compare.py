@@ -109,7 +109,7 @@ def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathe
             seeds.setdefault(scenario, []).append(seed)
     if not seeds:
         raise NotComparable(
-            ["no scenario has a scale of regret: under a trained evaluator it takes a random arm "
+            ["no scenario has a scale of regret: where no optimum is known it takes a random arm "
              "that found something feasible, and an arm that found better than its median: "
              "python -m search run --optimizer random ..., with more episodes"]
         )  # fmt: skip
