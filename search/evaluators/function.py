@@ -50,7 +50,7 @@ def _called(function: Callable[..., Any], question: Mapping[str, Any]) -> Any:
         return function(question["design"], question["facts"], question["seed"])
     except TimeoutError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a simulator that gives up ends no search
         last = extract_tb(error.__traceback__)[-1]
         place = f"{Path(last.filename).name}:{last.lineno}"
         raise Raised(f"{type(error).__name__}: {error} ({place})") from error

@@ -88,6 +88,7 @@ def test_reinforce_ranks_what_is_infeasible_below_all_it_has_seen(own, tmp_path,
     ("body", "message"),
     [
         ("1 / 0", r"Raised: ZeroDivisionError: division by zero \(bad_toy.py:2\)"),
+        ("raise SystemExit(2)", "Raised: SystemExit: 2"),
         ("return 3", "BadAnswer: 3 is no answer: .*expected an object like"),
         ("return {}", "BadAnswer: neither `reward` nor `infeasible` in the answer"),
         ("return {'reward': float('nan')}", "BadAnswer: .*reward Input should be a finite"),
