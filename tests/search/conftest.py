@@ -120,9 +120,10 @@ def own(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "toy_array", raising=False)
 
-    def run(path, *, resume=False, **changes):
+    def run(path, *, resume=False, workers=1, **changes):
         wanted = parse({"optimizer": "random", "episodes": 12, **OWN, **changes}, RunConfig, "own")
-        return execute(wanted, build(wanted.scenario, wanted.space, wanted), path, resume=resume)
+        judge = build(wanted.scenario, wanted.space, wanted, workers=workers)
+        return execute(wanted, judge, path, resume=resume)
 
     return run
 

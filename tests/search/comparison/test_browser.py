@@ -61,7 +61,7 @@ def test_a_problem_of_the_users_own_shows_no_cost_and_no_kernels(own, tmp_path):
         ]
         assert shown == [False, False, True]
         assert set(traces(tab, "rewards")) == {"random", "tpe"}
-        assert "cycles" in tab.locator("#story").inner_text()
+        assert "infeasible: tile 16 exceeds the buffer" in tab.locator("#story").inner_text()
 
 
 def traces(tab, figure):

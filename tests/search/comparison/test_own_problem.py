@@ -19,7 +19,7 @@ OPTIMUM = 2.0
 
 
 @pytest.fixture
-def page(own, tmp_path, config):
+def page(own, tmp_path):
     """Compare three arms of two seeds; returns the result and its folder."""
 
     def make(**scenario):
@@ -81,7 +81,7 @@ def test_a_better_design_is_named_whatever_the_scale(page):
     for story in data["stories"]:
         best = [one["result"] for one in story["steps"] if one["best"]]
         assert best
-        assert not any(result.startswith("infeasible") for result in best)
+        assert all("cycles" in result for result in best)
 
 
 def test_a_sweep_of_own_scenarios_has_a_table_with_what_was_measured(own, tmp_path):

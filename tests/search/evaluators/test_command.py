@@ -115,6 +115,13 @@ def test_a_search_by_command_screens_measures_and_records_crashes(own, program, 
     assert all(one.measured["cycles"] == 64 * one.design.named["tile"] for one in measured)
 
 
+def test_commands_side_by_side_find_what_one_after_the_other_finds(own, program, tmp_path, untimed):
+    evaluator = {"command": shlex.join(program(ANSWERS))}
+    alone = own(tmp_path / "alone", batch=4, episodes=8, evaluator=evaluator)
+    beside = own(tmp_path / "beside", batch=4, episodes=8, evaluator=evaluator, workers=4)
+    assert untimed(beside) == untimed(alone)
+
+
 def test_a_timeout_is_the_failure_of_its_trial_alone(own, program, tmp_path):
     slow = ANSWERS.replace('print("simulating ...")', "time.sleep(60 * (tile > 8))")
     evaluator = {"command": shlex.join(program(slow)), "timeout_s": 3}
