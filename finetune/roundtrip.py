@@ -57,7 +57,7 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
-    answers = fixed_answers(tuned.model, tuned.tokenizer)
+    answers = fixed_answers(tuned.model, tuned.tokenizer, tuned.renderer)
     expected = logprobs_of(tuned.model, answers)
     with tuned.model.disable_adapter():
         expected_base = logprobs_of(tuned.model, answers)

@@ -1,14 +1,31 @@
-"""Which of several answers takes the slot: new, feasible as far as that is free, the likeliest.
+"""Which of several answers takes the slot: new, within the limits, and then the likeliest.
 
-The accuracy that a model expects of its designs does not rank them: with the exact cost it was no
-better on six validation tasks (mean regret .410 against .415 by likelihood, one seed), and it takes
-the cost model. Neither is settled by that.
+A limit on area is free to check. Of accuracy the model says what it expects, and an answer that it
+expects to fail is not proposed while another is not. Where all answers are too large, the one that
+is too large by the least goes on: what is proposed stands in the next prompt, and a model stays
+near what it sees.
 """
 
 from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
+from cim_sim.evaluate import Evaluation
 from cim_sim.space import Design
+from search.landscape import NO_FLOORPLAN
+from search.llm.foreseen import expectation
 from search.proposal import Problem, Proposal
+from search.record.trace import Exchange
+
+
+class Rank(NamedTuple):
+    """The greater, the better; compared field by field."""
+
+    new: bool
+    area: float
+    """Share by which the area exceeds its limit, negated; 0: kept."""
+    accuracy: float
+    """How far the expected accuracy is below its bar, negated; 0: kept, or nothing is expected."""
+    logprob: float
 
 
 def chosen(replies: Sequence[Proposal], problem: Problem, known: Collection[Design]) -> Proposal:
@@ -22,23 +39,28 @@ def chosen(replies: Sequence[Proposal], problem: Problem, known: Collection[Desi
     if len(replies) == 1:
         return replies[0]
     exchanges = tuple(exchange for reply in replies for exchange in reply.exchanges)
-    others, likely = len(replies) - 1, _likelihoods(replies)
-    if not likely:
+    said: dict[Design, Exchange] = {}
+    for reply in replies:
+        if reply.design:
+            said.setdefault(reply.design, reply.exchanges[-1])
+    others = len(replies) - 1
+    if not said:
         return Proposal(failure=replies[0].failure, exchanges=exchanges, passed_over=others)
-    designs = list(likely)
-    ranks = [
-        ((new := design not in known) and free.infeasible is None, new, likely[design])
-        for design, free in zip(designs, problem.screen(designs), strict=True)
-    ]
-    best = designs[ranks.index(max(ranks))]
+    screened = problem.screen(list(said))
+    ranks = [_rank(free, said[free.design], problem, free.design in known) for free in screened]
+    best = screened[ranks.index(max(ranks))].design
     return Proposal(best, exchanges=exchanges, passed_over=others)
 
 
-def _likelihoods(replies: Sequence[Proposal]) -> dict[Design, float]:
-    """Log probability of each design; what the server says nothing of comes last."""
-    likely: dict[Design, float] = {}
-    for reply in replies:
-        if reply.design:
-            said = reply.exchanges[-1].logprob
-            likely.setdefault(reply.design, float("-inf") if said is None else said)
-    return likely
+def _rank(free: Evaluation, said: Exchange, problem: Problem, known: bool) -> Rank:
+    excess, shortfall = 0.0, 0.0
+    if free.infeasible is not None:
+        excess = NO_FLOORPLAN
+    if problem.task.told:
+        limits, expected = problem.scenario.limits, expectation(said)
+        if free.cost is not None:
+            excess = max(0.0, limits.area_excess(free.cost.area_um2))
+        if expected is not None:
+            shortfall = max(0.0, limits.accuracy_shortfall(expected))
+    likely = float("-inf") if said.logprob is None else said.logprob
+    return Rank(not known, -excess, -shortfall, likely)

@@ -38,12 +38,13 @@ def problem(**limits):
     return Problem(task, screen=lambda designs: screen(designs, scenario), seed=0)
 
 
-def replied(text, logprob=None):
-    return Exchange(step=0, attempt=0, request={}, reply=text, logprob=logprob, **UNTIMED)
+def replied(text, logprob=None, expected=None):
+    seen = {"logprob": logprob, "expected": expected}
+    return Exchange(step=0, attempt=0, request={}, reply=text, **seen, **UNTIMED)
 
 
-def said(design, logprob=None):
-    return Proposal(design, exchanges=(replied(answer(design), logprob),))
+def said(design, logprob=None, expected=None):
+    return Proposal(design, exchanges=(replied(answer(design), logprob, expected),))
 
 
 def silent():
@@ -66,6 +67,31 @@ def test_the_likeliest_answer_is_proposed_with_the_exchanges_of_all():
     best = chosen(replies, problem(), ())
     assert best.design == SMALL
     assert (len(best.exchanges), best.passed_over) == (4, 3)
+
+
+def test_where_all_are_too_large_the_least_so_goes_on():
+    """What is proposed stands in the next prompt, and a model stays near what it sees."""
+    asked = problem(area_um2=PRICES[SMALL].area_um2 / 2)
+    replies = [said(LARGE, -1.0), said(MIDDLE, -2.0), said(SMALL, -3.0)]
+    assert chosen(replies, asked, ()).design == SMALL
+    assert chosen(replies, asked, {SMALL}).design == MIDDLE
+
+
+def test_an_answer_that_expects_to_fail_the_least_accuracy_comes_after_one_that_does_not():
+    bar = Limits(accuracy=0.5).accuracy_bar
+    replies = [said(LARGE, -1.0, bar - 0.02), said(MIDDLE, -3.0, bar), said(SMALL, -2.0, bar + 0.1)]
+    assert chosen(replies, problem(accuracy=0.5), ()).design == SMALL
+    assert chosen(replies, problem(), ()).design == LARGE
+    low = [said(LARGE, -1.0, bar - 0.1), said(MIDDLE, -3.0, bar - 0.01)]
+    assert chosen(low, problem(accuracy=0.5), ()).design == MIDDLE
+
+
+def test_of_a_blind_task_no_limit_is_used_but_whether_one_fails_is_free():
+    asked = problem(area_um2=(PRICES[MIDDLE].area_um2 + PRICES[LARGE].area_um2) / 2, accuracy=0.9)
+    task = asked.task.model_copy(update={"told": False})
+    blind = Problem(task, asked.screen, seed=0)
+    replies = [said(LARGE, -1.0, 0.9), said(MIDDLE, -2.0, 0.1), said(SMALL, -3.0, 0.9)]
+    assert chosen(replies, blind, ()).design == MIDDLE
 
 
 def test_only_when_no_answer_is_a_design_the_slot_is_lost():
