@@ -71,6 +71,18 @@ def test_screening_asks_the_hook_and_spends_nothing_on_what_it_refuses(own, tmp_
     assert any(trial.screened for trial in after)
 
 
+def test_of_several_answers_of_a_model_one_that_the_hook_lets_pass_is_taken(own, tmp_path):
+    (tmp_path / "replies.txt").write_text(REPLIES)
+    model = {"name": "parrot", "script": str(tmp_path / "replies.txt")}
+    hook = {"python": "toy_array:evaluate", "screen": "toy_array:screen"}
+    settings = {"model": model, "style": "dialogue", "value": True, "similar": 4}
+    trials = own(
+        tmp_path / "run", optimizer="llm", settings=settings, screen=6, evaluator=hook, episodes=2
+    )
+    assert sorted(trial.score for trial in trials if trial.feasible) == [-4.0, 0.0]
+    assert all(trial.screened for trial in trials)
+
+
 def test_reinforce_ranks_what_is_infeasible_below_all_it_has_seen(own, tmp_path, monkeypatch):
     seen = []
     learn = "search.optimizers.reinforce.Reinforce._learn"
