@@ -8,13 +8,17 @@ import pytest
 from cim_sim.config import UsageError, load, parse
 from finetune.commands.dataset import dataset as dataset_verb
 from finetune.commands.traces import traces as traces_verb
+from finetune.commands.train import train
 from finetune.dataset import MANIFEST, DatasetManifest, behind
 from finetune.preferences import pairs, questions
 from finetune.traces import read_traces
 from search.evaluators import build
 from search.execute import execute
+from search.llm.lineage import lineage_of
+from search.llm.model import ModelConfig
 from search.llm.prompt import render
 from search.llm.reply import parse_reply
+from search.record.adapter import TRAINED_ON, read_manifest
 from search.record.given import Given
 from search.record.manifest import RunConfig
 from search.record.runs import read_run
@@ -116,6 +120,21 @@ def test_one_scenario_leaves_nothing_to_validate_on(data, tmp_path):
     traces_verb(tmp_path / "one", runs=(tmp_path / "3-0", tmp_path / "3-1"), only_runs=True)
     with pytest.raises(UsageError, match=r"one scenario alone teaches, and .* search another"):
         dataset_verb(tmp_path / "one", tmp_path / "dialogues.yaml")
+
+
+@pytest.mark.slow
+def test_an_adapter_is_trained_on_it_and_carries_its_tasks(
+    data, recipe_file, small_model, tmp_path
+):
+    out = tmp_path / "adapter"
+    assert train(config=recipe_file, data=data, out=out, overrides=("max_steps=1",)) == 0
+    carried, known = read_tasks(out / TRAINED_ON), read_manifest(out).trained_on
+    assert {task.scenario.digest for task in carried} == set(known)
+    assert all(isinstance(task, OwnTask) for task in carried)
+    model = ModelConfig(name="tuned", path=small_model, adapter=out)
+    lineage = lineage_of(model, carried[0])
+    assert lineage.adapter.manifest.given == behind(read_traces(data)[1])
+    assert lineage.nearest is None  # no distance is known between own problems
 
 
 def test_pairs_reject_what_is_infeasible_and_rewards_are_refused(data):
