@@ -107,5 +107,6 @@ def _reason(error: SearchStopped | OSError) -> str:
 
 def _go_on(run: Run, reason: str) -> str:
     done = f"{len(run.trials.records)} of {run.config.episodes} episodes are recorded"
-    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}"
+    named = "" if isinstance(run.config.evaluator, str) else " --config FILE"
+    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}{named}"
     return f"{reason}\n{done}; go on with: {command}"

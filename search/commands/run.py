@@ -148,12 +148,23 @@ def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any])
             raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
         layers.append(data)
     layers.append(options)
+    if begun and not any("evaluator" in layer for layer in layers[1:]):
+        _require_ours(begun.config)
     merged = {key: value for layer in layers for key, value in layer.items()}
     optimizer = merged.get("optimizer")
     same = [layer for layer in layers if layer.get("optimizer") in (None, optimizer)]
     settings = [_settings(layer, optimizer, file) for layer in same]
     merged["settings"] = {key: value for part in settings for key, value in part.items()}
     return resolved(parse(merged, RunConfig, str(file or "options")))
+
+
+def _require_ours(config: RunConfig) -> None:
+    """Raise UsageError where a run directory alone names code to be run: it may be a stranger's."""
+    if not isinstance(config.evaluator, str):
+        raise UsageError(
+            f"the run is judged by {config.evaluator.words}, which is run only where you name it "
+            "too: add --config FILE with the evaluator"
+        )
 
 
 def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -> dict[str, Any]:

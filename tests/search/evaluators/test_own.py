@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from cim_sim.config import UsageError, parse
+from search.commands.run import run
 from search.evaluators.function import function_of
 from search.evaluators.own import BadAnswer, read_answer
 from search.optimizers import OPTIMIZERS
@@ -180,3 +181,13 @@ def test_another_version_of_an_evaluator_goes_on_with_no_run(own, tmp_path):
     changed = {"python": "toy_array:evaluate", "version": "2"}
     with pytest.raises(UsageError, match="evaluator"):
         own(tmp_path / "run", episodes=4, evaluator=changed, resume=True)
+
+
+def test_a_run_directory_alone_does_not_say_what_code_is_run(own, tmp_path):
+    """It may be a stranger's: whoever resumes names the evaluator too."""
+    own(tmp_path / "run", episodes=2)
+    config = tmp_path / "mine.yaml"
+    config.write_bytes((tmp_path / "run" / "config.yaml").read_bytes())
+    with pytest.raises(UsageError, match="is run only where you name it too: add --config FILE"):
+        run(out=tmp_path / "run", resume=True)
+    assert run(out=tmp_path / "run", resume=True, config=config) == 0
