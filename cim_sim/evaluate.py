@@ -25,7 +25,8 @@ AMOUNTS = ("energy_pj", "latency_ns", "area_um2")
 class Infeasible(Config):
     """Why a design cannot be used in a scenario."""
 
-    kind: Literal["floorplan", "area", "accuracy"]
+    kind: Literal["floorplan", "area", "accuracy", "own"]
+    """`own`: an evaluator of the user's own says so."""
     reason: str
 
 
@@ -57,6 +58,8 @@ class Evaluation(Config):
     """None when a free check already said infeasible, or it was not asked for."""
     reward: float | None = None
     infeasible: Infeasible | None = None
+    measured: dict[str, float] = Field(default_factory=dict)
+    """What else an evaluator of the user's own has measured, by name."""
 
     @property
     def amounts(self) -> dict[str, float]:

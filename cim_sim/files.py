@@ -7,15 +7,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from cim_sim.config import Config, UsageError
+from cim_sim.config import UsageError
 from cim_sim.paths import readable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RecordT = TypeVar("RecordT", bound=Config)
+RecordT = TypeVar("RecordT", bound=BaseModel)
 
 MEND = "restore the file, or start the run in a new directory"
 """Advice about a damaged journal."""

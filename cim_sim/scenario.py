@@ -168,6 +168,11 @@ class Scenario(Config):
         """Identity: digest of everything but the name."""
         return digest(self.model_dump(mode="json", exclude_none=True, exclude={"name"}))
 
+    @property
+    def metric(self) -> str:
+        """What tables call the objective."""
+        return self.objective.metric
+
     def require_fits(self, space: Space) -> None:
         """Raise UsageError unless each hardware field is fixed here or freed by `space`."""
         fixed = self.hardware.model_dump(exclude_none=True)

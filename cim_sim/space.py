@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, AdcLevels, CellBits, FreeHardware, Mapping, Subarray
-from cim_sim.types import Count
+from cim_sim.types import Choice, Count, Frozen, Named
 
 OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 
@@ -22,18 +22,28 @@ class ConvChoice(NamedTuple):
 
 
 class Design(Config):
-    """What is free: (channels, kernel) of each convolution, and the freed hardware fields."""
+    """What is free: (channels, kernel) of each convolution, and the freed hardware fields.
+
+    In a problem of the user's own (`cim_sim.own`) it has no layers, but named parameters.
+    """
 
     layers: tuple[ConvChoice, ...]
     hardware: FreeHardware = FreeHardware()
+    named: Named = Field(default_factory=Frozen)
 
     @property
     def design_id(self) -> str:
         """Digest of the canonical JSON: equal designs have equal ids."""
-        return digest({"layers": self.layers, "hardware": self.hardware.chosen()})
+        named = {"named": self.named} if self.named else {}
+        return digest({"layers": self.layers, "hardware": self.hardware.chosen(), **named})
 
     def wire(self) -> dict[str, Any] | list[list[int]]:
-        """Return the wire format: a bare list of pairs when no hardware is free."""
+        """Return the wire format: a bare list of pairs when no hardware is free.
+
+        Of named parameters it is an object with the choice of each.
+        """
+        if self.named:
+            return dict(self.named)
         layers = [list(layer) for layer in self.layers]
         chosen = self.hardware.chosen()
         return {"layers": layers, "hardware": chosen} if chosen else layers
@@ -69,7 +79,14 @@ class Parameter(NamedTuple):
     """One free decision: its name (`layer1.kernel`, `hardware.subarray`) and its choices."""
 
     name: str
-    choices: tuple[int | str, ...]
+    choices: tuple[Choice, ...]
+    ordered: bool = False
+    """Whether names lie between one another as numbers always do."""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether neighbours among the choices are alike."""
+        return self.ordered or not any(isinstance(choice, str) for choice in self.choices)
 
 
 class HardwareChoices(Config):
@@ -143,7 +160,7 @@ class Space(Config):
             UsageError: the design lies outside the space; names all faults.
         """
         self.require(design)
-        values: list[int | str] = [value for layer in design.layers for value in layer]
+        values: list[Choice] = [value for layer in design.layers for value in layer]
         values += list(design.hardware.chosen().values())
         return tuple(p.choices.index(v) for p, v in zip(self.parameters, values, strict=True))
 
@@ -154,20 +171,20 @@ class Space(Config):
             faults.append(f"expected {self.layers} layers, found {len(design.layers)}")
         for index, layer in enumerate(design.layers, start=1):
             if layer.channels not in self.channels:
-                channels = _set(self.channels)
+                channels = in_braces(self.channels)
                 faults.append(f"layer {index}: channels {layer.channels} not in {channels}")
             if layer.kernel not in self.kernels:
-                kernels = _set(self.kernels)
+                kernels = in_braces(self.kernels)
                 faults.append(f"layer {index}: kernel {layer.kernel} not in {kernels}")
         chosen = design.hardware.chosen()
         for name in FREEABLE:
             choices = getattr(self.hardware, name)
             if choices and name not in chosen:
-                faults.append(f"hardware {name} is missing; choose from {_set(choices)}")
+                faults.append(f"hardware {name} is missing; choose from {in_braces(choices)}")
             elif name in chosen and not choices:
                 faults.append(f"hardware {name} is not free in this space")
             elif choices and chosen[name] not in choices:
-                faults.append(f"hardware {name} {chosen[name]} not in {_set(choices)}")
+                faults.append(f"hardware {name} {chosen[name]} not in {in_braces(choices)}")
         return faults
 
     def require(self, design: Design) -> None:
@@ -181,5 +198,6 @@ def _path(location: tuple[int | str, ...]) -> str:
     return "".join(f"{part}: " for part in location)
 
 
-def _set(choices: Sequence[int | str]) -> str:
+def in_braces(choices: Sequence[Choice]) -> str:
+    """Return choices as an error names them."""
     return "{" + ", ".join(str(choice) for choice in choices) + "}"

@@ -1,10 +1,11 @@
 """Kinds of numbers and arrays that all packages share; a model of pydantic checks the numbers."""
 
-from typing import Annotated
+from math import isfinite
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import AfterValidator, Field, PlainValidator
 
 Count = Annotated[int, Field(ge=1)]
 """1 or more."""
@@ -12,6 +13,39 @@ Natural = Annotated[int, Field(ge=0)]
 """0 or more."""
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole."""
+
+ValueT = TypeVar("ValueT")
+
+
+class Frozen(dict[str, ValueT]):
+    """A mapping that nobody changes, so that what holds it can be a key; the order is no matter."""
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(frozenset(self.items()))
+
+
+def _fact(value: Any) -> int | float | str:
+    if isinstance(value, bool):
+        raise ValueError("YAML reads yes, no, on, off, true and false as truth values: quote them")
+    if isinstance(value, str) and value and value.isprintable():
+        return value
+    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+        return value
+    raise ValueError(f"expected a number or a line of text, found {value!r:.80}")
+
+
+def _choice(value: Any) -> int | float | str:
+    if isinstance(value, str) and set(value) & set(',;"\\'):
+        raise ValueError(f'expected a name without , ; " and \\, found {value!r:.80}')
+    return _fact(value)
+
+
+Fact = Annotated[int | float | str, PlainValidator(_fact)]
+"""A number or a line of text."""
+Choice = Annotated[int | float | str, PlainValidator(_choice)]
+"""What a parameter may be: a number or a name."""
+Named = Annotated[dict[str, Choice], AfterValidator(Frozen)]
+"""Choices by the names of their parameters."""
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -27,7 +27,7 @@ from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
 from search.optimizers import lookup
 from search.record.given import Given, regression
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -89,14 +89,14 @@ class DatasetManifest(Config):
 
 
 def build(
-    tasks: Sequence[Task],
+    tasks: Sequence[AnyTask],
     traces: dict[tuple[str, str], list[Trace]],
     recipe: DatasetRecipe,
 ) -> dict[str, list[Example]]:
     """Return both splits, cut by scenario, without repeated conversations.
 
     Raises:
-        UsageError: no scenario has a feasible design.
+        UsageError: no scenario has a feasible design, or only one.
     """
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
     teaching = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
@@ -117,6 +117,11 @@ def build(
             "no training scenario has a feasible design in its traces: more trained networks are "
             "needed (make bench-accuracy N=150), or scenarios with looser limits"
         )
+    if not splits["validation"]:
+        raise UsageError(
+            "one scenario alone teaches, and splits are cut by scenario: nothing would be left to "
+            "validate on; search another scenario and add its traces"
+        )
     return {name: _distinct(examples) for name, examples in splits.items()}
 
 
@@ -124,7 +129,8 @@ def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
     """Draw conversations from the traces in `data` and write them there."""
     tasks, traces = read_traces(data)
     given = behind(traces)
-    if recipe.style == "dialogue" and recipe.turns.similar:
+    looks_up = any(isinstance(task, Task) for task in tasks) and recipe.turns.similar
+    if recipe.style == "dialogue" and looks_up:
         given += lookup.behind(recipe.turns.table)
     return write(data, build(tasks, traces, recipe), recipe, given)
 
@@ -138,6 +144,8 @@ def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:
     searched = sum(any(row.source == "surrogate" for row in found) for found in traces.values())
     evaluations = sum(row.source != "surrogate" for row in rows) + EVALUATIONS * searched
     trained = sum(row.evidence.startswith("trained ") for row in rows)
+    if all(row.evaluation.design.named for row in rows):
+        return Given(trace_evaluations=evaluations)  # of the user's own alone: no table behind it
     given = regression(evaluations)
     return given.model_copy(update={"trainings": given.trainings + trained})
 
@@ -202,16 +210,16 @@ def read_split(folder: Path, name: str) -> "Dataset":
 
 
 def _questions(
-    task: Task, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
+    task: AnyTask, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
     """Yield single questions without end; none where no design is feasible."""
-    feasible = sorted(filter(_feasible, rows), key=_reward)
+    feasible = sorted(filter(_feasible, rows), key=lambda row: row.reward)
     infeasible = [row for row in rows if row.evaluation.infeasible is not None]
     targets = feasible[-recipe.targets :][::-1]
     weights = 1 / np.arange(1, len(targets) + 1)
     while feasible:
         target = targets[int(rng.choice(len(targets), p=weights / weights.sum()))]
-        worse = [row for row in feasible if _reward(row) < _reward(target)]
+        worse = [row for row in feasible if row.reward < target.reward]
         shown = [entry(row.evaluation) for row in _history(worse, infeasible, recipe, rng)]
         prompt = render(task.scenario, task.space, shown, recipe.style)
         reply = {"role": "assistant", "content": answer(target.evaluation.design)}
@@ -235,12 +243,12 @@ def _history(
         pool = [*worse, *infeasible]
         # Half of the time the history has already come close, as late in a search.
         if rng.random() < 0.5:
-            pool = sorted(pool, key=_reward)[-3 * length :]
+            pool = sorted(pool, key=lambda row: row.reward)[-3 * length :]
     order = rng.permutation(len(pool))[:length]
     return [pool[int(place)] for place in order]
 
 
-def _example(task: Task, drawn: Dialogue) -> Example:
+def _example(task: AnyTask, drawn: Dialogue) -> Example:
     """Note where a conversation comes from; the last answer stands for all that it teaches."""
     return Example(
         prompt=drawn.prompt,
@@ -252,10 +260,6 @@ def _example(task: Task, drawn: Dialogue) -> Example:
         history=len(drawn.poor),
         infeasible=bool(drawn.poor) and all(line.score is None for line in drawn.poor),
     )
-
-
-def _reward(row: Trace) -> float:
-    return row.evaluation.score
 
 
 def _feasible(row: Trace) -> bool:

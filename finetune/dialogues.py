@@ -22,12 +22,12 @@ from cim_sim.space import Design
 from cim_sim.types import Count
 from finetune.targets import RECALLED
 from finetune.traces import Trace
-from search.llm.dialogue import FACTS, Fact
+from search.llm.dialogue import hideable
 from search.llm.history import Entry, entry
 from search.llm.prompt import Message, render
 from search.optimizers.lookup import known_designs
 from search.record.lookup import LOOKUP_TABLE
-from search.record.tasks import Task
+from search.record.tasks import AnyTask
 
 FOLLOWED = 0.5
 """Share of dialogues whose poor designs follow the similar ones."""
@@ -42,7 +42,7 @@ class Dialogue(NamedTuple):
     """Good designs, which are taught, and between them their results."""
     poor: list[Entry]
     taught: list[Trace]
-    hidden: tuple[Fact, ...] = ()
+    hidden: tuple[str, ...] = ()
     """What of the scenario is not told."""
 
 
@@ -56,7 +56,7 @@ class Turns(Config):
     good: int = 6
     """They are drawn from so many of the best."""
     hidden: Annotated[float, Field(ge=0, le=1)] = 0.0
-    """Share of dialogues that hide facts: all of them in a third, else one to three."""
+    """Share of dialogues that hide facts: all of them in a third, else at least one."""
     similar: Annotated[int, Field(ge=0)] = 0
     """Designs of similar tasks that are shown, as a search shows them; none where facts are hidden,
     since whoever finds what is similar knows them."""
@@ -69,7 +69,7 @@ class Turns(Config):
 
 
 def dialogues(
-    task: Task, rows: Sequence[Trace], turns: Turns, rng: np.random.Generator
+    task: AnyTask, rows: Sequence[Trace], turns: Turns, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
     """Yield dialogues about one scenario without end; none where no design is feasible."""
     distinct = {row.evaluation.design: row for row in rows}.values()
@@ -88,7 +88,7 @@ def dialogues(
         taught = _drawn(good, min(turns.answers, len(good)), rng)
         pool = followed if followed and rng.random() < FOLLOWED else poor
         shown = _drawn(pool, int(rng.integers(turns.poor + 1)), rng)
-        hidden = _hidden(turns.hidden, rng)
+        hidden = _hidden(turns.hidden, hideable(task.scenario), rng)
         told = partial(
             render,
             task.scenario,
@@ -101,14 +101,14 @@ def dialogues(
         yield _dialogue(told, shown, taught, hidden)
 
 
-def repeats(task: Task, rows: Sequence[Trace], turns: Turns) -> int:
+def repeats(task: AnyTask, rows: Sequence[Trace], turns: Turns) -> int:
     """Times as many dialogues a task gets: more where a lookup's first design is not feasible."""
     first = known_designs(task, turns.table, 1)
     fails = any(row.evaluation.design in first and row.evaluation.reward is None for row in rows)
     return turns.misled if fails else 1
 
 
-def _follows(row: Trace, recalled: Sequence[Design], task: Task) -> bool:
+def _follows(row: Trace, recalled: Sequence[Design], task: AnyTask) -> bool:
     """Whether a design is one of those recalled, or differs from one in two choices at most."""
     chosen = np.array(task.space.encode(row.evaluation.design))
     changes = [np.sum(chosen != np.array(task.space.encode(one))) for one in recalled]
@@ -119,7 +119,7 @@ def _dialogue(
     told: Callable[[list[Entry]], list[Message]],
     poor: Sequence[Trace],
     taught: Sequence[Trace],
-    hidden: tuple[Fact, ...],
+    hidden: tuple[str, ...],
 ) -> Dialogue:
     """Render with the search's own renderer, and cut before the first design that is taught."""
     before, after = ([entry(row.evaluation) for row in rows] for rows in (poor, taught))
@@ -128,13 +128,13 @@ def _dialogue(
     return Dialogue(prompt, whole[len(prompt) : -1], before, list(taught), hidden)
 
 
-def _hidden(share: float, rng: np.random.Generator) -> tuple[Fact, ...]:
+def _hidden(share: float, facts: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
     if rng.random() >= share:
         return ()
-    if rng.random() < 1 / 3:
-        return FACTS
-    places = rng.permutation(len(FACTS))[: rng.integers(1, len(FACTS))]
-    return tuple(FACTS[int(place)] for place in sorted(places))
+    if len(facts) == 1 or rng.random() < 1 / 3:
+        return tuple(facts)
+    places = rng.permutation(len(facts))[: rng.integers(1, len(facts))]
+    return tuple(facts[int(place)] for place in sorted(places))
 
 
 def _drawn(rows: Sequence[Trace], count: int, rng: np.random.Generator) -> list[Trace]:

@@ -26,7 +26,6 @@ from finetune.traces import (
     write_traces,
 )
 from search.record.runs import RunRecord
-from search.record.tasks import Task
 
 
 class DataRecipe(Config):
@@ -122,10 +121,7 @@ _trained = cache(read_bench)
 
 
 def _write_runs(runs: Sequence[RunRecord], folder: Path) -> None:
-    tasks = [
-        Task(scenario=run.config.scenario, space=run.config.space, told=run.config.told)
-        for run in runs
-    ]
+    tasks = [run.config.task for run in runs]
     traces = [trace for run in runs for trace in run_traces(run)]
     write_traces(folder, list(dict.fromkeys(tasks)), traces)
 

@@ -23,7 +23,7 @@ from finetune.traces import Trace, read_traces
 from search.llm.history import entry
 from search.llm.prompt import Message, answer, reply
 from search.llm.reply import ReplyError, parse_reply
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, OwnTask, Task
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -36,7 +36,7 @@ by how much of the way from the best design shown to the best known it goes."""
 class Question(NamedTuple):
     """A history, and what an answer to it is held against."""
 
-    task: Task
+    task: AnyTask
     rows: Sequence[Trace]
     dialogue: Dialogue
 
@@ -71,12 +71,17 @@ def questions(data: Path, split: str) -> "Dataset":
     """Return `prompt` for GRPO, and what `ladder` needs: `task`, `shown`, `start` and `best`.
 
     Raises:
-        UsageError: the dataset is not one of dialogues.
+        UsageError: the dataset is not one of dialogues, or a problem is the user's own.
     """
     from datasets import Dataset
 
     rows = []
     for question in _questions(data, read_manifest(data), split):
+        if isinstance(question.task, OwnTask):
+            raise UsageError(
+                f"{data}: scenario {question.task.name} is your own, and the accuracy surrogate, "
+                "which judges answers for method grpo, cannot judge it; use method sft or dpo"
+            )
         poor = question.dialogue.poor
         scores = [row.evaluation.score for row in question.rows]
         rows.append(
@@ -154,9 +159,7 @@ def _questions(data: Path, manifest: DatasetManifest, split: str) -> Iterator[Qu
 def _worse(question: Question) -> list[Trace]:
     """Return what is neither shown nor as good as what is taught."""
     shown = {line.design for line in question.dialogue.poor}
-    least = min(row.evaluation.score for row in question.dialogue.taught)
+    least = min(row.reward for row in question.dialogue.taught)
     return [
-        row
-        for row in question.rows
-        if row.evaluation.score < least and row.evaluation.design not in shown
+        row for row in question.rows if row.reward < least and row.evaluation.design not in shown
     ]

@@ -8,6 +8,7 @@ searches evaluated is traces too, by whatever judged them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,7 +22,7 @@ from cim_sim.paths import readable
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
 from search.record.runs import RunRecord, read_run
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task, read_tasks
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
 
@@ -49,6 +50,11 @@ class Trace(NamedTuple):
     evidence: str
     """Key of the training, digest of the surrogate, or the evaluator of the run and its digest."""
     evaluation: Evaluation
+
+    @property
+    def reward(self) -> float:
+        """Reward; an infeasible design is worse than any that has one, whatever the scale."""
+        return -inf if self.evaluation.reward is None else self.evaluation.reward
 
 
 def read_bench(table: Path) -> list[Trained]:
@@ -91,7 +97,7 @@ def bench_traces(task: Task, trained: Sequence[Trained]) -> Iterator[Trace]:
 
 def run_traces(run: RunRecord) -> Iterator[Trace]:
     """Yield what a run evaluated, each design once."""
-    evidence = f"{run.config.evaluator} {run.manifest.digests.evaluator}"
+    evidence = f"{run.config.judged_by} {run.manifest.digests.evaluator}"
     for trial in run.trials:
         if trial.evaluation and trial.duplicate_of is None:
             yield Trace(run.config.space.name, "run", evidence, trial.evaluation)
@@ -116,7 +122,7 @@ def find_runs(places: Sequence[Path]) -> list[RunRecord]:
     return runs
 
 
-def write_traces(folder: Path, tasks: Sequence[Task], traces: Sequence[Trace]) -> None:
+def write_traces(folder: Path, tasks: Sequence[AnyTask], traces: Sequence[Trace]) -> None:
     """Write `traces.parquet`, and `scenarios.jsonl` last: where it stands, all is there."""
     import pandas as pd
 
@@ -149,7 +155,7 @@ def joined(parts: Sequence[Path], folder: Path) -> tuple[int, int, int]:
     return lines.count("\n"), len(rows), int(rows["reward"].notna().sum())
 
 
-def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Trace]]]:
+def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list[Trace]]]:
     """Return the tasks, and the traces by (space, scenario digest).
 
     Raises:
@@ -157,7 +163,6 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
     """
     if not (folder / TRACES).is_file():
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
-    lines = (folder / SCENARIOS).read_text(encoding="utf-8").splitlines()
     traces: dict[tuple[str, str], list[Trace]] = {}
     rows: list[Any] = read_table(folder / TRACES).to_dict("records")
     for row in rows:
@@ -165,7 +170,7 @@ def read_traces(folder: Path) -> tuple[list[Task], dict[tuple[str, str], list[Tr
         trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
         traces.setdefault((row["space"], row["scenario"]), []).append(trace)
     # A task that was searched several times is one task, with all its designs.
-    return list(dict.fromkeys(Task.model_validate_json(line) for line in lines)), traces
+    return list(dict.fromkeys(read_tasks(folder / SCENARIOS, "make the traces again"))), traces
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:

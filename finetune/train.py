@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
-from cim_sim.files import read, write_whole
+from cim_sim.files import write_whole
 from finetune.base import ensure
 
 if TYPE_CHECKING:
@@ -185,7 +185,7 @@ def save(
     from search.llm.model import directory_digest
     from search.record import adapter as adapters
     from search.record.adapter import TRAINED_ON, AdapterManifest
-    from search.record.tasks import Task
+    from search.record.tasks import read_tasks
 
     out, source = Path(trainer.args.output_dir), read_manifest(data)
     base = _base(recipe)
@@ -196,12 +196,12 @@ def save(
     trainer.model.save_pretrained(str(out), selected_adapters=["default"])
     tokenizer.save_pretrained(str(out))
     trained, given = set(source.trained_on), source.given
-    tasks = [one for one in read(data / SCENARIOS, Task).records if one.scenario.digest in trained]
+    tasks = [one for one in read_tasks(data / SCENARIOS) if one.scenario.digest in trained]
     start = recipe.adaptation.adapter_name_or_path
     if start:
         before = adapters.read_manifest(Path(start))
         given += before.given
-        tasks = [*read(Path(start) / TRAINED_ON, Task).records, *tasks]
+        tasks = [*read_tasks(Path(start) / TRAINED_ON), *tasks]
     lines = dict.fromkeys(task.model_dump_json() + "\n" for task in tasks)
     write_whole(out / TRAINED_ON, "".join(lines))
     write_manifest(

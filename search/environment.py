@@ -25,7 +25,7 @@ from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search import evaluators
-from search.record.manifest import Judge
+from search.record.judge import Judge
 
 try:
     import gymnasium
@@ -68,7 +68,7 @@ class CimCodesign(gymnasium.Env[Observation, NDArray[np.int64]]):
         self.scenario, self.space = load(scenario, Scenario), load(space, Space)
         self.episodes = episodes
         judge = Judge(evaluator=evaluator)
-        self.evaluator = evaluators.build(self.scenario, self.space, judge, cache)
+        self.evaluator = evaluators.of_chips(self.scenario, self.space, judge, cache)
         choices = np.array([len(parameter.choices) for parameter in self.space.parameters])
         self.action_space = gymnasium.spaces.MultiDiscrete(choices)
         self.observation_space = gymnasium.spaces.Box(0, 1, (len(choices) + 2,), np.float32)

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from cim_sim.config import UsageError
-from cim_sim.evaluate import Evaluator
 from search.evaluators import digests
 from search.llm.server import with_dtype
 from search.loop import Report, Search
 from search.optimizers import OPTIMIZERS, llm, settings_of, warm
-from search.proposal import Problem, SearchStopped
+from search.proposal import Evaluator, Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
-from search.record.tasks import Task
 from search.record.trace import Trial
 
 
@@ -73,8 +71,7 @@ def execute(
 
 def _advance(run: Run, evaluator: Evaluator, report: Report) -> None:
     config = run.config
-    task = Task(space=config.space, scenario=config.scenario, told=config.told)
-    problem = Problem(task, evaluator.screen, config.seed, max(config.screen, 1))
+    problem = Problem(config.task, evaluator.screen, config.seed, max(config.screen, 1))
     settings = settings_of(config.optimizer, config.settings)
     try:
         with OPTIMIZERS[config.optimizer].open(problem, settings, run) as ready:
@@ -110,5 +107,6 @@ def _reason(error: SearchStopped | OSError) -> str:
 
 def _go_on(run: Run, reason: str) -> str:
     done = f"{len(run.trials.records)} of {run.config.episodes} episodes are recorded"
-    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}"
+    named = "" if isinstance(run.config.evaluator, str) else " --config FILE"
+    command = f"python -m search run --resume --out {shlex.quote(str(run.path))}{named}"
     return f"{reason}\n{done}; go on with: {command}"

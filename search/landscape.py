@@ -13,6 +13,7 @@ import numpy as np
 from cim_sim import cost
 from cim_sim.accuracy.surrogate.model import LARGEST_SIGMA, Surrogate, require_covered
 from cim_sim.hardware import FreeHardware
+from cim_sim.own import AnySpace
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from cim_sim.types import Bools, Floats, Indices
@@ -46,7 +47,7 @@ class Networks(NamedTuple):
     kernels: Indices
 
 
-def draw(space: Space, count: int, rng: np.random.Generator) -> Indices:
+def draw(space: AnySpace, count: int, rng: np.random.Generator) -> Indices:
     """Draw a population uniformly, with replacement."""
     sizes = [len(parameter.choices) for parameter in space.parameters]
     return rng.integers(sizes, size=(count, len(sizes)))

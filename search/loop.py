@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from cim_sim.config import UsageError
-from cim_sim.evaluate import Evaluation, Evaluator
+from cim_sim.evaluate import Evaluation
 from cim_sim.space import Design
-from search.proposal import Optimizer, Proposal, SearchStopped
+from search.proposal import Evaluator, Optimizer, Proposal, SearchStopped
 from search.record.provenance import now
 from search.record.runs import Run
-from search.record.trace import Failure, Trial
+from search.record.trace import Failure, Trial, failed
 
 PATIENCE = 10
 """Failures in a row that end a run."""
@@ -209,7 +209,7 @@ class Search:
 
 
 def _guarded(
-    verb: Callable[[Sequence[Design]], list[Evaluation]], designs: Sequence[Design]
+    verb: Callable[[Sequence[Design]], Sequence[Evaluation | Failure]], designs: Sequence[Design]
 ) -> list[Evaluation | Failure]:
     """Evaluate designs; when that crashes, one by one, so that only the culprit fails.
 
@@ -225,9 +225,7 @@ def _guarded(
     except Exception as error:
         if len(designs) > 1:
             return [_guarded(verb, [design])[0] for design in designs]
-        message = f"{type(error).__name__}: {error}"
-        late = isinstance(error, TimeoutError)
-        return [Failure(kind="timeout" if late else "crash", message=message)]
+        return [failed(error)]
 
 
 def _replayed(slot: Slot, recorded: Trial) -> Trial:

@@ -65,9 +65,12 @@ def outcome(trial: Trial) -> str:
         text = f"failed ({trial.failure.kind}): {trial.failure.message}"
     elif trial.evaluation is not None and trial.evaluation.infeasible is not None:
         fault = trial.evaluation.infeasible
-        text = f"infeasible ({fault.kind}): {fault.reason}"
+        kind = "" if fault.kind == "own" else f" ({fault.kind})"
+        text = f"infeasible{kind}: {fault.reason}"
     else:
-        text = f"reward {trial.score:.4f}"
+        measured = trial.evaluation.measured if trial.evaluation else {}
+        numbers = (f"{name} {value:.5g}" for name, value in measured.items())
+        text = ", ".join([f"reward {trial.score:.4f}", *numbers])
     again = f", as in episode {trial.duplicate_of + 1}" if trial.duplicate_of is not None else ""
     return text.splitlines()[0][:160] + again
 

@@ -9,20 +9,31 @@ import numpy as np
 
 from cim_sim.config import Stopped, UsageError
 from cim_sim.evaluate import Evaluation
+from cim_sim.own import AnySpace
 from cim_sim.scenario import Scenario
-from cim_sim.space import Design, Space
+from cim_sim.space import Design
 from search.record.adapter import Lineage
 from search.record.given import Given
 from search.record.runs import Run
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, OwnTask, Task
 from search.record.trace import Exchange, Failure, Trial
+
+
+class Evaluator(Protocol):
+    """Judges designs: `cim_sim.evaluate.Evaluator`, or what the user brings."""
+
+    def screen(self, designs: Sequence[Design]) -> list[Evaluation]:
+        """Say what is known for free; leaves the reward open."""
+
+    def evaluate(self, designs: Sequence[Design]) -> Sequence[Evaluation | Failure]:
+        """Judge designs. An error that is raised is nobody's: they are then asked one by one."""
 
 
 @dataclass(frozen=True)
 class Problem:
     """What an optimiser may know: the task, the free screening, and its seed."""
 
-    task: Task
+    task: AnyTask
     screen: Callable[[Sequence[Design]], list[Evaluation]]
     """Free of charge: cost, floorplan and area; `Evaluator.screen`."""
     seed: int
@@ -30,23 +41,39 @@ class Problem:
     """Proposals for one slot that are screened, the one that takes it included."""
 
     @property
-    def space(self) -> Space:
+    def space(self) -> AnySpace:
         """What is free."""
         return self.task.space
+
+    @property
+    def chip(self) -> Task:
+        """The task, for optimisers that know what this simulator knows.
+
+        Raises:
+            UsageError: it is the user's own.
+        """
+        if isinstance(self.task, OwnTask):
+            raise UsageError(
+                f"scenario {self.task.name} is your own, and this optimiser asks the cost model or "
+                "tasks of compute-in-memory chips; use random, reinforce, genetic, tpe, bayesian, "
+                "or llm"
+            )
+        return self.task
 
     @property
     def scenario(self) -> Scenario:
         """What is fixed.
 
         Raises:
-            UsageError: the task is blind, so that nobody is told.
+            UsageError: the task is blind, so that nobody is told, or the user's own.
         """
-        if not self.task.told:
+        task = self.chip
+        if not task.told:
             raise UsageError(
                 "the task is blind: an optimiser sees choices and results, and this one needs the "
                 "scenario; use one that does not, or a language model with style paper"
             )
-        return self.task.scenario
+        return task.scenario
 
     def generator(self, purpose: str, step: int) -> np.random.Generator:
         """Random numbers that depend on the seed, the purpose and the step alone."""

@@ -21,7 +21,7 @@ HEAVY = {"torch", "transformers", "trl", "peft", "datasets", "sklearn", "optuna"
 FOLDERS = {
     "cim_sim": {"accuracy", "commands", "cost", "cost_study"},
     "cim_sim/accuracy": {"bench", "surrogate"},
-    "search": {"commands", "comparison", "llm", "optimizers", "record", "study"},
+    "search": {"commands", "comparison", "evaluators", "llm", "optimizers", "record", "study"},
     "finetune": {"commands", "probe"},
 }
 """Folders with code, as the page on the design names them; whoever adds one adds it here."""

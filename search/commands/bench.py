@@ -46,19 +46,20 @@ def bench(
     from cim_sim.files import Journal
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space
-    from search.evaluators import build
+    from search.evaluators import of_chips
     from search.execute import execute
     from search.record.manifest import RunConfig
     from search.record.trace import Trial
 
+    fixed, free = load(scenario, Scenario), load(space, Space)
     config = RunConfig(
         optimizer="random",
-        scenario=load(scenario, Scenario),
-        space=load(space, Space),
+        scenario=fixed,
+        space=free,
         evaluator="surrogate",
         episodes=episodes,
     )
-    judge = Clocked(**vars(build(config.scenario, config.space, config)))
+    judge = Clocked(**vars(of_chips(fixed, free, config)))
     with tempfile.TemporaryDirectory() as folder:
         execute(config, judge, Path(folder) / "warm")
         judge.seconds.clear()

@@ -126,15 +126,13 @@ def _show_model(config: RunConfig) -> None:
     from search.optimizers import asked_by
     from search.optimizers.llm import asked, require_askable
     from search.optimizers.lookup import known_designs
-    from search.record.tasks import Task
 
     settings = asked_by(config)
     if settings is None:
         return
-    task = Task(space=config.space, scenario=config.scenario, told=config.told)
-    require_askable(settings.style, task)
-    similar = known_designs(task, settings.table, settings.similar)
-    for message in asked(task, settings, similar):
+    require_askable(settings.style, config.task)
+    similar = known_designs(config.task, settings.table, settings.similar)
+    for message in asked(config.task, settings, similar):
         print(f"--- {message['role']}\n{message['content']}")
     print(f"---\n{answered_by(settings.model)}\n")
 
@@ -150,12 +148,23 @@ def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any])
             raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
         layers.append(data)
     layers.append(options)
+    if begun and not any("evaluator" in layer for layer in layers[1:]):
+        _require_ours(begun.config)
     merged = {key: value for layer in layers for key, value in layer.items()}
     optimizer = merged.get("optimizer")
     same = [layer for layer in layers if layer.get("optimizer") in (None, optimizer)]
     settings = [_settings(layer, optimizer, file) for layer in same]
     merged["settings"] = {key: value for part in settings for key, value in part.items()}
     return resolved(parse(merged, RunConfig, str(file or "options")))
+
+
+def _require_ours(config: RunConfig) -> None:
+    """Raise UsageError where a run directory alone names code to be run: it may be a stranger's."""
+    if not isinstance(config.evaluator, str):
+        raise UsageError(
+            f"the run is judged by {config.evaluator.words}, which is run only where you name it "
+            "too: add --config FILE with the evaluator"
+        )
 
 
 def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -> dict[str, Any]:

@@ -68,7 +68,7 @@ def compare(
     unfinished = len(found.unfinished) + found.missing
     return Comparison(
         command=command,
-        evaluator=first.config.evaluator,
+        evaluator=first.config.judged_by,
         simulator=first.manifest.digests.simulator,
         factors=tuple(factors),
         batch=first.config.batch,
@@ -109,7 +109,7 @@ def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathe
             seeds.setdefault(scenario, []).append(seed)
     if not seeds:
         raise NotComparable(
-            ["no scenario has a scale of regret: under a trained evaluator it takes a random arm "
+            ["no scenario has a scale of regret: where no optimum is known it takes a random arm "
              "that found something feasible, and an arm that found better than its median: "
              "python -m search run --optimizer random ..., with more episodes"]
         )  # fmt: skip
@@ -224,7 +224,7 @@ def _facts(
         name=config.scenario.name,
         digest=digest,
         space=config.space.name,
-        metric=config.scenario.objective.metric,
+        metric=config.scenario.metric,
         told=config.told,
         optimum=ends.optimum if ends else None,
         median_random=ends.median_random if ends else None,

@@ -27,18 +27,19 @@ def style(place: int) -> tuple[str, str]:
 
 
 def draw(comparison: Comparison, out: Path) -> None:
-    """Write regret, fronts and, when there are any, claims, each as .png and .svg."""
+    """Write regret and, when there are any, fronts and claims, each as .png and .svg."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     _regret(figure.subplots(), comparison)
     _save(figure, out / "regret")
-    scenario = comparison.scenarios[0].name
-    figure = Figure(figsize=(10, 3.6), layout="constrained")
-    for axes, cost in zip(figure.subplots(1, len(AMOUNTS), sharey=True), AMOUNTS, strict=True):
-        _fronts(axes, comparison, scenario, cost)
-    figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
-    _save(figure, out / "fronts")
+    if comparison.fronts:
+        scenario = comparison.scenarios[0].name
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        for axes, cost in zip(figure.subplots(1, len(AMOUNTS), sharey=True), AMOUNTS, strict=True):
+            _fronts(axes, comparison, scenario, cost)
+        figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
+        _save(figure, out / "fronts")
     if comparison.claims:
         height = 1.2 + 0.28 * len(comparison.claims)
         figure = Figure(figsize=(7, height), layout="constrained")

@@ -5,7 +5,7 @@ from statistics import fmean
 
 import numpy as np
 
-from cim_sim.space import Space
+from cim_sim.own import AnySpace
 from search.comparison.result import Foresight
 from search.llm.foreseen import expectation
 from search.llm.reply import ReplyError, parse_reply
@@ -13,7 +13,7 @@ from search.record.runs import RunRecord
 from search.record.trace import Exchange, Trial
 
 
-def expected(trial: Trial, exchanges: Iterable[Exchange], space: Space) -> float | None:
+def expected(trial: Trial, exchanges: Iterable[Exchange], space: AnySpace) -> float | None:
     """Return the mean accuracy expected by the replies that name the trial's design, if any."""
     said = [
         accuracy
@@ -52,7 +52,7 @@ def _pairs(run: RunRecord) -> Iterator[tuple[float, float]]:
                 yield said, trial.evaluation.accuracy.mean
 
 
-def _names(exchange: Exchange, trial: Trial, space: Space) -> bool:
+def _names(exchange: Exchange, trial: Trial, space: AnySpace) -> bool:
     try:
         return parse_reply(exchange.reply or "", space) == trial.design
     except ReplyError:

@@ -9,9 +9,10 @@ from cim_sim.scenario import Limits
 from cim_sim.space import ConvChoice, Design
 from search.comparison.equality import Arm
 from search.comparison.result import BeliefRow, KernelRow
-from search.evaluators import build, digests
-from search.record.manifest import Judge
+from search.evaluators import digests, of_chips
+from search.record.judge import Judge
 from search.record.runs import RunRecord
+from search.record.tasks import Task
 from search.study.scales import by_scenario
 
 
@@ -20,18 +21,18 @@ def kernels_of(arms: Sequence[Arm]) -> Iterator[KernelRow]:
     for runs in by_scenario([run for arm in arms for run in arm.runs]).values():
         found = [trial for run in runs for trial in run.trials if trial.feasible and trial.design]
         best = max(found, key=lambda trial: trial.score, default=None)
-        if best and best.design:
-            yield from _rows(runs[0], best.design)
+        task = runs[0].config.task
+        if best and best.design and isinstance(task, Task):
+            yield from _rows(runs[0], task, best.design)
 
 
-def _rows(run: RunRecord, best: Design) -> Iterator[KernelRow]:
-    config = run.config
-    sizes = config.space.kernels
+def _rows(run: RunRecord, task: Task, best: Design) -> Iterator[KernelRow]:
+    sizes = task.space.kernels
     same = (tuple(ConvChoice(one.channels, size) for one in best.layers) for size in sizes)
     designs = [best.model_copy(update={"layers": layers}) for layers in same]
-    for size, one in zip(sizes, _evaluated(run, designs), strict=True):
+    for size, one in zip(sizes, _evaluated(run, task, designs), strict=True):
         yield KernelRow(
-            scenario=config.scenario.name,
+            scenario=task.name,
             channels=tuple(one.channels for one in best.layers),
             kernel=size,
             utilisation=one.cost.utilisation if one.cost else None,
@@ -40,16 +41,16 @@ def _rows(run: RunRecord, best: Design) -> Iterator[KernelRow]:
         )
 
 
-def _evaluated(run: RunRecord, designs: Sequence[Design]) -> list[Evaluation]:
+def _evaluated(run: RunRecord, task: Task, designs: Sequence[Design]) -> list[Evaluation]:
     """Cost designs, and predict their accuracy where the runs were judged by today's surrogate.
 
     Without limits: what a kernel does is seen beyond them too.
     """
     config, judge = run.config, Judge(evaluator="surrogate")
     surrogate = config.evaluator == "surrogate"
-    surrogate &= digests(config.scenario, config.space, config) == run.manifest.digests
-    free = config.scenario.model_copy(update={"limits": Limits()})
-    evaluator = build(free, config.space, judge)
+    surrogate &= digests(task.scenario, task.space, config) == run.manifest.digests
+    free = task.scenario.model_copy(update={"limits": Limits()})
+    evaluator = of_chips(free, task.space, judge)
     return evaluator.evaluate(designs) if surrogate else evaluator.screen(designs)
 
 

@@ -6,6 +6,7 @@ from itertools import pairwise
 from cim_sim.config import Config
 from cim_sim.cost_study.explain import Finding
 from cim_sim.cost_study.explain import compare as explained
+from cim_sim.scenario import Scenario
 from cim_sim.space import Design
 from search.comparison.equality import Arm
 from search.comparison.foresight import by_step, expected
@@ -58,10 +59,11 @@ def stories(arms: Sequence[Arm]) -> list[Story]:
 
 
 def in_short(design: Design) -> str:
-    """Write a design in few characters: channels x kernel of each layer, then free hardware."""
+    """Write a design in few characters: channels x kernel of each layer, then what has a name."""
     layers = " ".join(f"{channels}x{kernel}" for channels, kernel in design.layers)
     hardware = (f"{name}={value}" for name, value in design.hardware.chosen().items())
-    return " ".join([layers, *hardware])
+    named = (f"{name}={value}" for name, value in design.named.items())
+    return " ".join(filter(None, [layers, *hardware, *named]))
 
 
 def changed(before: Design, after: Design) -> str:
@@ -71,7 +73,7 @@ def changed(before: Design, after: Design) -> str:
         for place, (old, new) in enumerate(zip(before.layers, after.layers, strict=True), start=1)
         if old != new
     ]
-    ours, theirs = before.hardware.chosen(), after.hardware.chosen()
+    ours, theirs = ({**one.hardware.chosen(), **one.named} for one in (before, after))
     fields = [
         f"{name}: {ours[name]} -> {theirs[name]}" for name in ours if ours[name] != theirs[name]
     ]
@@ -94,7 +96,8 @@ def _steps(run: RunRecord) -> Iterator[Step]:
     first = run.trials[:1]
     best = -float("inf")
     for before, trial in pairwise([*first, *run.trials[:STEPS]]):
-        better, best = trial.feasible and trial.score > best, max(best, trial.score)
+        better = trial.feasible and trial.score > best
+        best = trial.score if better else best
         yield _step(before, trial, exchanges.get(trial.step, []), better, run.config)
 
 
@@ -105,9 +108,8 @@ def _step(
     changes, findings = "", list[str]()
     if old and new and before is not trial:
         changes = changed(old, new)
-        findings = (
-            [_line(one) for one in explained(old, new, config.scenario)] if old != new else []
-        )
+        if old != new and isinstance(config.scenario, Scenario):
+            findings = [_line(one) for one in explained(old, new, config.scenario)]
     messages = exchanges[0].request.get("messages", []) if exchanges else []
     return Step(
         episode=trial.step + 1,

@@ -14,6 +14,7 @@ from cim_sim.space import Design
 from search.landscape import NO_FLOORPLAN
 from search.llm.foreseen import expectation
 from search.proposal import Problem, Proposal
+from search.record.tasks import Task
 from search.record.trace import Exchange
 
 
@@ -56,8 +57,9 @@ def _rank(free: Evaluation, said: Exchange, problem: Problem, known: bool) -> Ra
     excess, shortfall = 0.0, 0.0
     if free.infeasible is not None:
         excess = NO_FLOORPLAN
-    if problem.task.told:
-        limits, expected = problem.scenario.limits, expectation(said)
+    task = problem.task
+    if task.told and isinstance(task, Task):
+        limits, expected = task.scenario.limits, expectation(said)
         if free.cost is not None:
             excess = max(0.0, limits.area_excess(free.cost.area_um2))
         if expected is not None:

@@ -9,17 +9,18 @@ a lookup would propose, for the model to take, or to alter where this task is di
 """
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Literal, get_args
 
 from cim_sim.hardware import FREEABLE
+from cim_sim.own import AnyScenario, AnySpace, OwnScenario, OwnSpace
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from cim_sim.workload import Workload
 from search.llm.history import Entry, best
 
-Fact = Literal["chip", "variation", "reward", "limits"]
+FACTS = ("chip", "variation", "reward", "limits")
 """What of a scenario can be hidden; what the space offers is always told."""
-FACTS: tuple[Fact, ...] = get_args(Fact)
+REWARD = "Reward"
+"""Likewise of a scenario of the user's own, beside its facts."""
 
 LONGEST = 24
 """A conversation that would show so many designs begins anew."""
@@ -59,11 +60,16 @@ def shown(history: Sequence[Entry]) -> list[Entry]:
     return [*best(once[:begun], KEPT), *once[begun:]]
 
 
+def hideable(scenario: AnyScenario) -> tuple[str, ...]:
+    """Return the names of all that can be hidden of a scenario."""
+    return (*scenario.facts, REWARD) if isinstance(scenario, OwnScenario) else FACTS
+
+
 def scenario_text(
-    scenario: Scenario,
-    space: Space,
+    scenario: AnyScenario,
+    space: AnySpace,
     example: str,
-    hidden: Collection[Fact] = (),
+    hidden: Collection[str] = (),
     similar: Sequence[str] = (),
 ) -> str:
     """Return the first user message; `example` is a design of the space in the wire format.
@@ -75,16 +81,28 @@ def scenario_text(
     are one problem.
     """
     lines = [
-        f"Choose a CNN {'and its' if space.freed else 'for this'} compute-in-memory chip.",
+        opening(scenario, space),
         *facts(scenario, space, hidden),
         f"Similar tasks chose {' '.join(similar)}" if similar else f"Answer like {example}",
     ]
     return "\n".join(lines)
 
 
-def facts(scenario: Scenario, space: Space, hidden: Collection[Fact] = ()) -> list[str]:
+def opening(scenario: AnyScenario, space: AnySpace) -> str:
+    """Say what is to be chosen."""
+    if isinstance(scenario, OwnScenario):
+        return f"Choose {scenario.choose}."
+    freed = isinstance(space, Space) and space.freed
+    return f"Choose a CNN {'and its' if freed else 'for this'} compute-in-memory chip."
+
+
+def facts(scenario: AnyScenario, space: AnySpace, hidden: Collection[str] = ()) -> list[str]:
     """Return what is told of a scenario and of what is free, one matter a line."""
-    known: dict[Fact, str] = {
+    if isinstance(scenario, OwnScenario) and isinstance(space, OwnSpace):
+        return _own_facts(scenario, space, hidden)
+    assert isinstance(scenario, Scenario)
+    assert isinstance(space, Space)
+    known = {
         "chip": _chip(scenario),
         "variation": ", ".join(_variation(scenario)),
         "reward": scenario.objective.words(),
@@ -99,6 +117,12 @@ def facts(scenario: Scenario, space: Space, hidden: Collection[Fact] = ()) -> li
         ),
         *_free(space),
     ]
+
+
+def _own_facts(scenario: OwnScenario, space: OwnSpace, hidden: Collection[str]) -> list[str]:
+    known = {**scenario.facts, REWARD: scenario.objective}
+    told = (f"{name}: {'unknown' if name in hidden else text}." for name, text in known.items())
+    return [*told, f"Free: {space.words}."]
 
 
 def _data(work: Workload) -> str:

@@ -10,6 +10,9 @@ from search.record.trace import Trial
 BEST, RECENT = 10, 10
 """Lines of a `codesign` history: so many of the best, and so many of the latest."""
 
+REASON = 100
+"""Characters of a reason that an evaluator of the user's own gives: each is paid for every turn."""
+
 
 class Entry(NamedTuple):
     """One earlier design: its reward, or in a few words why it has none."""
@@ -36,6 +39,9 @@ def entry(evaluation: Evaluation) -> Entry:
     accuracy = evaluation.accuracy.mean if evaluation.accuracy else None
     if evaluation.infeasible is None:
         return Entry(evaluation.design, evaluation.reward, None, accuracy)
+    if evaluation.infeasible.kind == "own":
+        reason = " ".join(evaluation.infeasible.reason.split())[:REASON]
+        return Entry(evaluation.design, None, f"infeasible: {reason}", accuracy)
     shortage = _shortage(evaluation, evaluation.infeasible.kind)
     return Entry(evaluation.design, None, f"infeasible: {shortage}", accuracy)
 

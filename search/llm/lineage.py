@@ -2,14 +2,13 @@
 
 from pathlib import Path
 
-from cim_sim.files import read
 from search.llm.model import ModelConfig
 from search.record.adapter import MANIFEST, TRAINED_ON, Lineage, read_adapter
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task, read_tasks
 from search.transfer import distances
 
 
-def lineage_of(model: ModelConfig, task: Task) -> Lineage:
+def lineage_of(model: ModelConfig, task: AnyTask) -> Lineage:
     """Read the lineage of a model, and how near `task` is to what it was trained on.
 
     A merged copy carries the records of its adapter, so that it may be moved; of a model that is
@@ -28,9 +27,11 @@ def lineage_of(model: ModelConfig, task: Task) -> Lineage:
     return Lineage(adapter=read_adapter(folder), nearest=_nearest(folder, task))
 
 
-def _nearest(folder: Path, task: Task) -> tuple[str, float] | None:
-    tasks = read(folder / TRAINED_ON, Task, "copy the adapter's folder anew").records
-    if not tasks:
+def _nearest(folder: Path, task: AnyTask) -> tuple[str, float] | None:
+    """Find the nearest task; a problem of the user's own is near to none that can be measured."""
+    every = read_tasks(folder / TRAINED_ON, "copy the adapter's folder anew")
+    tasks = [one for one in every if isinstance(one, Task)]
+    if not tasks or not isinstance(task, Task):
         return None
     far = distances(task, tasks)
     return tasks[int(far.argmin())].name, round(float(far.min()), 4)

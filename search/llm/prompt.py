@@ -12,10 +12,10 @@ from collections.abc import Collection, Sequence
 from typing import Literal
 
 from cim_sim.config import UsageError
+from cim_sim.own import AnyScenario, AnySpace, OwnScenario, OwnSpace
 from cim_sim.scenario import Scenario
-from cim_sim.space import Design, Space, from_wire
+from cim_sim.space import Design, Parameter, Space, from_wire
 from search.llm import dialogue, paper
-from search.llm.dialogue import Fact
 from search.llm.history import Entry, selection
 
 Message = dict[str, str]
@@ -33,12 +33,12 @@ PAPER_EXAMPLE = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [128, 3
 
 
 def render(
-    scenario: Scenario,
-    space: Space,
+    scenario: AnyScenario,
+    space: AnySpace,
     history: Sequence[Entry],
     style: Style = "codesign",
     *,
-    hidden: Collection[Fact] = (),
+    hidden: Collection[str] = (),
     similar: Sequence[Design] = (),
     value: bool = False,
 ) -> list[Message]:
@@ -51,13 +51,15 @@ def render(
         style: one of the four.
         hidden: facts that the style `dialogue` does not tell; the paper's tell none of them anyway.
         similar: designs of similar tasks that the style `dialogue` shows, the nearest task first.
-        value: whether each answer of a `dialogue` also says the accuracy that it expects.
+        value: whether each answer of a `dialogue` also says the accuracy that it expects; in a
+            problem of the user's own there is none.
 
     Raises:
         UsageError: the style cannot ask for what the space frees.
     """
     require_style(style, space)
     if style == "dialogue":
+        value &= isinstance(space, Space)
         shown = dialogue.shown(history)
         turns = [(reply(one, value=value), result(one)) for one in shown]
         example, known = answer(_example(space)), [answer(design) for design in similar]
@@ -67,7 +69,11 @@ def render(
     if style == "codesign":
         system = "You are an expert in the co-design of neural networks and accelerators."
         user = _codesign(scenario, space, history)
+        if isinstance(scenario, OwnScenario):
+            system = "You are an expert in the exploration of design spaces."
     else:
+        assert isinstance(scenario, Scenario)
+        assert isinstance(space, Space)
         system = "You are an expert in the field of neural architecture search."
         results = [
             f"{answer(entry.design)} gives a performance of {_score(entry)}" for entry in history
@@ -77,12 +83,13 @@ def render(
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def require_style(style: Style, space: Space) -> None:
-    """Raise UsageError when `style` cannot ask for the hardware that `space` frees."""
-    if style in PAIRS_ONLY and space.freed:
+def require_style(style: Style, space: AnySpace) -> None:
+    """Raise UsageError when `style` cannot ask for what `space` frees beside number pairs."""
+    free = tuple(space.choices) if isinstance(space, OwnSpace) else space.freed
+    if style in PAIRS_ONLY and free:
         raise UsageError(
             f"prompt style {style} asks for number pairs alone, but space {space.name} frees "
-            f"{', '.join(space.freed)}: use style codesign"
+            f"{', '.join(free)}: use style codesign"
         )
 
 
@@ -104,7 +111,7 @@ def reply(entry: Entry, *, value: bool = False) -> str:
     return f"{said} {dialogue.expected(entry.accuracy)}"
 
 
-def answer_regex(space: Space, *, value: bool = False) -> str:
+def answer_regex(space: AnySpace, *, value: bool = False) -> str:
     """Return a regular expression that matches `answer` of each design of a space, and no more.
 
     Servers compile it, so it has nothing but groups of alternatives and repetition.
@@ -113,14 +120,20 @@ def answer_regex(space: Space, *, value: bool = False) -> str:
         space: whose designs.
         value: whether an expected accuracy follows.
     """
+    if isinstance(space, OwnSpace):
+        return rf"\{{{_named_regex(space.parameters)}\}}"
     return _design_regex(space) + (dialogue.EXPECTED if value else "")
 
 
 def _design_regex(space: Space) -> str:
     pair = rf"\[{_choice(space.channels)},{_choice(space.kernels)}\]"
     layers = rf"\[{pair}(,{pair}){{{space.layers - 1}}}\]"
-    chosen = ",".join(f'"{name}":{_choice(getattr(space.hardware, name))}' for name in space.freed)
+    chosen = _named_regex([Parameter(name, getattr(space.hardware, name)) for name in space.freed])
     return rf'\{{"layers":{layers},"hardware":\{{{chosen}\}}\}}' if chosen else layers
+
+
+def _named_regex(parameters: Sequence[Parameter]) -> str:
+    return ",".join(f'"{one.name}":{_choice(one.choices)}' for one in parameters)
 
 
 def result(entry: Entry) -> str:
@@ -134,12 +147,29 @@ def retry_message(error: str) -> Message:
     return {"role": "user", "content": text}
 
 
-def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str:
+def _codesign(scenario: AnyScenario, space: AnySpace, history: Sequence[Entry]) -> str:
+    if isinstance(scenario, Scenario) and isinstance(space, Space):
+        lines = _chip_lines(scenario, space)
+    else:
+        lines = [
+            dialogue.opening(scenario, space),
+            *dialogue.facts(scenario, space),
+            f"Answer with JSON only, for example {answer(_example(space))}",
+        ]
+    lines += [
+        "Results so far, worst to best:",
+        *([_line(entry) for entry in selection(history)] or ["none"]),
+        "Give one design that is better than all of these and not among them.",
+    ]
+    return "\n".join(lines)
+
+
+def _chip_lines(scenario: Scenario, space: Space) -> list[str]:
     work, image = scenario.workload, scenario.workload.image
     limits = scenario.limits
     area = "none" if limits.area_um2 is None else f"{limits.area_um2 / 1e6:.1f} mm2"
     accuracy = "none" if limits.accuracy is None else f"{limits.accuracy_bar:.3f}"
-    lines = [
+    return [
         "Choose a convolutional network and, where free, the compute-in-memory chip that runs it.",
         f"Dataset: {work.dataset}, {image.channels}x{image.side}x{image.side}, "
         f"{image.classes} classes.",
@@ -153,11 +183,7 @@ def _codesign(scenario: Scenario, space: Space, history: Sequence[Entry]) -> str
         *(f"Free {name}: {_join(getattr(space.hardware, name))}." for name in space.freed),
         f"Answer with JSON only, {space.layers} pairs [channels,kernel], "
         f"for example {answer(_example(space))}",
-        "Results so far, worst to best:",
-        *([_line(entry) for entry in selection(history)] or ["none"]),
-        "Give one design that is better than all of these and not among them.",
     ]
-    return "\n".join(lines)
 
 
 def _hardware(scenario: Scenario) -> str:
@@ -191,8 +217,13 @@ def _line(entry: Entry) -> str:
     return f"{answer(entry.design)} {entry.fault or _score(entry)}"
 
 
-def _example(space: Space) -> Design:
-    """The paper's example where the space has it, else widths that grow every second layer."""
+def _example(space: AnySpace) -> Design:
+    """The paper's example where the space has it, else widths that grow every second layer.
+
+    Of named parameters the middle choices.
+    """
+    if isinstance(space, OwnSpace):
+        return space.decode([len(parameter.choices) // 2 for parameter in space.parameters])
     if not space.check(PAPER_EXAMPLE):
         return PAPER_EXAMPLE
     widest = len(space.channels) - 1

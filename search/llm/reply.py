@@ -7,11 +7,14 @@ the space or a `ReplyError`; nothing else is raised.
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from cim_sim.space import Design, Space, from_wire
+from cim_sim.own import AnySpace, OwnSpace
+from cim_sim.space import Design, from_wire
+from cim_sim.types import Frozen
 
 Kind = Literal["empty", "too long", "no design", "several designs", "not JSON", "shape", "space"]
 
@@ -19,6 +22,8 @@ LONGEST = 20_000
 """Characters of a reply that are looked at; a design takes about 100."""
 MESSAGE = 300
 """Longest error message: it goes back into a context that may be small."""
+
+_PAIRS = "list of [channels,kernel] pairs"
 
 START = re.compile(r"""\[\s*\[|\{\s*["']""")
 """A list of lists, or an object."""
@@ -32,21 +37,24 @@ class ReplyError(Exception):
         self.kind = kind
 
 
-def parse_reply(text: str, space: Space) -> Design:
+def parse_reply(text: str, space: AnySpace) -> Design:
     """Return the one design that a reply names.
 
     Raises:
         ReplyError: there is none, or more than one, or it lies outside the space.
     """
-    design = _design(_only_value(text))
+    names = tuple(space.choices) if isinstance(space, OwnSpace) else ()
+    value = _only_value(text, names)
+    design = _named(value, names) if names else _design(value)
     faults = space.check(design)
     if faults:
         raise ReplyError("space", "; ".join(faults[:4]))
-    return design
+    # Names in the order of the space, and its own numbers: 8.0 is its 8.
+    return space.decode(space.encode(design)) if names else design
 
 
-def _only_value(text: str) -> Any:
-    """Return the one JSON value of the reply that could be a design."""
+def _only_value(text: str, names: Sequence[str]) -> Any:
+    """Return the one JSON value that could be a design; `names` are its keys, if it has any."""
     text = text.rpartition("</think>")[2].strip()
     if not text:
         raise ReplyError("empty", "the answer is empty")
@@ -57,7 +65,8 @@ def _only_value(text: str) -> Any:
         value, place = _decode(text, start.start())
         values.append(value)
     if not values:
-        raise ReplyError("no design", "no list of [channels,kernel] pairs found")
+        expected = f"JSON object with {', '.join(names)}" if names else _PAIRS
+        raise ReplyError("no design", f"no {expected} found")
     if len(values) > 1:
         raise ReplyError("several designs", f"found {len(values)} designs, expected exactly one")
     return values[0]
@@ -75,6 +84,16 @@ def _decode(text: str, start: int) -> tuple[Any, int]:
         raise ReplyError("not JSON", f"not JSON at {near!r}: {error.msg}") from None
     except ValueError as error:
         raise ReplyError("not JSON", f"not JSON: {error}") from None
+
+
+def _named(value: Any, names: Sequence[str]) -> Design:
+    if not isinstance(value, dict):
+        expected = f"expected an object with {', '.join(names)}"
+        raise ReplyError("shape", f"{expected}, found {_short(value)}")
+    odd = [name for name, choice in value.items() if type(choice) not in (int, float, str)]
+    if odd:
+        raise ReplyError("shape", f"{odd[0]}: expected a number or a name")
+    return Design.model_construct(layers=(), named=Frozen(value))
 
 
 def _design(value: Any) -> Design:

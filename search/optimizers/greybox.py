@@ -48,7 +48,7 @@ class Greybox:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self.problem, self.settings = problem, settings
-        self._prices = partial(prices, problem.scenario, problem.space)
+        self._prices = partial(prices, problem.scenario, problem.chip.space)
         self._tried: set[bytes] = set()
         self._rows: list[Indices] = []
         """Designs whose accuracy is known."""
@@ -67,7 +67,9 @@ class Greybox:
             believed.append((row, mean))
             self._tried.add(row.tobytes())
             self._step += 1
-        return [Proposal(design=self.problem.space.decode(row.tolist())) for row, _ in believed]
+        return [
+            Proposal(design=self.problem.chip.space.decode(row.tolist())) for row, _ in believed
+        ]
 
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn accuracies, also of designs that miss the least accuracy."""
@@ -75,7 +77,7 @@ class Greybox:
             if trial.design is None or trial.evaluation is None:
                 continue
             if trial.evaluation.accuracy is not None:
-                self._rows.append(np.array(self.problem.space.encode(trial.design)))
+                self._rows.append(np.array(self.problem.chip.space.encode(trial.design)))
                 self._accuracies.append(trial.evaluation.accuracy.mean)
             if trial.evaluation.reward is not None:
                 self._best = max(trial.evaluation.reward, self._best or -np.inf)
@@ -83,7 +85,7 @@ class Greybox:
     def observe(self, trials: Sequence[Trial]) -> None:
         """Learn from designs that somebody else proposed; they count as tried."""
         designs = [trial.design for trial in trials if trial.design and trial.evaluation]
-        rows = [np.array(self.problem.space.encode(design)) for design in designs]
+        rows = [np.array(self.problem.chip.space.encode(design)) for design in designs]
         self._tried |= {row.tobytes() for row in rows}
         self.update(trials)
 
@@ -101,7 +103,7 @@ class Greybox:
     def _pool(self, rng: np.random.Generator) -> Indices:
         """Draw designs that are new and feasible for free; where there are hardly any, any."""
         for _ in range(POOLS):
-            pool = draw(self.problem.space, self.settings.pool, rng)
+            pool = draw(self.problem.chip.space, self.settings.pool, rng)
             free = self._untried(pool) & self._prices(pool).allowed
             if free.any():
                 allowed: Indices = pool[free]
@@ -113,7 +115,7 @@ class Greybox:
         values = self._acquisition(candidates)
         for _ in range(self.settings.rounds):
             starts = candidates[np.argsort(-values, kind="stable")[: self.settings.climbs]]
-            near = np.vstack([neighbours(self.problem.space, row) for row in starts])
+            near = np.vstack([neighbours(self.problem.chip.space, row) for row in starts])
             candidates = np.vstack([starts, near])
             values = self._acquisition(candidates)
         best = candidates[np.argmax(values)]
@@ -148,7 +150,7 @@ class Greybox:
         """Neighbours of the designs with the highest rewards so far."""
         rewards = self._rewards()
         best = np.argsort(-rewards, kind="stable")[: self.settings.climbs]
-        return [neighbours(self.problem.space, self._rows[place]) for place in best]
+        return [neighbours(self.problem.chip.space, self._rows[place]) for place in best]
 
     def _rewards(self) -> Floats:
         """Reward of each design with a known accuracy, the limit on accuracy aside."""
@@ -207,7 +209,7 @@ class AccuracyModel:
 
     def _features(self, population: Indices) -> Floats:
         """Scale every feature to a width of about one."""
-        scenario, space = self.problem.scenario, self.problem.space
+        scenario, space = self.problem.scenario, self.problem.chip.space
         channels, kernels = networks(space, population)
         columns = [np.log2(channels) / 2, kernels / 4]
         if "cell_bits" in space.freed:

@@ -14,7 +14,7 @@ from cim_sim.space import Design
 from search.llm.choice import chosen
 from search.llm.client import Client
 from search.llm.connection import connected, identity
-from search.llm.dialogue import FACTS
+from search.llm.dialogue import hideable
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
@@ -33,7 +33,7 @@ from search.proposal import Opened, Problem, Proposal, SearchStopped
 from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE
 from search.record.runs import Run
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task
 from search.record.trace import Exchange, Failure, Trial
 
 REPLY_SHOWN = 300
@@ -50,7 +50,7 @@ class Settings(Config):
     """How often an unusable reply is answered with its error before the slot is lost."""
     similar: Annotated[int, Field(ge=0)] = 0
     """So many designs of similar training tasks stand in the first turn of a dialogue: the first
-    ones that `lookup` would propose. A blind task is similar to none."""
+    ones that `lookup` would propose. A blind task is similar to none, nor is the user's own."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
 
@@ -73,7 +73,7 @@ class Settings(Config):
         return load(value, ModelConfig) if isinstance(value, (str, Path)) else value
 
 
-def require_askable(style: Style, task: Task) -> None:
+def require_askable(style: Style, task: AnyTask) -> None:
     """Raise UsageError unless `style` can ask for what the space frees and tells what may be told.
 
     The paper's own prompts say nothing of the scenario but its network and data set.
@@ -87,7 +87,7 @@ def require_askable(style: Style, task: Task) -> None:
 
 
 def asked(
-    task: Task, settings: Settings, similar: Sequence[Design], history: Sequence[Entry] = ()
+    task: AnyTask, settings: Settings, similar: Sequence[Design], history: Sequence[Entry] = ()
 ) -> list[Message]:
     """Return the conversation that asks for the design after `history`.
 
@@ -97,7 +97,7 @@ def asked(
         similar: `known_designs` of the task.
         history: what has been tried.
     """
-    hidden = () if task.told else FACTS
+    hidden = () if task.told else hideable(task.scenario)
     told = partial(render, hidden=hidden, similar=similar, value=settings.value)
     return told(task.scenario, task.space, history, settings.style)
 
@@ -199,7 +199,8 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
-        given += behind(settings.table) if settings.similar else Given()
+        shown = settings.similar and isinstance(problem.task, Task)
+        given += behind(settings.table) if shown else Given()
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 

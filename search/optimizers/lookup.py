@@ -17,7 +17,7 @@ from search.landscape import draw
 from search.proposal import Problem, Proposal
 from search.record.given import Given, regression
 from search.record.lookup import LOOKUP_TABLE, Solved, read_lookup
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task
 from search.record.trace import Trial
 from search.transfer import nearest, projected_design
 
@@ -36,7 +36,7 @@ class Lookup:
 
     def __init__(self, problem: Problem, settings: Settings) -> None:
         self._problem = problem
-        self._designs = recalled(problem.task, solved_tasks(settings.table), settings.nearest)
+        self._designs = recalled(problem.chip, solved_tasks(settings.table), settings.nearest)
         self._step = 0
 
     def suggest(self, count: int) -> list[Proposal]:
@@ -61,9 +61,12 @@ def behind(table: Path) -> Given:
     return regression(sum(row.evaluations for row in solved_tasks(table)))
 
 
-def known_designs(task: Task, table: Path, count: int) -> list[Design]:
-    """Return the first designs that are recalled from other tasks; none for a blind task."""
-    if not (count and task.told):
+def known_designs(task: AnyTask, table: Path, count: int) -> list[Design]:
+    """Return the first designs that are recalled from other tasks.
+
+    None for a blind task, or for the user's own, which is like no other.
+    """
+    if not (count and task.told and isinstance(task, Task)):
         return []
     others = [row for row in solved_tasks(table) if row.task.scenario != task.scenario]
     return list(islice(recalled(task, others, Settings().nearest), count))

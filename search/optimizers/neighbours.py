@@ -19,6 +19,7 @@ from search.optimizers.lookup import drawn, recalled, solved_tasks
 from search.proposal import Problem, Proposal
 from search.record.given import Given, regression
 from search.record.lookup import LOOKUP_TABLE, Solved
+from search.record.tasks import Task
 from search.record.trace import Trial
 from search.transfer import nearest, projected, projected_design
 
@@ -40,13 +41,14 @@ class Neighbours:
         from cim_sim.accuracy.surrogate.model import load
 
         self._problem, self._settings = problem, settings
+        self._task = problem.chip
         every = solved_tasks(settings.table)
-        self._known = _chosen(problem, every, settings.tasks)
+        self._known = _chosen(self._task, every, settings.tasks)
         self._lands = [
             Landscape(one.scenario, one.space, predicted(one.scenario, one.space, load()))
             for one in (row.task for row in self._known)
         ]
-        self._first = recalled(problem.task, every, settings.tasks)
+        self._first = recalled(self._task, every, settings.tasks)
         self._scores: list[float] = []
         self._theirs: list[Floats] = []
         """Of each evaluated design: its reward in every known task, [tasks]."""
@@ -76,11 +78,11 @@ class Neighbours:
         """Designs of the known tasks, the most alike task first."""
         order = np.argsort(-likeness(self._scores, np.array(self._theirs)), kind="stable")
         rows = [self._known[place] for place in order]
-        space = self._problem.space
+        space = self._task.space
         return [projected_design(one, row.task, space) for row in rows for one in row.designs]
 
     def _rewards(self, design: Design) -> Floats:
-        space, task = self._problem.space, self._problem.task
+        space, task = self._task.space, self._task
         row = np.array([space.encode(design)], dtype=np.int64)
         # Of a blind task the hardware is not told; the other task's own stands in for it.
         fixed = [task.scenario if task.told else known.task.scenario for known in self._known]
@@ -110,8 +112,8 @@ def likeness(scores: Sequence[float], theirs: Floats) -> Floats:
     return np.asarray(ours @ others / np.where(norm > 0, norm, np.inf))
 
 
-def _chosen(problem: Problem, solved: Sequence[Solved], count: int) -> list[Solved]:
-    if problem.task.told:
-        places = nearest(problem.task, [row.task for row in solved], count)
+def _chosen(task: Task, solved: Sequence[Solved], count: int) -> list[Solved]:
+    if task.told:
+        places = nearest(task, [row.task for row in solved], count)
         return [solved[place] for place in places]
     return list(solved[:: max(len(solved) // count, 1)][:count])

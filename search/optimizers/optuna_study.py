@@ -11,6 +11,7 @@ from cim_sim.evaluate import Evaluation
 from cim_sim.scenario import Limits
 from cim_sim.space import Parameter
 from search.proposal import Problem, Proposal
+from search.record.tasks import AnyTask, Task
 from search.record.trace import Trial
 
 NO_FLOORPLAN = 1.0
@@ -33,6 +34,8 @@ class OptunaSearch:
 
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.problem = problem
+        self.limits = limits_of(problem.task) if problem.task.told else None
+        """None: not told, or the user's own."""
         self.distributions = {p.name: _distribution(p) for p in problem.space.parameters}
         self.study = optuna.create_study(direction="maximize", sampler=sampler)
         self.memory = memory
@@ -87,15 +90,9 @@ class OptunaSearch:
         if trial.evaluation is None:
             self.study.tell(asked, state=TrialState.FAIL)
             return
-        for name, value in self._violations(trial.evaluation).items():
+        for name, value in violations(trial.evaluation, self.limits).items():
             asked.set_constraint(name, value)
         self.study.tell(asked, self._value(trial))
-
-    def _violations(self, evaluation: Evaluation) -> dict[str, float]:
-        """Of a blind task it is known that a limit is missed, not by how much or which."""
-        if self.problem.task.told:
-            return violations(evaluation, self.problem.scenario.limits)
-        return {"chip": 0.0 if evaluation.infeasible is None else NO_FLOORPLAN}
 
     def _value(self, trial: Trial) -> float:
         """Return the reward. An infeasible design has none: the worst reward seen stands in.
@@ -115,12 +112,20 @@ def seed_of(problem: Problem) -> int:
     return int(problem.generator("optuna", 0).integers(2**31))
 
 
-def violations(evaluation: Evaluation, limits: Limits) -> dict[str, float]:
+def limits_of(task: AnyTask) -> Limits | None:
+    """Return the limits of a task; None: it is the user's own, whose evaluator alone knows them."""
+    return task.scenario.limits if isinstance(task, Task) else None
+
+
+def violations(evaluation: Evaluation, limits: Limits | None) -> dict[str, float]:
     """How far a design is beyond each limit of a scenario, at most 0 where it keeps it.
 
+    Where limits are not known it is known that one is missed, not by how much or which.
     Floorplan and area are one constraint, so that the GP sampler models as few as it can. An
     accuracy that was not measured, because the chip had failed already, stands at its limit.
     """
+    if limits is None:
+        return {"chip": 0.0 if evaluation.infeasible is None else NO_FLOORPLAN}
     price, found = evaluation.cost, {}
     if price is None:
         found["chip"] = NO_FLOORPLAN
@@ -136,6 +141,6 @@ def _distribution(parameter: Parameter) -> Any:
     from optuna.distributions import CategoricalDistribution, IntDistribution
 
     count = len(parameter.choices)
-    if all(isinstance(choice, int) for choice in parameter.choices):
+    if parameter.ranked:
         return IntDistribution(0, count - 1)
     return CategoricalDistribution(tuple(range(count)))

@@ -12,8 +12,10 @@ import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
+from cim_sim.evaluate import INFEASIBLE_REWARD
 from cim_sim.types import Count
 from search.proposal import Problem, Proposal
+from search.record.tasks import OwnTask
 from search.record.trace import Trial
 
 
@@ -39,6 +41,7 @@ class Reinforce:
 
         self.problem, self.settings = problem, settings
         self.baseline: float | None = None
+        self._lowest = INFEASIBLE_REWARD
         self.controller = Controller(
             [len(parameter.choices) for parameter in problem.space.parameters],
             problem.generator("controller", 0),
@@ -66,9 +69,18 @@ class Reinforce:
         for trial in trials:
             if trial.design is not None and trial.failure is None:
                 choices = self.problem.space.encode(trial.design)
-                self._episodes.append((choices, trial.score))
+                self._episodes.append((choices, self._score(trial)))
             if len(self._episodes) == self.settings.rollouts:
                 self._learn()
+
+    def _score(self, trial: Trial) -> float:
+        """Return the reward, or the paper's -1 for an infeasible design.
+
+        The user's own rewards have any scale: where one lower than -1 was seen, the lowest counts.
+        """
+        if trial.feasible and isinstance(self.problem.task, OwnTask):
+            self._lowest = min(self._lowest, trial.score)
+        return trial.score if trial.feasible else self._lowest
 
     def _learn(self) -> None:
         advantages = np.array([self._advantage(score) for _, score in self._episodes])

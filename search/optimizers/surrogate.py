@@ -42,7 +42,7 @@ class SurrogateOptimizer:
     def __init__(self, problem: Problem, settings: Settings) -> None:
         from cim_sim.accuracy.surrogate.model import load
 
-        scenario, space = problem.scenario, problem.space
+        scenario, space = problem.scenario, problem.chip.space
         require_known(scenario, space)
         accuracy = predicted(scenario, space, load(), caution=settings.caution)
         self._problem = problem

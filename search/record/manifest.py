@@ -1,37 +1,33 @@
 """What a run is to do (config.yaml), and what it was and how it ended (manifest.json)."""
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 
-from cim_sim.config import Config, load
+from cim_sim.config import Config, UsageError
+from cim_sim.own import OwnScenario, OwnSpace, either, load_scenario, load_space, or_file
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from search.record.adapter import Lineage
 from search.record.given import Given
+from search.record.judge import Judge
 from search.record.provenance import Session
+from search.record.tasks import AnyTask, task_of
 
-
-def _or_file(kind: type[Config]) -> BeforeValidator:
-    return BeforeValidator(lambda v: load(v, kind) if isinstance(v, (str, Path)) else v)
-
-
-ScenarioOrFile = Annotated[Scenario, _or_file(Scenario)]
-"""A whole scenario, or the path of its YAML file."""
-SpaceOrFile = Annotated[Space, _or_file(Space)]
-"""A whole space, or the path of its YAML file."""
+ScenarioOrFile = Annotated[
+    Annotated[Scenario, Tag("(cim)")] | Annotated[OwnScenario, Tag("(own)")],
+    Discriminator(either),
+    BeforeValidator(or_file(load_scenario)),
+]
+"""A whole scenario of either kind, or the path of its YAML file."""
+SpaceOrFile = Annotated[
+    Annotated[Space, Tag("(cim)")] | Annotated[OwnSpace, Tag("(own)")],
+    Discriminator(either),
+    BeforeValidator(or_file(load_space)),
+]
+"""A whole space of either kind, or the path of its YAML file."""
 
 Status = Literal["running", "done", "interrupted", "failed"]
-
-
-class Judge(Config):
-    """Who says how accurate a network is."""
-
-    evaluator: Literal["trained", "surrogate"] = "trained"
-    """Really trained, or predicted."""
-    accuracy_seed: Annotated[int, Field(ge=0)] = 0
-    """Seed of the accuracy experiment: the arms of a comparison share it."""
 
 
 class RunConfig(Judge):
@@ -52,6 +48,19 @@ class RunConfig(Judge):
     screen: Annotated[int, Field(ge=0)] = 0
     """So many proposals may be made for one slot: the first that is new, and feasible as far as
     the free cost model sees, takes it. 0: no screening."""
+
+    @model_validator(mode="after")
+    def _problem_and_evaluator_fit(self) -> Self:
+        try:
+            self.require_judges(self.task)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def task(self) -> AnyTask:
+        """The problem that is searched."""
+        return task_of(self.space, self.scenario, self.told)
 
 
 class Digests(Config):

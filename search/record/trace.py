@@ -17,6 +17,12 @@ class Failure(Config):
     message: str
 
 
+def failed(error: Exception) -> Failure:
+    """Return the failure of an evaluator that raised an error."""
+    late = isinstance(error, TimeoutError)
+    return Failure(kind="timeout" if late else "crash", message=f"{type(error).__name__}: {error}")
+
+
 class Exchange(Config):
     """What was sent to a model and what came back, whole."""
 

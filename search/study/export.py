@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cim_sim.config import UsageError
-from search.optimizers.optuna_study import violations
+from search.optimizers.optuna_study import limits_of, violations
 from search.record.runs import RunRecord
 from search.record.trace import Trial
 
@@ -53,7 +53,7 @@ def _trial(trial: Trial, run: RunRecord) -> Any:
         params={p.name: p.choices[i] for p, i in zip(parameters, indices, strict=True)},
         distributions={p.name: CategoricalDistribution(p.choices) for p in parameters},
         user_attrs=_details(trial),
-        constraints=violations(trial.evaluation, run.config.scenario.limits)
+        constraints=violations(trial.evaluation, limits_of(run.config.task))
         if trial.evaluation
         else None,
     )
@@ -75,4 +75,4 @@ def _details(trial: Trial) -> dict[str, Any]:
         found["infeasible"] = trial.evaluation.infeasible.reason
     if trial.evaluation.accuracy:
         found["accuracy"] = trial.evaluation.accuracy.mean
-    return {**found, **trial.evaluation.amounts}
+    return {**found, **trial.evaluation.amounts, **trial.evaluation.measured}

@@ -29,7 +29,8 @@ from search.landscape import (
     ranked,
     require_known,
 )
-from search.record.manifest import Digests, Judge
+from search.record.judge import Judge
+from search.record.manifest import Digests
 
 FOLDER = Path("runs/optima")
 """Where optima are kept, by the digests of all they depend on."""

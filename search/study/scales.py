@@ -8,12 +8,14 @@ from cim_sim.types import Floats
 from search.evaluators import digests
 from search.loop import PATIENCE
 from search.record.runs import RunRecord
+from search.record.tasks import OwnTask, Task
 from search.stats import RegretEnds, best_so_far, normalised_regret, rewards_of
 from search.study.optimum import TOLERANCE, known
 
 CHECKPOINTS = (1, 5, 10, 20, 50, 100, 200, 500)
 """Episodes after which regret is told."""
 BEST_OF_RUNS, BEST_KNOWN = "the best of these runs", "best known (`search optimum`)"
+OPTIMUM_GIVEN = "optimum of the scenario"
 
 
 def by_scenario(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
@@ -27,8 +29,9 @@ def by_scenario(runs: Sequence[RunRecord]) -> dict[str, list[RunRecord]]:
 def scales_of(runs: Sequence[RunRecord]) -> dict[str, RegretEnds]:
     """Return the two ends of regret by scenario digest, where there are two.
 
-    Under today's surrogate both are searched for; else they are the best of the runs and the
-    median feasible design of those that search at random. Runs that found better than the best
+    Under today's surrogate both are searched for; else they are the best of the runs, or the
+    optimum that a scenario of the user's own names, and the median feasible design of those that
+    search at random. Runs that found better than the best
     known move the upper end.
     """
     scales = {}
@@ -41,10 +44,11 @@ def scales_of(runs: Sequence[RunRecord]) -> dict[str, RegretEnds]:
 
 def _ends(runs: Sequence[RunRecord]) -> tuple[float | None, float | None, str]:
     scores = [trial.score for run in runs for trial in run.trials if trial.feasible]
-    config = runs[0].config
+    config, task = runs[0].config, runs[0].config.task
     today = digests(config.scenario, config.space, config)
     if config.evaluator == "surrogate" and today == runs[0].manifest.digests:
-        top = known(config.scenario, config.space)
+        assert isinstance(task, Task)  # nobody else asks the surrogate
+        top = known(task.scenario, task.space)
         found = [*scores, top.reward] if top.reward is not None else scores
         return max(found, default=None), top.median_feasible, BEST_KNOWN
     random = [
@@ -53,7 +57,10 @@ def _ends(runs: Sequence[RunRecord]) -> tuple[float | None, float | None, str]:
         for trial in run.trials
         if run.config.optimizer == "random" and trial.feasible and trial.duplicate_of is None
     ]
-    return max(scores, default=None), float(np.median(random)) if random else None, BEST_OF_RUNS
+    median = float(np.median(random)) if random else None
+    if isinstance(task, OwnTask) and task.scenario.optimum is not None:
+        return max([*scores, task.scenario.optimum]), median, OPTIMUM_GIVEN
+    return max(scores, default=None), median, BEST_OF_RUNS
 
 
 def is_finished(run: RunRecord) -> bool:

@@ -9,20 +9,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.files import write_whole
+from cim_sim.own import OwnSpace
 from cim_sim.types import Count
 from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
-from search.record.manifest import Judge, RunConfig, ScenarioOrFile, SpaceOrFile, differences
+from search.record.judge import EvaluatorField, Judge
+from search.record.manifest import RunConfig, ScenarioOrFile, SpaceOrFile, differences
 from search.record.runs import read_run
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task, task_of
 from search.study.cut import Split
 from search.study.family import tasks
 
@@ -90,7 +92,7 @@ class SweepConfig(Judge):
     arms: dict[str, ArmSpec] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
-    evaluator: Literal["trained", "surrogate"] = "surrogate"
+    evaluator: EvaluatorField = "surrogate"
     batch: Count = 1
     screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
     """Values of `screen`; every arm runs with each of them."""
@@ -102,13 +104,15 @@ class SweepConfig(Judge):
         return self
 
     @cached_property
-    def tasks(self) -> list[Task]:
+    def tasks(self) -> Sequence[AnyTask]:
         """The scenarios with their spaces."""
         part = self.scenarios
         if isinstance(part, FamilyPart):
+            if isinstance(self.space, OwnSpace):
+                raise UsageError(f"space {self.space.name} is your own; the family has none of it")
             return tasks(part.split, part.count, first=part.first, space=self.space)
         assert self.space is not None
-        return [Task(space=self.space, scenario=scenario) for scenario in part]
+        return [task_of(self.space, scenario) for scenario in part]
 
 
 def of_split(config: SweepConfig, split: Split) -> SweepConfig:
@@ -148,7 +152,9 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
     runs = []
     for seed in range(config.seeds):
         for task in config.tasks:
-            task.scenario.require_fits(task.space)
+            config.require_judges(task)
+            if isinstance(task, Task):
+                task.scenario.require_fits(task.space)
             for screen in config.screens:
                 for name, arm in config.arms.items():
                     folder = f"{name}-screen{screen}" if screen else name
@@ -222,7 +228,9 @@ def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
     return None
 
 
-def _run_config(config: SweepConfig, task: Task, arm: ArmSpec, screen: int, seed: int) -> RunConfig:
+def _run_config(
+    config: SweepConfig, task: AnyTask, arm: ArmSpec, screen: int, seed: int
+) -> RunConfig:
     return RunConfig(
         optimizer=arm.optimizer,
         settings=arm.settings,

@@ -19,7 +19,8 @@ def write_trials(tasks: Sequence[Job], out: Path) -> int:
 
     Columns: scenario, objective, arm, optimizer, screen, seed, step, design (wire format, JSON),
     reward (none where infeasible), infeasible (its kind), failure (its kind), accuracy, energy_pj,
-    latency_ns, area_um2, duplicate_of, screened, seconds.
+    latency_ns, area_um2, duplicate_of, screened, seconds, and measured.NAME for each number that
+    an evaluator of the user's own names.
 
     Raises:
         OSError: the table cannot be written.
@@ -36,7 +37,7 @@ def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
     for trial in run.trials:
         yield {
             "scenario": config.scenario.name,
-            "objective": config.scenario.objective.metric,
+            "objective": config.scenario.metric,
             "arm": arm,
             "optimizer": config.optimizer,
             "screen": config.screen,
@@ -49,6 +50,7 @@ def _columns(trial: Trial) -> dict[str, Any]:
     evaluation = trial.evaluation
     accuracy = evaluation.accuracy if evaluation else None
     infeasible = evaluation.infeasible if evaluation else None
+    measured = evaluation.measured if evaluation else {}
     return {
         "step": trial.step,
         "design": json.dumps(trial.design.wire()) if trial.design else None,
@@ -61,4 +63,5 @@ def _columns(trial: Trial) -> dict[str, Any]:
         "duplicate_of": np.nan if trial.duplicate_of is None else trial.duplicate_of,
         "screened": trial.screened,
         "seconds": trial.seconds,
+        **{f"measured.{name}": value for name, value in measured.items()},
     }

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from cim_sim.accuracy.query import Accuracy
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import INFEASIBLE_REWARD, AccuracySource
 from cim_sim.space import Design, parse_design
 from search.record.manifest import RunConfig
-from search.record.tasks import Task
+from search.record.tasks import AnyTask, Task
 from search.record.trace import Trial
 
 if TYPE_CHECKING:
@@ -77,11 +77,15 @@ class Verification(Config):
     """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
 
 
-def winners(trials: "pd.DataFrame", tasks: Sequence[Task]) -> list[Winner]:
-    """Return the best design of every arm in each scenario; an arm that found none has none."""
+def winners(trials: "pd.DataFrame", tasks: Sequence[AnyTask]) -> list[Winner]:
+    """Return the best design of every arm in each scenario; an arm that found none has none.
+
+    Raises:
+        UsageError: a problem is the user's own.
+    """
     open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
     best = []
-    for task in tasks:
+    for task in map(_trainable, tasks):
         here = open_only[open_only["scenario"] == task.name]
         for arm, group in here.groupby("arm", sort=False):
             row = group.sort_values("reward", kind="stable").iloc[-1]
@@ -94,12 +98,22 @@ def winners(trials: "pd.DataFrame", tasks: Sequence[Task]) -> list[Winner]:
 def retrain_top(
     trials: Sequence[Trial], config: RunConfig, count: int, accuracy: AccuracySource
 ) -> Verification:
-    """Train the `count` best different designs of a run again; the rank stands in for the arm."""
+    """Train the `count` best different designs of a run again; the rank stands in for the arm.
+
+    Raises:
+        UsageError: the problem is the user's own.
+    """
     first = [trial for trial in trials if trial.feasible and trial.duplicate_of is None]
     best = sorted(first, key=lambda trial: -trial.score)[:count]
-    task = Task(space=config.space, scenario=config.scenario)
+    task = _trainable(config.task)
     ranked = [_winner(trial, task, rank) for rank, trial in enumerate(best, start=1)]
     return retrain(ranked, other_seeds(config.accuracy_seed, SEEDS), accuracy)
+
+
+def _trainable(task: AnyTask) -> Task:
+    if isinstance(task, Task):
+        return task
+    raise UsageError(f"scenario {task.name} is your own, and has no network to be trained again")
 
 
 def other_seeds(seed: int, count: int) -> range:

@@ -1,6 +1,7 @@
 """A small real problem: the exact cost model, and an accuracy that is quick and known."""
 
 import json
+import sys
 
 import pytest
 
@@ -8,6 +9,7 @@ from cim_sim.accuracy import Accuracy
 from cim_sim.config import load, parse
 from cim_sim.evaluate import Evaluator
 from cim_sim.space import Space
+from search.evaluators import build
 from search.execute import execute
 from search.record.manifest import RunConfig
 from search.record.trace import UNTIMED
@@ -18,6 +20,37 @@ SCENARIO = {
     "variation": {"sigma": 0.07},
     "objective": {"metric": "energy"},
 }
+
+OWN = {
+    "scenario": {
+        "name": "one layer",
+        "choose": "an array for one layer",
+        "facts": {"layer": "3x3, stride 1", "rows": 64},
+        "objective": "speed over the rival's",
+    },
+    "space": {
+        "name": "arrays",
+        "choices": {
+            "tile": {"low": 1, "high": 16},
+            "dataflow": ["ws", "os"],
+            "buffer": {"ordered": ["small", "large"]},
+        },
+    },
+    "evaluator": {"python": "toy_array:evaluate"},
+}
+"""A problem of the user's own, which the module TOY judges."""
+TOY = """
+def screen(design, facts, seed):
+    tile = design["tile"]
+    return {"infeasible": f"tile {tile} exceeds the buffer"} if tile > 12 else {}
+
+
+def evaluate(design, facts, seed):
+    if design["tile"] > 12:
+        return screen(design, facts, seed)
+    slow = abs(design["tile"] - 9) + 3 * (design["dataflow"] == "ws") + seed
+    return {"reward": -float(slow), "measured": {"cycles": facts["rows"] * slow}}
+"""
 
 
 def accuracy_of(queries):
@@ -76,6 +109,21 @@ def run_of(config, judge):
     def run(path, *, resume=False, source=accuracy_of, **changes):
         wanted = config(**changes)
         return execute(wanted, judge(wanted, source), path, resume=resume)
+
+    return run
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Run an optimiser on the problem of the user's own; returns its trials."""
+    (tmp_path / "toy_array.py").write_text(TOY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "toy_array", raising=False)
+
+    def run(path, *, resume=False, workers=1, **changes):
+        wanted = parse({"optimizer": "random", "episodes": 12, **OWN, **changes}, RunConfig, "own")
+        judge = build(wanted.scenario, wanted.space, wanted, workers=workers)
+        return execute(wanted, judge, path, resume=resume)
 
     return run
 

@@ -32,7 +32,7 @@ def page(make, make_model, tmp_path):
 
 
 @contextmanager
-def opened(address, **options):
+def opened(address, last="beliefs", **options):
     """Open the page; yields it, and checks that nothing went wrong and nothing was asked for."""
     from playwright.sync_api import sync_playwright
 
@@ -44,11 +44,24 @@ def opened(address, **options):
         tab.on("pageerror", lambda error: said.append(str(error)))
         tab.on("request", lambda request: asked.append(request.url))
         tab.goto(address)
-        tab.wait_for_selector("#beliefs .main-svg")
+        tab.wait_for_selector(f"#{last} .main-svg")
         yield tab
         assert said == []
         assert asked == [address]
         browser.close()
+
+
+def test_a_problem_of_the_users_own_shows_no_cost_and_no_kernels(own, tmp_path):
+    for optimizer in ("random", "tpe"):
+        own(tmp_path / optimizer, optimizer=optimizer)
+    compare((tmp_path / "random", tmp_path / "tpe"), out=tmp_path / "page")
+    with opened(f"file://{tmp_path}/page/report.html", "rewards") as tab:
+        shown = [
+            tab.locator(f"#{figure}").is_visible() for figure in ("front", "kernels", "rewards")
+        ]
+        assert shown == [False, False, True]
+        assert set(traces(tab, "rewards")) == {"random", "tpe"}
+        assert "infeasible: tile 16 exceeds the buffer" in tab.locator("#story").inner_text()
 
 
 def traces(tab, figure):

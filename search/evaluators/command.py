@@ -1,0 +1,89 @@
+"""A command as an evaluator: JSON in, JSON out, a time limit, retries, and what it said at last."""
+
+import json
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from cim_sim.config import UsageError
+
+SAID = 400
+"""Characters of the end of stderr, or of a bad answer, that a failure keeps."""
+
+
+class CommandFailed(Exception):
+    """The program ended with an error, or its last line was no JSON."""
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of a command.
+
+    Raises:
+        UsageError: a quotation is open.
+    """
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"evaluator: command {command}: {error}") from None
+
+
+def require_program(words: Sequence[str]) -> None:
+    """Raise UsageError unless the first word names a program."""
+    if not (words and shutil.which(words[0])):
+        raise UsageError(
+            f"evaluator: command {shlex.join(words)}: no program {words[0] if words else ''} is "
+            "there that may be executed; give a path like ./simulator, or a name on PATH"
+        )
+
+
+def answer_of(
+    words: Sequence[str], question: Mapping[str, Any], *, timeout_s: float, retries: int
+) -> Any:
+    """Run a program until it answers, `retries` times more than once at most.
+
+    Raises:
+        TimeoutError: it took too long, the last time.
+        CommandFailed: likewise for an exit code or a last line that is no JSON.
+    """
+    for _ in range(retries):
+        with suppress(CommandFailed, TimeoutError):
+            return _answer(words, question, timeout_s)
+    return _answer(words, question, timeout_s)
+
+
+def _answer(words: Sequence[str], question: Mapping[str, Any], timeout_s: float) -> Any:
+    code, said, errors = _run(words, json.dumps(question), timeout_s)
+    if code:
+        raise CommandFailed(f"exit code {code}; stderr ends: {errors.strip()[-SAID:] or 'nothing'}")
+    last = (said.strip().splitlines() or [""])[-1]
+    try:
+        return json.loads(last)
+    except ValueError:
+        raise CommandFailed(f"the last line of stdout is no JSON: {last[:SAID]!r}") from None
+
+
+def _run(words: Sequence[str], question: str, timeout_s: float) -> tuple[int, str, str]:
+    """Return exit code, stdout and stderr; whatever ends this, the program and its children end."""
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            said, errors = process.communicate(question, timeout_s)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"no answer within {timeout_s:g} s") from None
+        finally:
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+    return process.returncode, said, errors

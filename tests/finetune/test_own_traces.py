@@ -1,0 +1,147 @@
+"""Searches of the user's own become traces and dialogues."""
+
+import json
+import sys
+
+import pytest
+
+from cim_sim.config import UsageError, load, parse
+from finetune.commands.dataset import dataset as dataset_verb
+from finetune.commands.traces import traces as traces_verb
+from finetune.commands.train import train
+from finetune.dataset import MANIFEST, DatasetManifest, behind
+from finetune.preferences import pairs, questions
+from finetune.traces import read_traces
+from search.evaluators import build
+from search.execute import execute
+from search.llm.lineage import lineage_of
+from search.llm.model import ModelConfig
+from search.llm.prompt import render
+from search.llm.reply import parse_reply
+from search.record.adapter import TRAINED_ON, read_manifest
+from search.record.given import Given
+from search.record.manifest import RunConfig
+from search.record.runs import read_run
+from search.record.tasks import OwnTask, read_tasks
+
+JUDGE = """
+def evaluate(design, facts, seed):
+    if design["tile"] > facts["most"]:
+        return {"infeasible": "too large"}
+    return {"reward": -10.0 * abs(design["tile"] - facts["best"]), "measured": {"cycles": 5}}
+"""
+DIALOGUES = """
+dataset:
+  style: dialogue
+  examples: 6
+  held_out: 0.34
+  turns: {similar: 8, value: true, hidden: 0.3, misled: 2}
+"""
+
+
+def searched(out, best, seed):
+    data = {
+        "optimizer": "random",
+        "episodes": 15,
+        "seed": seed,
+        "evaluator": {"python": "own_traces_judge:evaluate"},
+        "space": {
+            "name": "arrays",
+            "choices": {"tile": {"low": 1, "high": 16}, "flow": ["a", "b"]},
+        },
+        "scenario": {
+            "name": f"layer {best}",
+            "choose": "an array",
+            "facts": {"best": best, "most": 13},
+            "objective": "nearness",
+        },
+    }
+    config = parse(data, RunConfig, "own")
+    execute(config, build(config.scenario, config.space, config), out)
+    return read_run(out)
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """Traces and dialogues of six searches of three scenarios."""
+    (tmp_path / "own_traces_judge.py").write_text(JUDGE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_traces_judge", raising=False)
+    runs = [searched(tmp_path / f"{b}-{seed}", b, seed) for b in (3, 7, 11) for seed in (0, 1)]
+    (tmp_path / "dialogues.yaml").write_text(DIALOGUES)
+    places = tuple(run.path for run in runs)
+    assert traces_verb(tmp_path / "data", runs=places, only_runs=True) == 0
+    assert dataset_verb(tmp_path / "data", tmp_path / "dialogues.yaml") == 0
+    return tmp_path / "data"
+
+
+def test_traces_keep_what_was_measured_and_count_what_was_evaluated(data):
+    tasks, traces = read_traces(data)
+    assert [task.name for task in tasks] == ["layer 3", "layer 7", "layer 11"]
+    assert all(isinstance(task, OwnTask) for task in tasks)
+    assert read_tasks(data / "scenarios.jsonl") == tasks
+    rows = [row for found in traces.values() for row in found]
+    assert behind(traces) == Given(trace_evaluations=len(rows))
+    assert {row.evidence.rpartition(" ")[0] for row in rows} == {"python own_traces_judge:evaluate"}
+    assert all(
+        row.evaluation.measured == {"cycles": 5}
+        for row in rows
+        if row.evaluation.infeasible is None
+    )
+    assert any(row.reward == -float("inf") for row in rows)
+
+
+def test_dialogues_are_what_a_search_would_send(data):
+    """No similar tasks and no accuracy, whatever the recipe says of them: there are none."""
+    tasks = {task.scenario.digest: task for task in read_tasks(data / "scenarios.jsonl")}
+    lines = [
+        json.loads(line)
+        for split in ("train", "validation")
+        for line in (data / f"{split}.jsonl").read_text().splitlines()
+    ]
+    assert load(data / MANIFEST, DatasetManifest).given == behind(read_traces(data)[1])
+    whole = 0
+    for line in lines:
+        task = tasks[line["scenario"]]
+        text = "\n".join(turn["content"] for turn in line["prompt"])
+        assert "Similar" not in text
+        assert "ccuracy" not in text
+        whole += line["prompt"][:2] == render(task.scenario, task.space, [], "dialogue")[:2]
+        taught = [one["content"] for one in line["completion"] if one["role"] == "assistant"]
+        designs = [parse_reply(answer, task.space) for answer in taught]
+        assert len(set(designs)) == len(designs)
+        assert all(json.loads(answer).keys() == {"tile", "flow"} for answer in taught)
+    assert 0 < whole < len(lines)
+    card = (data / "README.md").read_text()
+    assert "2 train, 1 validation" in card
+
+
+def test_one_scenario_leaves_nothing_to_validate_on(data, tmp_path):
+    traces_verb(tmp_path / "one", runs=(tmp_path / "3-0", tmp_path / "3-1"), only_runs=True)
+    with pytest.raises(UsageError, match=r"one scenario alone teaches, and .* search another"):
+        dataset_verb(tmp_path / "one", tmp_path / "dialogues.yaml")
+
+
+@pytest.mark.slow
+def test_an_adapter_is_trained_on_it_and_carries_its_tasks(
+    data, recipe_file, small_model, tmp_path
+):
+    out = tmp_path / "adapter"
+    assert train(config=recipe_file, data=data, out=out, overrides=("max_steps=1",)) == 0
+    carried, known = read_tasks(out / TRAINED_ON), read_manifest(out).trained_on
+    assert {task.scenario.digest for task in carried} == set(known)
+    assert all(isinstance(task, OwnTask) for task in carried)
+    model = ModelConfig(name="tuned", path=small_model, adapter=out)
+    lineage = lineage_of(model, carried[0])
+    assert lineage.adapter.manifest.given == behind(read_traces(data)[1])
+    assert lineage.nearest is None  # no distance is known between own problems
+
+
+def test_pairs_reject_what_is_infeasible_and_rewards_are_refused(data):
+    found = pairs(data, "train")
+    assert {json.loads(one[0]["content"])["tile"] > 13 for one in found["rejected"]} == {
+        True,
+        False,
+    }
+    with pytest.raises(UsageError, match=r"layer \d+ is your own, .*; use method sft or dpo"):
+        questions(data, "train")
