@@ -35,10 +35,15 @@ ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
-"""What vLLM gets unless it is set already: nothing leaves the machine, and cores are shared."""
+"""What vLLM gets unless it is set already: nothing leaves the machine, and cores are shared.
+
+Without multiprocessing the CPU build keeps the model in the process of the engine, see
+`_in_one_process`.
+"""
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 """Reaches this machine, whatever proxy the environment names."""
 
@@ -168,7 +173,19 @@ def command(model: ModelConfig, port: int) -> list[str]:
         words += ["--dtype", server.dtype]
     if server.kv_cache_bytes:
         words += ["--kv-cache-memory-bytes", str(server.kv_cache_bytes)]
-    return [*words, *_whole_prompts(model), *_lora(model), *server.arguments]
+    if vllm_version().startswith("vllm-cpu"):
+        words += [*_in_one_process(), *_whole_prompts(model)]
+    return [*words, *_lora(model), *server.arguments]
+
+
+def _in_one_process() -> list[str]:
+    """Keep the engine from spinning on a core of its own while the model computes on another.
+
+    By default the CPU build computes in a worker process, and the engine polls shared memory until
+    the worker answers. On two cores, with four searches of eight proposals, an episode took 2.27 s
+    that way and 1.74 s in one process, 3.2 and 1.9 CPU seconds, with .8 GB less memory.
+    """
+    return ["--distributed-executor-backend", "uni"]
 
 
 def _whole_prompts(model: ModelConfig) -> list[str]:
@@ -177,8 +194,6 @@ def _whole_prompts(model: ModelConfig) -> list[str]:
     vLLM 0.32 takes back the random number that it drew after a part of a prompt; torch cannot do
     that on a CPU, and the server would die as soon as seeded prompts fill a step.
     """
-    if not vllm_version().startswith("vllm-cpu"):
-        return []
     tokens = max(model.max_model_len, CPU_STEP_TOKENS)
     return ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(tokens)]
 

