@@ -98,7 +98,7 @@ report: $(READY)  ## one page of RUNS, run directories or sweeps, also while the
 sweep: $(READY)  ## all classic optimisers on validation tasks under the surrogate
 	$(PY) -m search sweep configs/search/rivals.yaml --workers $(WORKERS) $(RESUME)
 
-tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, genetic and tpe
+tune-baselines: $(READY)  ## equal hyperparameter tuning for reinforce, marl, genetic and tpe
 	$(PY) -m search tune-baselines --workers $(WORKERS)
 
 test: $(READY)  ## the tests, a real vLLM server included

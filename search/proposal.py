@@ -55,8 +55,8 @@ class Problem:
         if isinstance(self.task, OwnTask):
             raise UsageError(
                 f"scenario {self.task.name} is your own, and this optimiser asks the cost model or "
-                "tasks of compute-in-memory chips; use random, reinforce, genetic, tpe, bayesian, "
-                "or llm"
+                "tasks of compute-in-memory chips; use random, reinforce, marl, genetic, tpe, "
+                "bayesian, or llm"
             )
         return self.task
 

@@ -101,7 +101,7 @@ def test_a_sweep_and_the_tuning_of_rivals_are_counted(dry, tmp_path):
     assert "split: validation" in said["text"]
     said = dry("search", "tune-baselines", "--out", tmp_path / "tune", "--into", tmp_path)
     assert said["genetic"] == "112 searches of 500 episodes"
-    assert said["writes"].endswith("reinforce.yaml, genetic.yaml, tpe.yaml")
+    assert said["writes"].endswith("reinforce.yaml, marl.yaml, genetic.yaml, tpe.yaml")
 
 
 def test_tables_are_counted(dry, tmp_path):

@@ -16,7 +16,7 @@ def tune_baselines(
     cache: Path = ACCURACY_CACHE,
     dry_run: bool = False,
 ) -> int:
-    """Tune reinforce, genetic and tpe on training scenarios of the family; resumes what is there.
+    """Tune reinforce, marl, genetic and tpe on training tasks of the family; resumes what is there.
 
     Args:
         out: folder of the sweeps.
@@ -33,7 +33,9 @@ def tune_baselines(
     wanted, regrets = load(space, Space) if space else None, {}
     if dry_run:
         places = f"{out}: the sweeps; {into}: {', '.join(f'{name}.yaml' for name in CHOICES)}"
-        return cli.planned(**effort(), cpu_minutes="about 19, as measured", writes=places)
+        return cli.planned(
+            **effort(), cpu_minutes="about 19 without marl, as measured", writes=places
+        )
     into.mkdir(parents=True, exist_ok=True)
     for optimizer in CHOICES:
         result = tune(optimizer, out / optimizer, workers, cache, wanted)

@@ -14,6 +14,7 @@ from search.optimizers import (
     greybox,
     llm,
     lookup,
+    marl,
     neighbours,
     random,
     reinforce,
@@ -59,7 +60,8 @@ def _warm(problem: Problem, settings: warm.Settings, run: Run) -> AbstractContex
 
 OPTIMIZERS: dict[str, Kind] = {
     "random": Kind(random.Settings, plain(random.RandomOptimizer)),
-    "reinforce": Kind(reinforce.Settings, plain(reinforce.Reinforce)),
+    "reinforce": Kind(reinforce.Settings, plain(reinforce.reinforce)),
+    "marl": Kind(reinforce.Settings, plain(marl.marl)),
     "genetic": Kind(genetic.Settings, plain(genetic.genetic)),
     "tpe": Kind(tpe.Settings, plain(tpe.tpe)),
     "bayesian": Kind(bayesian.Settings, plain(bayesian.bayesian)),

@@ -6,7 +6,7 @@ is an exponential moving average over a period of 20, Adam at 5e-3. An infeasibl
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -18,9 +18,12 @@ from search.proposal import Problem, Proposal
 from search.record.tasks import OwnTask
 from search.record.trace import Trial
 
+if TYPE_CHECKING:
+    from search.optimizers.controller import Controller
+
 
 class Settings(Config):
-    """The controller and how it learns."""
+    """The controller of each agent and how it learns."""
 
     hidden: Count = 35
     layers: Count = 2
@@ -33,34 +36,42 @@ class Settings(Config):
     """Weight of the entropy bonus; NAQS has none."""
 
 
+class Agent(NamedTuple):
+    """A policy over some of the parameters."""
+
+    places: tuple[int, ...]
+    """Which parameters of the space it chooses, by their place."""
+    controller: "Controller"
+
+
 class Reinforce:
-    """Samples designs from a policy and shifts it towards those above the baseline."""
+    """Agents draw a design together, and each shifts its policy towards what beat the baseline."""
 
-    def __init__(self, problem: Problem, settings: Settings) -> None:
-        from search.optimizers.controller import Controller
+    def __init__(
+        self, problem: Problem, settings: Settings, groups: Sequence[Sequence[int]]
+    ) -> None:
+        """Make an agent for each group of parameters; all of them get the reward of the design.
 
+        Args:
+            problem: what is searched.
+            settings: of every agent.
+            groups: the places of the parameters that each agent chooses; every place stands once.
+        """
         self.problem, self.settings = problem, settings
         self.baseline: float | None = None
+        """Of the one reward, so that all agents share it."""
         self._lowest = INFEASIBLE_REWARD
-        self.controller = Controller(
-            [len(parameter.choices) for parameter in problem.space.parameters],
-            problem.generator("controller", 0),
-            **settings.model_dump(exclude={"rollouts", "baseline_period"}),
-        )
-        """The policy."""
+        self.agents = [self._agent(number, places) for number, places in enumerate(groups)]
         self._waiting: list[list[int]] = []
-        """Drawn from the present policy and not proposed yet."""
+        """Drawn from the present policies and not proposed yet."""
         self._drawn = 0
         self._episodes: list[tuple[tuple[int, ...], float]] = []
         """Choices and scores since the last gradient step."""
 
     def suggest(self, count: int) -> list[Proposal]:
-        """Draw designs from the policy; the classic controller repeats itself as it converges."""
+        """Draw designs from the policies; the classic controller repeats itself as it converges."""
         while len(self._waiting) < count:
-            rng = self.problem.generator("rollouts", self._drawn)
-            drawn = self.controller.sample(self.settings.rollouts, rng).tolist()
-            self._drawn += len(drawn)
-            self._waiting.extend(drawn)
+            self._waiting.extend(self._draw())
         taken, self._waiting = self._waiting[:count], self._waiting[count:]
         return [Proposal(design=self.problem.space.decode(choices)) for choices in taken]
 
@@ -72,6 +83,26 @@ class Reinforce:
                 self._episodes.append((choices, self._score(trial)))
             if len(self._episodes) == self.settings.rollouts:
                 self._learn()
+
+    def _agent(self, number: int, places: Sequence[int]) -> Agent:
+        from search.optimizers.controller import Controller
+
+        parameters = self.problem.space.parameters
+        controller = Controller(
+            [len(parameters[place].choices) for place in places],
+            self.problem.generator("controller", number),
+            **self.settings.model_dump(exclude={"rollouts", "baseline_period"}),
+        )
+        return Agent(tuple(places), controller)
+
+    def _draw(self) -> list[list[int]]:
+        """Choices of one gradient step's designs, each agent's own without sight of the others'."""
+        count, rng = self.settings.rollouts, self.problem.generator("rollouts", self._drawn)
+        drawn = np.zeros((count, len(self.problem.space.parameters)), np.int64)
+        for agent in self.agents:
+            drawn[:, agent.places] = agent.controller.sample(count, rng)
+        self._drawn += count
+        return drawn.tolist()
 
     def _score(self, trial: Trial) -> float:
         """Return the reward, or the paper's -1 for an infeasible design.
@@ -85,7 +116,8 @@ class Reinforce:
     def _learn(self) -> None:
         advantages = np.array([self._advantage(score) for _, score in self._episodes])
         choices = np.array([choices for choices, _ in self._episodes])
-        self.controller.step(choices, advantages)
+        for agent in self.agents:
+            agent.controller.step(choices[:, agent.places], advantages)
         self._episodes, self._waiting = [], []
 
     def _advantage(self, score: float) -> float:
@@ -93,3 +125,8 @@ class Reinforce:
         baseline = score if self.baseline is None else self.baseline
         self.baseline = baseline + 2 / (self.settings.baseline_period + 1) * (score - baseline)
         return score - baseline
+
+
+def reinforce(problem: Problem, settings: Settings) -> Reinforce:
+    """Build the optimiser: one agent chooses everything, one parameter after the other."""
+    return Reinforce(problem, settings, [range(len(problem.space.parameters))])

@@ -42,11 +42,12 @@ def _rows(run: RunRecord, arm: str) -> Iterator[dict[str, Any]]:
             "optimizer": config.optimizer,
             "screen": config.screen,
             "seed": config.seed,
-            **_columns(trial),
+            **columns_of(trial),
         }
 
 
-def _columns(trial: Trial) -> dict[str, Any]:
+def columns_of(trial: Trial) -> dict[str, Any]:
+    """Return the columns of a trial, from `step` on."""
     evaluation = trial.evaluation
     accuracy = evaluation.accuracy if evaluation else None
     infeasible = evaluation.infeasible if evaluation else None

@@ -30,18 +30,21 @@ SECOND_ROUND = FamilyPart(split="train", first=4, count=12)
 EARLIEST = 20
 """Regret counts from this checkpoint on."""
 
-EPISODES = {"reinforce": 500, "genetic": 500, "tpe": 200}
+EPISODES = {"reinforce": 500, "marl": 500, "genetic": 500, "tpe": 200}
 """Of each search; a sampler that computes long has fewer."""
 
+CONTROLLER: Mapping[str, Sequence[Any]] = {
+    "hidden": (20, 35, 64),
+    "layers": (1, 2),
+    "rollouts": (1, 2, 5, 10),
+    "learning_rate": (2e-3, 5e-3, 1e-2, 2e-2, 4e-2),
+    "baseline_period": (5, 10, 20, 50),
+    "entropy": (0.0, 1e-3, 1e-2, 3e-2),
+}
+"""Values for one controller, or for each of several agents."""
 CHOICES: Mapping[str, Mapping[str, Sequence[Any]]] = {
-    "reinforce": {
-        "hidden": (20, 35, 64),
-        "layers": (1, 2),
-        "rollouts": (1, 2, 5, 10),
-        "learning_rate": (2e-3, 5e-3, 1e-2, 2e-2, 4e-2),
-        "baseline_period": (5, 10, 20, 50),
-        "entropy": (0.0, 1e-3, 1e-2, 3e-2),
-    },
+    "reinforce": CONTROLLER,
+    "marl": CONTROLLER,
     "genetic": {
         "population_size": (10, 20, 30, 50, 80),
         "mutation_prob": (None, 0.05, 0.15, 0.25),

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from search.optimizers.controller import Controller
-from search.optimizers.reinforce import Reinforce, Settings
+from search.optimizers.reinforce import Settings, reinforce
 from search.proposal import Problem
 from search.record.tasks import Task
 from search.record.trace import Trial
@@ -12,7 +12,7 @@ from search.record.trace import Trial
 @pytest.fixture
 def optimizer(config, judge):
     wanted = config()
-    return Reinforce(
+    return reinforce(
         Problem(Task(scenario=wanted.scenario, space=wanted.space), judge(wanted).screen, 0),
         Settings(),
     )
@@ -72,13 +72,13 @@ def test_sampling_follows_the_probabilities_of_teacher_forcing():
 
 def test_it_learns_every_five_episodes_from_a_moving_baseline(optimizer, config, judge):
     evaluator = judge(config())
-    before = optimizer.controller.head.detach().clone()
+    before = optimizer.agents[0].controller.head.detach().clone()
     trials = trials_of(optimizer, evaluator, 4)
     optimizer.update(trials)
-    assert torch.equal(optimizer.controller.head, before)
+    assert torch.equal(optimizer.agents[0].controller.head, before)
     last = trials_of(optimizer, evaluator, 1)
     optimizer.update(last)
-    assert not torch.equal(optimizer.controller.head, before)
+    assert not torch.equal(optimizer.agents[0].controller.head, before)
     baseline = trials[0].score
     for trial in [*trials, *last]:
         baseline += 2 / 21 * (trial.score - baseline)
@@ -96,7 +96,7 @@ def test_it_improves_on_its_own_first_designs(config, judge):
     wanted = config()
     evaluator = judge(wanted)
     problem = Problem(Task(scenario=wanted.scenario, space=wanted.space), evaluator.screen, 0)
-    optimizer = Reinforce(problem, Settings(learning_rate=0.02))
+    optimizer = reinforce(problem, Settings(learning_rate=0.02))
     scores = []
     for _ in range(60):
         trials = trials_of(optimizer, evaluator, 5)

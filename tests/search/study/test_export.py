@@ -1,10 +1,11 @@
-"""Runs as Optuna studies, read back with Optuna."""
+"""The verb `export`: Optuna studies, read back with Optuna, and the data set of trajectories."""
 
 import json
 import sys
 from datetime import datetime
 
 import optuna
+import pandas as pd
 import pytest
 
 from search.__main__ import main
@@ -64,3 +65,37 @@ def test_what_cannot_be_exported_is_said(run_of, export, tmp_path):
     assert (tmp_path / "study.db").read_text() == "mine"
     code, _, err = export(tmp_path / "run", "--to", "optuna", "--out", "/proc/study.db")
     assert (code, err) == (1, "/proc/study.db: No such file or directory\n")
+
+
+def test_runs_of_several_places_make_one_data_set(run_of, export, tmp_path):
+    run_of(tmp_path / "first" / "a", episodes=3)
+    run_of(tmp_path / "second" / "b", episodes=2, seed=1)
+    out = tmp_path / "data"
+    places = (tmp_path / "first", tmp_path / "second", tmp_path / "first" / "a")
+    code, said, err = export(*places, "--to", "dataset", "--out", out)
+    assert (code, err) == (0, "")
+    assert json.loads(said) == {"out": str(out), "runs": 2, "trials": 5, "splits": {"test": 5}}
+    table = pd.read_parquet(out / "trajectories.parquet")
+    assert list(table["source"]) == ["first"] * 3 + ["second"] * 2
+    code, _, err = export(*places, "--to", "dataset", "--out", out)
+    assert (code, err) == (2, f"{out}: is not empty; name a new directory\n")
+
+
+def test_what_makes_no_data_set_is_said(own, export, tmp_path):
+    space = {"name": "arrays", "choices": {"tile": [4, 8], "dataflow": ["ws", "os"]}}
+    named = {"name": "arrays", "choices": {"tile": ["4", "8"], "dataflow": ["ws", "os"]}}
+    toy = "def evaluate(design, facts, seed):\n    return {'reward': 1}\n"
+    (tmp_path / "other_toy.py").write_text(toy)
+    judge = {"python": "other_toy:evaluate"}
+    own(tmp_path / "runs" / "a", episodes=2, space=space, evaluator=judge)
+    own(tmp_path / "runs" / "b", episodes=2, space=named, evaluator=judge)
+    code, _, err = export(tmp_path / "runs", "--to", "dataset", "--out", tmp_path / "data")
+    assert code == 2
+    assert err == (
+        "parameter tile is a number in one run and a name in another; export these runs apart\n"
+    )
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "runs" / "a" / "trials.jsonl").write_text("")
+    begun = tmp_path / "runs" / "a"
+    code, _, err = export(begun, "--to", "dataset", "--out", tmp_path / "data")
+    assert (code, err) == (2, "none of these runs has recorded a trial yet\n")

@@ -21,7 +21,7 @@ def test_candidates_are_valid_different_and_always_the_same(optimizer):
 
 def test_only_rivals_with_choices_are_tuned(tmp_path):
     with pytest.raises(
-        UsageError, match="random is not tuned; choose from reinforce, genetic, tpe"
+        UsageError, match="random is not tuned; choose from reinforce, marl, genetic, tpe"
     ):
         tuning.tune("random", tmp_path, 1, tmp_path / "cache")
 
