@@ -39,8 +39,10 @@ RESUME   ?=
 DEMO     := --scenario configs/scenarios/embedded-latency.yaml --space configs/spaces/embedded.yaml --episodes 10 --screen $(SCREEN) --resume
 DEMO_OUT := runs/demo
 
+SHELL        := /bin/bash
+.SHELLFLAGS  := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
+.PHONY: help setup doctor demo demo-classic demo-base search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
         bench-accuracy validate clean
 
 help:  ## show this list
@@ -68,13 +70,19 @@ doctor: $(READY)  ## versions, processor, memory, GPU, vLLM and models here, to 
 
 demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison
 	$(PY) -m finetune base
-	$(PY) -m search run --optimizer random $(DEMO) --out $(DEMO_OUT)/random
-	$(PY) -m search run --optimizer lookup $(DEMO) --out $(DEMO_OUT)/lookup
-	$(PY) -m search run --config configs/search/base.yaml $(DEMO) --out $(DEMO_OUT)/base
+	$(MAKE) --no-print-directory --jobs 2 demo-classic demo-base
 	$(PY) -m finetune pipeline --config configs/finetune/smollm2-demo.yaml --data-config configs/finetune/dialogues-demo.yaml \
 		--base configs/models/base.yaml --model configs/models/demo.yaml --out $(DEMO_OUT)/adapter --resume
 	$(PY) -m search run --config configs/search/demo.yaml $(DEMO) --out $(DEMO_OUT)/local
 	$(PY) -m search compare $(foreach arm,base local random lookup,$(DEMO_OUT)/$(arm)) --out $(DEMO_OUT)
+
+# A network trains on one core, so two searches go side by side.
+demo-classic:
+	$(PY) -m search run --optimizer random $(DEMO) --out $(DEMO_OUT)/random | sed -u 's/^/random  /'
+	$(PY) -m search run --optimizer lookup $(DEMO) --out $(DEMO_OUT)/lookup | sed -u 's/^/lookup  /'
+
+demo-base:
+	$(PY) -m search run --config configs/search/base.yaml $(DEMO) --out $(DEMO_OUT)/base | sed -u 's/^/base    /'
 
 search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
 	$(base)
