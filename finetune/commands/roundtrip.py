@@ -11,7 +11,7 @@ def roundtrip(
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
 ) -> int:
-    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside the adapter.
+    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside what it served.
 
     Args:
         adapter: directory of the adapter.
