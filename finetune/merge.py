@@ -53,9 +53,11 @@ def merge_adapter(adapter: Path, out: Path | None = None) -> float:
         out: directory of the merged model, which is replaced; None: `merged/` in the adapter's.
 
     Raises:
-        UsageError: as `load_tuned`.
+        UsageError: as `load_tuned`, or `out` holds something else than a merged model.
         Stopped: they differ too much; nothing is written.
     """
+    if out is not None:
+        require_mergeable(out)
     tuned = load_tuned(adapter)
     answers = fixed_answers(tuned.model, tuned.tokenizer, tuned.renderer)
     unmerged = logprobs_of(tuned.model, answers)
@@ -68,6 +70,14 @@ def merge_adapter(adapter: Path, out: Path | None = None) -> float:
         save_tokenizer(tuned.tokenizer, part)
         _carry_records(adapter, part)
     return difference
+
+
+def require_mergeable(out: Path) -> None:
+    """Raise UsageError where a merge would replace something else than a merge."""
+    used = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    merged = (out / MANIFEST).is_file() and (out / "config.json").is_file()
+    if used and not merged:
+        raise UsageError(f"{out} holds something else than a merged model; give another --out")
 
 
 def is_merged(adapter: Path, folder: Path) -> bool:

@@ -12,7 +12,7 @@ from finetune.adapter import WEIGHTS, trainings, weights_digest, write_manifest
 from finetune.dequantise import save_tokenizer
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
 from finetune.learn import stage
-from finetune.merge import Tuned, load_tuned, merge_adapter
+from finetune.merge import Tuned, load_tuned, merge_adapter, require_mergeable
 from finetune.roundtrip import check
 from search.llm.model import ModelConfig, directory_digest
 from search.record.adapter import (
@@ -70,11 +70,12 @@ def release(source: Source, out: Path, model: ModelConfig, base: ModelConfig) ->
         base: how the base is served.
 
     Raises:
-        UsageError: the adapter's base is another, or the model has no path of its own.
+        UsageError: the adapter's base is another, or the model's path is not one to merge into.
         Stopped: the merged release answers differently.
     """
     if model.path is None or model.adapter is not None:
         raise UsageError(f"model {model.name}: a release is served merged: give path, no adapter")
+    require_mergeable(model.path)
     seconds: dict[str, float] = {}
     with stage("write", seconds):
         rounding = write_release(source, out)
@@ -114,10 +115,8 @@ def write_release(source: Source, out: Path) -> float:
 
 def _served(adapter: Path) -> str:
     """Return the digest of what passed the round trip."""
-    trip, again = (
-        read_adapter(adapter).round_trip,
-        f"python -m finetune roundtrip --adapter {adapter}",
-    )
+    trip = read_adapter(adapter).round_trip
+    again = f"python -m finetune roundtrip --adapter {adapter}"
     if trip is None:
         raise UsageError(
             f"{adapter / ROUND_TRIP} is missing, so nobody knows whether vLLM serves what was "
