@@ -109,7 +109,9 @@ def test_paths_of_this_machine_are_refused_and_those_below_are_made_relative(loc
     base = releasable(local, OUT).manifest.base
     assert base == str(Path(read_manifest(local).base).relative_to(Path.cwd()))
     monkeypatch.chdir(local)
-    assert f"its manifest names {read_manifest(Path()).base}" in refusal(Path())
+    manifest = read_manifest(Path())
+    elsewhere = ", ".join(sorted([manifest.base, manifest.data]))
+    assert f"its manifest names {elsewhere}, which no other machine has" in refusal(Path())
 
 
 def test_what_is_no_release_is_not_written_over(local):
