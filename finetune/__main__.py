@@ -1,4 +1,4 @@
-"""`python -m finetune VERB`: base model, traces, dataset, training, checks, rounds, probe."""
+"""`python -m finetune VERB`: base model, traces, dataset, training, checks, rounds, release."""
 
 import sys
 
@@ -9,6 +9,7 @@ from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
 from finetune.commands.pipeline import pipeline
 from finetune.commands.probe import probe
+from finetune.commands.release import release
 from finetune.commands.rounds import rounds
 from finetune.commands.roundtrip import roundtrip
 from finetune.commands.traces import traces
@@ -27,6 +28,7 @@ def main() -> int:
         "probe": probe,
         "pipeline": pipeline,
         "rounds": rounds,
+        "release": release,
         "bench": bench,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)

@@ -46,10 +46,20 @@ def write_model(source: Source, out: Path) -> None:
     tokenizer.model_max_length = model.config.max_position_embeddings
     out.mkdir(parents=True)
     model.to(torch.bfloat16).save_pretrained(out)
-    tokenizer.save_pretrained(out)
+    save_tokenizer(tokenizer, out)
     if source.licence is not None:
         copyfile(source.licence, out / "LICENSE")
     (out / "README.md").write_text(_card(source, model.num_parameters()), encoding="utf-8")
+
+
+def save_tokenizer(tokenizer: "PreTrainedTokenizerBase", folder: Path) -> None:
+    """Write a tokenizer, the same bytes wherever it was loaded.
+
+    transformers writes down whether the hub was switched off (HF_HUB_OFFLINE), and the digest of a
+    base or of a merged model must not depend on that.
+    """
+    tokenizer.init_kwargs["local_files_only"] = False
+    tokenizer.save_pretrained(folder)
 
 
 def load_tokenizer(file: Path) -> "PreTrainedTokenizerBase":

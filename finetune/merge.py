@@ -8,11 +8,22 @@ from pathlib import Path
 from shutil import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from cim_sim.config import UsageError
-from finetune.adapter import require_base
+from cim_sim.config import Stopped, UsageError
+from cim_sim.files import whole_folder
+from finetune.adapter import CARD, WEIGHTS, require_base, weights_digest
 from finetune.base import ensure
+from finetune.dequantise import save_tokenizer
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
-from search.record.adapter import MANIFEST, MERGED, TRAINED_ON, read_manifest
+from search.llm.model import directory_digest
+from search.record.adapter import (
+    MANIFEST,
+    MERGED,
+    ROUND_TRIP,
+    TRAINED_ON,
+    AdapterManifest,
+    read_adapter,
+    read_manifest,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,37 +42,89 @@ class Tuned(NamedTuple):
     """Digest of the prompts that the adapter was taught with."""
 
 
-def merge_adapter(adapter: Path) -> float:
+def merge_adapter(adapter: Path, out: Path | None = None) -> float:
     """Merge, and return the mean absolute difference of answer log-probabilities, in nats.
 
-    W + (alpha / r) B A is summed in fp32 and then rounded to bf16, the type of the base's file.
-    The rounding moves every weight a little, so that what it does to the answers is measured.
-    """
-    import torch
+    The rounding to bf16, the type of the base's file, moves every weight a little, so that what it
+    does to the answers is measured.
 
+    Args:
+        adapter: directory of the adapter.
+        out: directory of the merged model, which is replaced; None: `merged/` in the adapter's.
+
+    Raises:
+        UsageError: as `load_tuned`, or `out` holds something else than a merged model.
+        Stopped: they differ too much; nothing is written.
+    """
+    if out is not None:
+        require_mergeable(out)
     tuned = load_tuned(adapter)
     answers = fixed_answers(tuned.model, tuned.tokenizer, tuned.renderer)
     unmerged = logprobs_of(tuned.model, answers)
-    whole: Any = tuned.model.merge_and_unload().to(torch.bfloat16)
-    whole.save_pretrained(adapter / MERGED)
-    tuned.tokenizer.save_pretrained(adapter / MERGED)
-    for record in (MANIFEST, TRAINED_ON):
+    whole = _summed(tuned.model)
+    difference = mean_difference(unmerged, logprobs_of(whole, answers))
+    if difference > WORST_MEAN:
+        raise Stopped(f"{adapter}: merged and unmerged differ by {difference:.4f} nats a token")
+    with whole_folder(out or adapter / MERGED) as part:
+        whole.save_pretrained(part)
+        save_tokenizer(tuned.tokenizer, part)
+        _carry_records(adapter, part)
+    return difference
+
+
+def require_mergeable(out: Path) -> None:
+    """Raise UsageError where a merge would replace something else than a merge."""
+    used = out.exists() and (not out.is_dir() or any(out.iterdir()))
+    merged = (out / MANIFEST).is_file() and (out / "config.json").is_file()
+    if used and not merged:
+        raise UsageError(f"{out} holds something else than a merged model; give another --out")
+
+
+def is_merged(adapter: Path, folder: Path) -> bool:
+    """Whether a folder holds this very adapter, merged: it carries a copy of its manifest."""
+    own, carried = adapter / MANIFEST, folder / MANIFEST
+    return carried.is_file() and own.is_file() and carried.read_bytes() == own.read_bytes()
+
+
+def _summed(model: "PreTrainedModel") -> Any:
+    """Return W + (alpha / r) B A in bf16.
+
+    Summed layer by layer in fp64, so that every machine rounds to the same bits: sums in fp32 hang
+    on the order that its processor takes. So a round trip elsewhere is one of these weights.
+    """
+    import torch
+    from peft.tuners.lora import LoraLayer
+
+    for layer in model.modules():
+        if isinstance(layer, LoraLayer):
+            layer.double()
+            layer.merge()
+            layer.to(torch.bfloat16)
+    return model.unload().to(torch.bfloat16)
+
+
+def _carry_records(adapter: Path, merged: Path) -> None:
+    """Copy what is known of an adapter; its round trip only where these weights were served."""
+    for record in (MANIFEST, TRAINED_ON, CARD):
         if (adapter / record).is_file():
-            copy(adapter / record, adapter / MERGED / record)
-    return mean_difference(unmerged, logprobs_of(whole, answers))
+            copy(adapter / record, merged / record)
+    trip = read_adapter(adapter).round_trip
+    if trip and trip.served == directory_digest(merged):
+        copy(adapter / ROUND_TRIP, merged / ROUND_TRIP)
 
 
 def load_tuned(adapter: Path) -> Tuned:
     """Load an adapter on the base that its manifest names.
 
     Raises:
-        UsageError: the adapter is unfinished, or its base is another or quantised.
+        UsageError: the adapter is unfinished or damaged, or its base is another or quantised.
     """
     import torch
     from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     named = read_manifest(adapter)
+    _require_weights(adapter, named)
     base = ensure(named.base, named.base_revision).resolve()
     require_base(adapter, base)
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
@@ -69,8 +132,19 @@ def load_tuned(adapter: Path) -> Tuned:
         raise UsageError(
             f"{base} is quantised: merge only into an unquantised base, or serve the adapter"
         )
-    tokenizer = AutoTokenizer.from_pretrained(adapter)
+    # A released adapter leaves out a tokenizer that is its base's.
+    own = (adapter / "tokenizer.json").is_file()
+    tokenizer = AutoTokenizer.from_pretrained(adapter if own else base)
     return Tuned(PeftModel.from_pretrained(model, adapter), tokenizer, base, named.renderer)
+
+
+def _require_weights(adapter: Path, manifest: AdapterManifest) -> None:
+    """Raise UsageError where a released adapter's weights are not those that were released."""
+    if manifest.released and manifest.released.weights != weights_digest(adapter):
+        raise UsageError(
+            f"{adapter / WEIGHTS}: its digest is {weights_digest(adapter)}, but {MANIFEST} says "
+            f"{manifest.released.weights}; the file is damaged: get the folder anew"
+        )
 
 
 def load_model(folder: Path) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase"]:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from cim_sim.files import write_whole
 from finetune.adapter import require_base
 from finetune.inference import Answer, fixed_answers, logprobs_of, mean_difference
-from finetune.merge import load_tuned
+from finetune.merge import is_merged, load_tuned
 from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, directory_digest
-from search.llm.server import serving, with_dtype
+from search.llm.server import serving, vllm_version, with_dtype
 from search.record.adapter import MERGED, ROUND_TRIP, RoundTrip
 
 if TYPE_CHECKING:
@@ -42,18 +42,27 @@ class Served(NamedTuple):
 
 
 def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
-    """Return the configuration with this adapter's directories for those written in it."""
+    """Return the configuration with this adapter's directories for those written in it.
+
+    Where its path holds this very adapter, merged elsewhere, it is kept.
+    """
     if model.adapter is not None:
         return model.model_copy(update={"adapter": adapter})
+    if model.path is not None and is_merged(adapter, model.path):
+        return model
     return model.model_copy(update={"path": adapter / MERGED})
 
 
 def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
-    """Serve both models in turn, compare, and write the result."""
+    """Serve both models in turn, compare, and write the result beside what was served.
+
+    Where that is the adapter's `merged/`, it is written beside the adapter too.
+    """
     model, base = with_dtype(model), with_dtype(base)
-    records = [adapter / ROUND_TRIP, (model.adapter or model.path or adapter) / ROUND_TRIP]
-    for record in records:
-        record.unlink(missing_ok=True)
+    folder = model.adapter or model.path or adapter
+    places = [adapter, folder] if folder.parent == adapter else [folder]
+    for place in places:
+        (place / ROUND_TRIP).unlink(missing_ok=True)
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
@@ -61,8 +70,8 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     expected = logprobs_of(tuned.model, answers)
     with tuned.model.disable_adapter():
         expected_base = logprobs_of(tuned.model, answers)
-    served = _ask(model, answers, adapter / "logs" / "tuned.log")
-    served_base = _ask(base, answers, adapter / "logs" / "base.log")
+    served = _ask(model, answers, places[0] / "logs" / "tuned.log")
+    served_base = _ask(base, answers, places[0] / "logs" / "base.log")
     texts = [tuned.tokenizer.decode(a.answer_ids, skip_special_tokens=True) for a in answers]
     faults, figures = judge(
         answers, texts, expected=(expected, expected_base), served=(served, served_base)
@@ -74,12 +83,13 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
         tokens=sum(len(answer.answer_ids) for answer in answers),
         concurrency=model.concurrency,
         dtype=str(model.server.dtype),
-        served=directory_digest(model.adapter or model.path or Path()),
+        served=directory_digest(folder),
         base=directory_digest(tuned.base),
+        server=vllm_version(),
         **figures,
     )
-    for record in records:
-        write_whole(record, result.model_dump_json(indent=1) + "\n")
+    for place in places:
+        write_whole(place / ROUND_TRIP, result.model_dump_json(indent=1) + "\n")
     return result
 
 

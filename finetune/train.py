@@ -6,7 +6,6 @@ accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
 """
 
 import json
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer
 
     from datasets import Dataset
+    from finetune.elapsed import Elapsed
     from finetune.preflight import Check
     from finetune.recipe import Recipe
 
@@ -148,11 +148,14 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
 def fit(
     trainer: "Trainer", recipe: "Recipe", data: Path, checkpoint: Path | None
 ) -> dict[str, Any]:
-    """Train, save the adapter, and return losses, steps and seconds.
+    """Train, save the adapter, and return losses, steps and seconds, those before a resume too.
 
     Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward.
     """
-    started = time.monotonic()
+    from finetune.elapsed import Clock
+
+    clock = Clock(checkpoint)
+    trainer.add_callback(clock)
     method = recipe.adaptation.method
     measure = "eval_reward" if method == "grpo" else "eval_loss"
     # Held-out answers before and after tell learning from the mere falling of a training loss.
@@ -165,10 +168,10 @@ def fit(
         "held-out after": trainer.evaluate()[measure],
         "training": float(result.training_loss),
     }
-    seconds = round(time.monotonic() - started, 1)
+    elapsed = clock.elapsed
     if trainer.is_world_process_zero():
-        save(trainer, recipe, data, losses, seconds)
-    return {"losses": losses, "seconds": seconds, "steps": trainer.state.global_step}
+        save(trainer, recipe, data, losses, elapsed)
+    return {"losses": losses, "seconds": elapsed.seconds, "steps": trainer.state.global_step}
 
 
 def save(
@@ -176,11 +179,12 @@ def save(
     recipe: "Recipe",
     data: Path,
     losses: dict[str, float],
-    seconds: float,
+    elapsed: "Elapsed",
 ) -> None:
     """Write the adapter, its tokenizer and template, card and manifest."""
-    from finetune.adapter import template_digest, versions, write_manifest
+    from finetune.adapter import template_digest, trainings, versions, write_manifest
     from finetune.dataset import read_manifest
+    from finetune.dequantise import save_tokenizer
     from finetune.traces import SCENARIOS
     from search.llm.model import directory_digest
     from search.record import adapter as adapters
@@ -194,7 +198,7 @@ def save(
     trainer.model.peft_config["default"].base_model_name_or_path = str(base)
     # DPO keeps the adapter that it began with as a second one.
     trainer.model.save_pretrained(str(out), selected_adapters=["default"])
-    tokenizer.save_pretrained(str(out))
+    save_tokenizer(tokenizer, out)
     trained, given = set(source.trained_on), source.given
     tasks = [one for one in read_tasks(data / SCENARIOS) if one.scenario.digest in trained]
     start = recipe.adaptation.adapter_name_or_path
@@ -211,6 +215,7 @@ def save(
             base_revision=recipe.model.model_revision,
             base_digest=directory_digest(base),
             went_on_from=start,
+            earlier=trainings(Path(start)) if start else (),
             data=str(data),
             data_digest=source.digest,
             trained_on=tuple(sorted({task.scenario.digest for task in tasks})),
@@ -224,7 +229,8 @@ def save(
             dtype=recipe.precision.dtype,
             dtype_reason=recipe.precision.reason,
             losses=losses,
-            seconds=seconds,
+            seconds=elapsed.seconds,
+            whole_time=elapsed.whole,
             recipe=recipe.written,
             versions=versions(),
         ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import load
+from cim_sim.paths import readable
 
 
 def roundtrip(
@@ -11,7 +12,7 @@ def roundtrip(
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
 ) -> int:
-    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside the adapter.
+    """Check that vLLM serves the tuned model, and write `roundtrip.json` beside what it served.
 
     Args:
         adapter: directory of the adapter.
@@ -21,6 +22,7 @@ def roundtrip(
     from finetune.roundtrip import check, placed
     from search.llm.model import ModelConfig
 
+    adapter = readable(adapter)
     result = check(adapter, placed(load(model, ModelConfig), adapter), load(base, ModelConfig))
     for fault in result.faults:
         print(f"round trip: {fault}")

@@ -154,7 +154,8 @@ def _vllm() -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     from search.record.adapter import MANIFEST
 
-    bases = [str(file.parent) for file in sorted(Path("runs/models").glob("*/config.json"))]
+    models = [file.parent for file in sorted(Path("runs/models").glob("*/config.json"))]
+    bases = [str(folder) for folder in models if not (folder / MANIFEST).is_file()]
     none = "none yet; whatever needs it makes it, or: python -m finetune base"
     yield Finding("base model", ", ".join(bases) or none)
     adapters = [file.parent for file in sorted(Path("runs").glob(f"*/*/{MANIFEST}"))]

@@ -169,9 +169,12 @@ def _unproven(run: RunRecord) -> list[str]:
         fault = f"was made with {made}, not {(used, model.concurrency)}"
     else:
         return []
+    checked = f"python -m finetune roundtrip --adapter {adapter.path}"
+    if adapter.path == str(model.path):  # a merged copy; the check needs the adapter itself
+        checked = "python -m finetune roundtrip --adapter DIR --model FILE.yaml"
     return [
         f"the round trip of adapter {adapter.path} {fault}; so the server may not have used what "
-        f"was trained: python -m finetune roundtrip --adapter {adapter.path}, then a new run"
+        f"was trained: {checked}, then a new run"
     ]
 
 

@@ -17,6 +17,26 @@ MERGED = "merged"
 """Directory of base and adapter in one model, with copies of the three records above."""
 
 
+class Stage(Config):
+    """A training that a later one went on from."""
+
+    path: str
+    steps: int
+    seconds: float
+    whole_time: bool
+
+
+class Released(Config):
+    """What makes an adapter one that is passed on."""
+
+    weights: str
+    """Digest of the file of its weights."""
+    rounded_from: str
+    """Digest of the served model before the rounding to bf16: runs with that one name it so."""
+    rounding_nats: float
+    """Mean absolute change of the log-probability of an answer token by that rounding."""
+
+
 class AdapterManifest(Config):
     """Where an adapter comes from and what it must be served with."""
 
@@ -27,6 +47,8 @@ class AdapterManifest(Config):
     base_digest: str
     went_on_from: str | None = None
     """Adapter that the training began with; what it was trained on counts here too."""
+    earlier: tuple[Stage, ...] = ()
+    """The trainings up to that adapter, first to last."""
     data: str
     data_digest: str
     trained_on: tuple[str, ...]
@@ -48,8 +70,13 @@ class AdapterManifest(Config):
     """Held-out before and after, and the mean over the training steps: nats per answer token; where
     the recipe says `method: dpo` TRL's loss, where `grpo` the held-out rewards."""
     seconds: float
+    """Of this training, its evaluations and its resumes; what a kill threw away does not count."""
+    whole_time: bool = False
+    """False: a resume did not know how long it took to get there, and it took at least `seconds`;
+    so it is with adapters from before this was recorded."""
     recipe: dict[str, Any]
     versions: dict[str, str]
+    released: Released | None = None
 
 
 class RoundTrip(Config):
@@ -70,6 +97,8 @@ class RoundTrip(Config):
     served: str
     """Digest of the directory that vLLM served as the tuned model."""
     base: str
+    server: str | None = None
+    """Name and version of the vLLM that served both."""
 
 
 class Adapter(Config):

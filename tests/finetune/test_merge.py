@@ -4,7 +4,8 @@ import shutil
 
 import pytest
 
-from cim_sim.config import UsageError
+from cim_sim.config import Stopped, UsageError
+from finetune import merge as module
 from finetune.merge import WORST_MEAN, load_model, load_tuned, merge_adapter
 from search.record.adapter import MERGED
 
@@ -20,6 +21,22 @@ def test_a_merged_copy_answers_as_the_adapter_does(adapter, tmp_path):
     assert isinstance(unmerged, PeftModel)
     assert not isinstance(merged, PeftModel)
     assert tokenizer.chat_template == (adapter / "chat_template.jinja").read_text()
+
+
+@pytest.mark.slow
+def test_a_merge_that_answers_otherwise_is_not_kept(adapter, tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "mean_difference", lambda *_: 0.2)
+    with pytest.raises(Stopped, match=r"merged and unmerged differ by 0\.2000 nats a token"):
+        merge_adapter(adapter, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_something_else_is_not_replaced_by_a_merge(tmp_path):
+    for name in ("adapter_manifest.json", "adapter_config.json"):  # as in an adapter's directory
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(UsageError, match="something else than a merged model; give another --out"):
+        merge_adapter(tmp_path / "adapter", tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_an_unfinished_adapter_is_refused(tmp_path):

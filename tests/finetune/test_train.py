@@ -4,6 +4,7 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
+from finetune.elapsed import elapsed_at
 from finetune.train import fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
@@ -15,9 +16,14 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, 
     trainer, recipe, _ = prepare(recipe_file, (), data, tmp_path)
     trainer.args.max_steps = 2
     fit(trainer, recipe, data, None)
+    checkpoint = last_checkpoint(tmp_path, resume=True, overwrite=False)
+    assert elapsed_at(checkpoint).whole
+    (checkpoint / "elapsed.json").write_text('{"seconds": 1e6, "whole": true}')
     trainer, recipe, _ = prepare(recipe_file, (), data, tmp_path)
-    summary = fit(trainer, recipe, data, last_checkpoint(tmp_path, resume=True, overwrite=False))
+    summary = fit(trainer, recipe, data, checkpoint)
     assert summary["steps"] == 4
+    assert read_manifest(tmp_path).seconds == summary["seconds"] >= 1e6
+    assert read_manifest(tmp_path).whole_time
     resumed = load_file(tmp_path / "adapter_model.safetensors")
     unbroken = load_file(adapter / "adapter_model.safetensors")
     assert resumed.keys() == unbroken.keys()
@@ -34,6 +40,10 @@ def test_a_training_goes_on_from_another_adapter(recipe_file, data, adapter, tmp
     assert losses["held-out before"] == pytest.approx(before.losses["held-out after"], abs=1e-3)
     assert losses["held-out after"] < losses["held-out before"]
     assert now.went_on_from == str(adapter)
+    assert [(one.path, one.steps, one.seconds) for one in now.earlier] == [
+        (str(adapter), 4, before.seconds)
+    ]
+    assert "- this one: 1 steps, " in (tmp_path / "README.md").read_text()
     assert now.trained_on == before.trained_on
     assert now.given.trace_evaluations == 2 * before.given.trace_evaluations
     with pytest.raises(UsageError, match="its rank is 4, the recipe says lora_r: 8"):
