@@ -22,6 +22,7 @@ from search.comparison.result import (
     ScenarioFacts,
     Shares,
 )
+from search.comparison.rewards import rewards_by_episode
 from search.comparison.sources import Gathered
 from search.optimizers import is_oracle, model_of
 from search.record.runs import RunRecord
@@ -78,6 +79,7 @@ def compare(
         arms=tuple(results),
         claims=tuple(claims),
         fronts=tuple(fronts_of(arms)),
+        rewards=tuple(rewards_by_episode(arms)),
         kernels=tuple(kernels_of(arms)),
         beliefs=tuple(beliefs),
         notes=tuple(notes_of(results, scenarios, cells, unfinished)),
