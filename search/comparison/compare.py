@@ -10,6 +10,7 @@ from search.comparison.claims import claims_of
 from search.comparison.equality import Arm, NotComparable
 from search.comparison.foresight import foresight
 from search.comparison.fronts import fronts_of
+from search.comparison.isaac import references_of
 from search.comparison.kernels import kernels_of
 from search.comparison.notes import notes_of, origin_of
 from search.comparison.result import (
@@ -79,6 +80,7 @@ def compare(
         arms=tuple(results),
         claims=tuple(claims),
         fronts=tuple(fronts_of(arms)),
+        references=tuple(references_of(arms)),
         rewards=tuple(rewards_by_episode(arms)),
         kernels=tuple(kernels_of(arms)),
         beliefs=tuple(beliefs),

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cim_sim.evaluate import AMOUNTS
-from search.comparison.result import Comparison, Front, Rewards
+from search.comparison.result import Comparison, Front, Reference, Rewards
 from search.comparison.rewards import EARLY
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MOST_BANDS = 3
 """Arms beyond which the bands of their intervals would hide one another."""
 SHOWN = {"energy_pj": ("energy, uJ", 1e-6), "latency_ns": ("latency, us", 1e-3)}
 SHOWN |= {"area_um2": ("area, mm2", 1e-6)}
-RowT = TypeVar("RowT", Rewards, Front)
+RowT = TypeVar("RowT", Rewards, Front, Reference)
 IN_MATPLOTLIB = {"solid": "-", "dash": "--", "dot": ":"}
 
 
@@ -115,12 +115,22 @@ def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> N
             accuracies = [point[1] for point in front.points]
             line = lines[front.arm] | {"marker": ".", "label": front.arm}
             axes.step(costs, accuracies, where="post", **line)
+    for one in _of(comparison.references, scenario):
+        if cost in one.costs:
+            _reference(axes, one.name, one.costs[cost] * unit)
     axes.set_xlabel(name)
     _logarithmic(axes)
     axes.spines[["top", "right"]].set_visible(False)
     if cost == AMOUNTS[0]:
         axes.set_ylabel("accuracy under variation")
         axes.legend(frameon=False, fontsize="x-small")
+
+
+def _reference(axes: "Axes", name: str, cost: float) -> None:
+    """Draw a chip whose accuracy nobody has published: a line through all of them."""
+    axes.axvline(cost, color="0.4", linestyle="--", linewidth=0.8)
+    place = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "va": "bottom"}
+    axes.annotate(f"{name}, {cost:g}", (cost, 0.02), fontsize="x-small", color="0.4", **place)
 
 
 def _of(rows: Sequence[RowT], scenario: str) -> list[RowT]:

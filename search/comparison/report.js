@@ -127,9 +127,19 @@ function drawFront() {
       line: { color: arm.colour, dash: arm.dash, shape: "hv", width: 2 }, hoverinfo: "skip",
     });
   }
+  const accuracies = feasible.map((row) => trials.accuracy[row]);
+  const chips = data.references.filter((one) => one.scenario === scenario);
+  for (const one of chips.filter((chip) => key in chip.costs && feasible.length)) {
+    const cost = one.costs[key] * unit;
+    traces.push({
+      x: [cost, cost], y: [Math.min(...accuracies), Math.max(...accuracies)], name: plain(one.name), mode: "lines+text",
+      text: ["", plain(one.name)], textposition: "top center", line: { color: "#8c8c8c", dash: "dash", width: 1.5 }, hoverinfo: "skip",
+    });
+  }
+  at("reference").textContent = chips.map((one) => one.words).join(" ");
   const order = [...fronts].sort((one, other) => other.hypervolume - one.hypervolume);
   at("volumes").textContent = "Hypervolume: " + order.map((one) => `${one.arm} ${one.hypervolume.toFixed(3)}`).join(", ") + ".";
-  draw("front", traces, { xaxis: { title: { text: title }, ...ticks(feasible.map((row) => column[row] * unit)) }, yaxis: { title: { text: "accuracy under variation" } } });
+  draw("front", traces, { xaxis: { title: { text: title }, ...ticks(traces.flatMap((trace) => trace.x)) }, yaxis: { title: { text: "accuracy under variation" } } });
 }
 
 // Mean over the seeds; later than episode 20 an arm that has ended stays, dotted, at its best.

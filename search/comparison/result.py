@@ -184,6 +184,17 @@ class Front(Config):
     """Share of the box from the worst corner of all designs to (0, 1) that the front dominates."""
 
 
+class Reference(Config):
+    """A published chip beside the fronts of a scenario."""
+
+    scenario: str
+    name: str
+    costs: dict[str, float]
+    """By the names of `Front.cost`, as far as they are published."""
+    words: str
+    """Where they come from."""
+
+
 class Rewards(Config):
     """Rewards of an arm in one scenario, over its seeds."""
 
@@ -239,6 +250,7 @@ class Comparison(Config):
     arms: tuple[ArmResult, ...]
     claims: tuple[Claim, ...]
     fronts: tuple[Front, ...] = ()
+    references: tuple[Reference, ...] = ()
     rewards: tuple[Rewards, ...] = ()
     kernels: tuple[KernelRow, ...] = ()
     beliefs: tuple[BeliefRow, ...] = ()

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 
+from cim_sim.config import read_yaml
 from search.comparison.compare import compare
-from search.comparison.equality import require_comparable
+from search.comparison.equality import Arm, require_comparable
 from search.comparison.figure import figures
+from search.comparison.isaac import references_of
+from search.comparison.page import page
 from search.comparison.sources import Gathered, Source
 
 WIDE = "[[128,3],[128,3],[128,3],[128,3],[128,3],[128,3]]"
@@ -58,3 +61,38 @@ def test_where_nothing_was_feasible_there_is_no_reward(make, make_model):
     early, late = dict(figures(result))["rewards"].axes
     assert np.isnan(drawn(early)[0][2]).all()
     assert [line.get_xdata()[0] for line in late.get_lines()] == [21]
+
+
+def test_isaac_is_a_line_where_the_problem_is_the_papers(make):
+    """Its constants are the paper's; the rest is Table I and this simulator."""
+    paper = {"space": "configs/spaces/lcda.yaml", "scenario": "configs/scenarios/paper-energy.yaml"}
+    result = result_of(make("paper", **paper), make("genetic", optimizer="genetic", **paper))
+    (isaac,) = result.references
+    assert isaac.costs == {"energy_pj": 8e7, "latency_ns": 625_000}
+    assert "30 million for 8e+07 pJ" in isaac.words
+    assert "41 million, 110 uJ on ISAAC's parts; on the chip of paper-energy it takes" in (
+        isaac.words
+    )
+    assert isaac.words.endswith("takes 5.7 uJ at 2,945 frames/s.")
+    assert isaac.words in page(result)
+    energy, latency, area = dict(figures(result))["fronts"].axes
+    assert [one[1] for one in drawn(energy)][-1] == [80, 80]
+    assert [one[1] for one in drawn(latency)][-1] == [625, 625]
+    assert [[text.get_text() for text in axes.texts] for axes in (energy, latency, area)] == [
+        ["ISAAC, 80"],
+        ["ISAAC, 625"],
+        [],
+    ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"objective": {"metric": "energy", "normaliser_pj": 1e8}},
+        {"workload": {"dataset": "shapes"}},
+    ],
+)
+def test_isaac_is_no_reference_elsewhere(make, change):
+    scenario = read_yaml("configs/scenarios/paper-energy.yaml") | change
+    run = make("other", space="configs/spaces/lcda.yaml", scenario=scenario)
+    assert list(references_of([Arm("random", [run])])) == []
