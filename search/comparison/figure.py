@@ -127,10 +127,18 @@ def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> N
 
 
 def _reference(axes: "Axes", name: str, cost: float) -> None:
-    """Draw a chip whose accuracy nobody has published: a line through all of them."""
+    """Draw a chip whose accuracy is not known: a line through all of them."""
     axes.axvline(cost, color="0.4", linestyle="--", linewidth=0.8)
-    place = {"xycoords": ("data", "axes fraction"), "rotation": 90, "ha": "right", "va": "bottom"}
-    axes.annotate(f"{name}, {cost:g}", (cost, 0.02), fontsize="x-small", color="0.4", **place)
+    axes.annotate(
+        f"{name}, {cost:g}",
+        (cost, 0.02),
+        xycoords=("data", "axes fraction"),
+        rotation=90,
+        ha="right",
+        va="bottom",
+        fontsize="x-small",
+        color="0.4",
+    )
 
 
 def _of(rows: Sequence[RowT], scenario: str) -> list[RowT]:
