@@ -10,6 +10,7 @@ from search.comparison.claims import claims_of
 from search.comparison.equality import Arm, NotComparable
 from search.comparison.foresight import foresight
 from search.comparison.fronts import fronts_of
+from search.comparison.isaac import references_of
 from search.comparison.kernels import kernels_of
 from search.comparison.notes import notes_of, origin_of
 from search.comparison.result import (
@@ -22,6 +23,7 @@ from search.comparison.result import (
     ScenarioFacts,
     Shares,
 )
+from search.comparison.rewards import rewards_by_episode
 from search.comparison.sources import Gathered
 from search.optimizers import is_oracle, model_of
 from search.record.runs import RunRecord
@@ -78,6 +80,8 @@ def compare(
         arms=tuple(results),
         claims=tuple(claims),
         fronts=tuple(fronts_of(arms)),
+        references=tuple(references_of(arms)),
+        rewards=tuple(rewards_by_episode(arms)),
         kernels=tuple(kernels_of(arms)),
         beliefs=tuple(beliefs),
         notes=tuple(notes_of(results, scenarios, cells, unfinished)),

@@ -1,10 +1,12 @@
-"""Static figures for papers: regret by episode, claims with their intervals, and fronts."""
+"""Static figures for papers: regret and reward by episode, fronts, claims with intervals."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cim_sim.evaluate import AMOUNTS
-from search.comparison.result import Comparison
+from search.comparison.result import Comparison, Front, Reference, Rewards
+from search.comparison.rewards import EARLY
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,6 +20,7 @@ MOST_BANDS = 3
 """Arms beyond which the bands of their intervals would hide one another."""
 SHOWN = {"energy_pj": ("energy, uJ", 1e-6), "latency_ns": ("latency, us", 1e-3)}
 SHOWN |= {"area_um2": ("area, mm2", 1e-6)}
+RowT = TypeVar("RowT", Rewards, Front, Reference)
 IN_MATPLOTLIB = {"solid": "-", "dash": "--", "dot": ":"}
 
 
@@ -27,32 +30,43 @@ def style(place: int) -> tuple[str, str]:
 
 
 def draw(comparison: Comparison, out: Path) -> None:
-    """Write regret and, when there are any, fronts and claims, each as .png and .svg."""
+    """Write each figure as .png and .svg."""
+    for stem, figure in figures(comparison):
+        _save(figure, out / stem)
+
+
+def figures(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
+    """Yield the figures that there is something to draw for, each with its name."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     _regret(figure.subplots(), comparison)
-    _save(figure, out / "regret")
+    yield "regret", figure
+    scenario = comparison.scenarios[0].name
+    if max(arm.episodes for arm in comparison.arms) > EARLY:
+        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        early, late = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
+        _early(early, comparison, scenario)
+        _late(late, comparison, scenario)
+        figure.suptitle(f"{scenario}: mean reward by episode", fontsize="medium")
+        yield "rewards", figure
     if comparison.fronts:
-        scenario = comparison.scenarios[0].name
         figure = Figure(figsize=(10, 3.6), layout="constrained")
         for axes, cost in zip(figure.subplots(1, len(AMOUNTS), sharey=True), AMOUNTS, strict=True):
             _fronts(axes, comparison, scenario, cost)
         figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
-        _save(figure, out / "fronts")
+        yield "fronts", figure
     if comparison.claims:
         height = 1.2 + 0.28 * len(comparison.claims)
         figure = Figure(figsize=(7, height), layout="constrained")
         _claims(figure.subplots(), comparison)
-        _save(figure, out / "claims")
+        yield "claims", figure
 
 
 def _regret(axes: "Axes", comparison: Comparison) -> None:
-    for place, arm in enumerate(comparison.arms):
-        colour, dash = style(place)
-        episodes = range(1, arm.episodes + 1)
-        line = {"color": colour, "linestyle": IN_MATPLOTLIB[dash], "linewidth": 1.8}
-        axes.step(episodes, arm.curve, where="post", label=arm.name, **line)
+    for arm, line in zip(comparison.arms, _lines(comparison).values(), strict=True):
+        episodes, colour = range(1, arm.episodes + 1), line["color"]
+        axes.step(episodes, arm.curve, where="post", label=arm.name, linewidth=1.8, **line)
         axes.plot(arm.episodes, arm.curve[-1], "o", color=colour, markersize=4)
         if arm.low and arm.high and len(comparison.arms) <= MOST_BANDS:
             axes.fill_between(
@@ -66,23 +80,83 @@ def _regret(axes: "Axes", comparison: Comparison) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def _early(axes: "Axes", comparison: Comparison, scenario: str) -> None:
+    """Draw the first episodes: the paper's Figure 3 (a)."""
+    lines = _lines(comparison)
+    for one in _of(comparison.rewards, scenario):
+        mean = _numbers(one.mean[:EARLY])
+        axes.plot(range(1, len(mean) + 1), mean, marker=".", label=one.arm, **lines[one.arm])
+    axes.set(xlabel="episode", ylabel="reward", xlim=(0, EARLY + 1), xticks=(1, 5, 10, 15, 20))
+    axes.legend(frameon=False, fontsize="x-small")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _late(axes: "Axes", comparison: Comparison, scenario: str) -> None:
+    """Draw the others, Figure 3 (b): of an arm that has ended, the best that it found, dotted."""
+    lines, longest = _lines(comparison), max(arm.episodes for arm in comparison.arms)
+    for one in _of(comparison.rewards, scenario):
+        mean = _numbers(one.mean[EARLY:])
+        if mean:
+            axes.plot(range(EARLY + 1, EARLY + 1 + len(mean)), mean, **lines[one.arm])
+        elif one.best is not None:
+            dotted = lines[one.arm] | {"linestyle": ":"}
+            axes.plot((EARLY + 1, longest), (one.best, one.best), **dotted)
+    axes.set(xlabel="episode", xlim=(EARLY, longest + 1))
+    axes.spines[["top", "right"]].set_visible(False)
+
+
 def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> None:
     """Draw what no other design of an arm beats in both, as steps."""
     name, unit = SHOWN[cost]
-    for place, arm in enumerate(comparison.arms):
-        colour, dash = style(place)
-        for front in comparison.fronts:
-            if (front.scenario, front.arm, front.cost) == (scenario, arm.name, cost):
-                costs = [point[0] * unit for point in front.points]
-                accuracies = [point[1] for point in front.points]
-                line = {"color": colour, "linestyle": IN_MATPLOTLIB[dash], "marker": "."}
-                axes.step(costs, accuracies, where="post", label=arm.name, **line)
+    lines = _lines(comparison)
+    for front in _of(comparison.fronts, scenario):
+        if front.cost == cost:
+            costs = [point[0] * unit for point in front.points]
+            accuracies = [point[1] for point in front.points]
+            line = lines[front.arm] | {"marker": ".", "label": front.arm}
+            axes.step(costs, accuracies, where="post", **line)
+    for one in _of(comparison.references, scenario):
+        if cost in one.costs:
+            _reference(axes, one.name, one.costs[cost] * unit)
     axes.set_xlabel(name)
     _logarithmic(axes)
     axes.spines[["top", "right"]].set_visible(False)
     if cost == AMOUNTS[0]:
         axes.set_ylabel("accuracy under variation")
         axes.legend(frameon=False, fontsize="x-small")
+
+
+def _reference(axes: "Axes", name: str, cost: float) -> None:
+    """Draw a chip whose accuracy is not known: a line through all of them."""
+    axes.axvline(cost, color="0.4", linestyle="--", linewidth=0.8)
+    axes.annotate(
+        f"{name}, {cost:g}",
+        (cost, 0.02),
+        xycoords=("data", "axes fraction"),
+        rotation=90,
+        ha="right",
+        va="bottom",
+        fontsize="x-small",
+        color="0.4",
+    )
+
+
+def _of(rows: Sequence[RowT], scenario: str) -> list[RowT]:
+    return [row for row in rows if row.scenario == scenario]
+
+
+def _lines(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    """How each arm's line looks, in the words of matplotlib."""
+    styles = {arm.name: style(place) for place, arm in enumerate(comparison.arms)}
+    return {
+        name: {"color": colour, "linestyle": IN_MATPLOTLIB[dash]}
+        for name, (colour, dash) in styles.items()
+    }
+
+
+def _numbers(values: Sequence[float | None]) -> list[float]:
+    """Make gaps of what is not there."""
+    return [float("nan") if value is None else value for value in values]
 
 
 def _claims(axes: "Axes", comparison: Comparison) -> None:

@@ -7,6 +7,7 @@ from cim_sim.cards import render, table
 from cim_sim.config import UsageError, load
 from cim_sim.evaluate import AMOUNTS
 from search.comparison.result import ArmResult, Comparison
+from search.comparison.rewards import EARLY
 from search.study.verify import Verification
 from search.study.verify_page import verified_page
 
@@ -25,7 +26,8 @@ def page(comparison: Comparison) -> str:
     """Return the Markdown text."""
     template = Path(__file__).with_name("comparison.md.jinja")
     tables = {"table": arms_table(comparison), "volumes": volumes_table(comparison)}
-    return render(template, c=comparison, legend=LEGEND, **tables)
+    longest = max(arm.episodes for arm in comparison.arms)
+    return render(template, c=comparison, legend=LEGEND, longest=longest, early=EARLY, **tables)
 
 
 def arms_table(comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ const plain = (text) => String(text).replace(/&/g, "&amp;").replace(/</g, "&lt;"
 const COSTS = { energy: ["energy, uJ", 1e-6, "energy_pj"], latency: ["latency, us", 1e-3, "latency_ns"], area: ["area, mm2", 1e-6, "area_um2"] };
 const MOST_POINTS = 4000;
 const MOST_BANDS = 3;
+const EARLY = 20;
 const SYMBOLS = { solid: ["circle", "\u25cf"], dash: ["diamond", "\u25c6"], dot: ["square", "\u25a0"] };
 const PAGE = 50;
 const trials = data.trials;
@@ -126,16 +127,39 @@ function drawFront() {
       line: { color: arm.colour, dash: arm.dash, shape: "hv", width: 2 }, hoverinfo: "skip",
     });
   }
+  const accuracies = feasible.map((row) => trials.accuracy[row]);
+  const chips = data.references.filter((one) => one.scenario === scenario);
+  for (const one of chips.filter((chip) => key in chip.costs && feasible.length)) {
+    const cost = one.costs[key] * unit;
+    traces.push({
+      x: [cost, cost], y: [Math.min(...accuracies), Math.max(...accuracies)], name: plain(one.name), mode: "lines+text",
+      text: ["", plain(one.name)], textposition: "top center", line: { color: "#8c8c8c", dash: "dash", width: 1.5 }, hoverinfo: "skip",
+    });
+  }
+  at("reference").textContent = chips.map((one) => one.words).join(" ");
   const order = [...fronts].sort((one, other) => other.hypervolume - one.hypervolume);
   at("volumes").textContent = "Hypervolume: " + order.map((one) => `${one.arm} ${one.hypervolume.toFixed(3)}`).join(", ") + ".";
-  draw("front", traces, { xaxis: { title: { text: title }, ...ticks(feasible.map((row) => column[row] * unit)) }, yaxis: { title: { text: "accuracy under variation" } } });
+  draw("front", traces, { xaxis: { title: { text: title }, ...ticks(traces.flatMap((trace) => trace.x)) }, yaxis: { title: { text: "accuracy under variation" } } });
+}
+
+// Mean over the seeds; later than episode 20 an arm that has ended stays, dotted, at its best.
+function means(late) {
+  const longest = Math.max(...data.arms.map((arm) => arm.curve.length));
+  const own = data.rewards.filter((one) => one.scenario === at("scenario").value && visible(one.arm));
+  return own.map((one) => {
+    const arm = data.arms.find((other) => other.name === one.arm);
+    const line = { name: plain(one.arm), mode: "lines", line: { color: arm.colour, dash: arm.dash, width: 2 }, hoverinfo: "skip" };
+    const mean = late ? one.mean.slice(EARLY) : one.mean.slice(0, EARLY);
+    if (mean.length || !late) return { ...line, x: mean.map((_, place) => place + 1 + (late ? EARLY : 0)), y: mean };
+    return { ...line, line: { ...line.line, dash: "dot" }, x: [EARLY + 1, Math.max(longest, EARLY + 1)], y: [one.best, one.best] };
+  });
 }
 
 function drawRewards() {
   const late = at("range").value === "500";
-  const rows = rowsOf(at("scenario").value).filter((row) => trials.reward[row] !== null && trials.episode[row] > 20 === late);
-  const traces = points(thinned(rows), (row) => trials.episode[row], (row) => trials.reward[row]);
-  draw("rewards", traces, { xaxis: { title: { text: "episode" }, range: late ? [20, 501] : [0, 21] }, yaxis: { title: { text: "reward" } } });
+  const rows = rowsOf(at("scenario").value).filter((row) => trials.reward[row] !== null && trials.episode[row] > EARLY === late);
+  const traces = [...points(thinned(rows), (row) => trials.episode[row], (row) => trials.reward[row]), ...means(late)];
+  draw("rewards", traces, { xaxis: { title: { text: "episode" }, range: late ? [EARLY, 501] : [0, EARLY + 1] }, yaxis: { title: { text: "reward" } } });
 }
 
 function drawKernels() {

@@ -33,6 +33,8 @@ def report(comparison: Comparison, arms: Sequence[Arm]) -> str:
         "arms": [_arm(place, one) for place, one in enumerate(comparison.arms)],
         "claims": [claim.model_dump(mode="json") for claim in comparison.claims],
         "fronts": [front.model_dump(mode="json") for front in comparison.fronts],
+        "references": [one.model_dump(mode="json") for one in comparison.references],
+        "rewards": [row.model_dump(mode="json") for row in comparison.rewards],
         "kernels": [row.model_dump(mode="json") for row in comparison.kernels],
         "beliefs": [row.model_dump(mode="json") for row in comparison.beliefs],
         "stories": [story.model_dump(mode="json") for story in told],

@@ -184,6 +184,28 @@ class Front(Config):
     """Share of the box from the worst corner of all designs to (0, 1) that the front dominates."""
 
 
+class Reference(Config):
+    """A published chip beside the fronts of a scenario."""
+
+    scenario: str
+    name: str
+    costs: dict[str, float]
+    """By the names of `Front.cost`, as far as they are published."""
+    words: str
+    """Where they come from."""
+
+
+class Rewards(Config):
+    """Rewards of an arm in one scenario, over its seeds."""
+
+    scenario: str
+    arm: str
+    mean: tuple[float | None, ...]
+    """At each episode, over the seeds whose design was feasible; None: no seed's was."""
+    best: float | None
+    """The best of a run, mean over those that found something feasible; None: none did."""
+
+
 class KernelRow(Config):
     """The best design of a scenario with all kernels of one size."""
 
@@ -228,6 +250,8 @@ class Comparison(Config):
     arms: tuple[ArmResult, ...]
     claims: tuple[Claim, ...]
     fronts: tuple[Front, ...] = ()
+    references: tuple[Reference, ...] = ()
+    rewards: tuple[Rewards, ...] = ()
     kernels: tuple[KernelRow, ...] = ()
     beliefs: tuple[BeliefRow, ...] = ()
     notes: tuple[str, ...]

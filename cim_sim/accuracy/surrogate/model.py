@@ -226,7 +226,16 @@ def examination(rows: "pd.DataFrame") -> NDArray[np.bool_]:
 
 
 def inputs_of(rows: "pd.DataFrame") -> Inputs:
-    """The questions of table rows."""
+    """The questions of table rows.
+
+    Raises:
+        UsageError: some are of a data set that the features cannot tell from the others.
+    """
+    if other := sorted(set(rows["dataset"]) - set(DATASETS)):
+        raise UsageError(
+            f"the table holds rows of {', '.join(other)}, but the accuracy surrogate learns from "
+            f"{' and '.join(DATASETS)} alone; keep the others in a table of their own"
+        )
     return Inputs(
         channels=rows[columns.CHANNELS].to_numpy(np.int64),
         kernels=rows[columns.KERNELS].to_numpy(np.int64),

@@ -106,6 +106,15 @@ def test_fit_and_table_must_belong_together(tmp_path):
         surrogate.load(table=tmp_path / "nowhere.parquet")
 
 
+def test_images_of_another_size_never_teach(tmp_path):
+    """Their rows would pass for those of 16x16 images."""
+    table = tmp_path / "trainings.parquet"
+    rows = pd.read_parquet(surrogate.TABLE).head(8)
+    rows.assign(dataset="shapes-32").to_parquet(table)
+    with pytest.raises(UsageError, match=r"holds rows of shapes-32, but .* shapes and digits alon"):
+        surrogate_fit.refit(table, tmp_path / "surrogate.json")
+
+
 def test_threads_do_not_move_a_digit():
     inputs = random_inputs(900)
     targets = np.random.default_rng(2).normal(size=(900, 3))

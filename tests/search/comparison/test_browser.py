@@ -90,6 +90,30 @@ def test_every_figure_is_drawn_and_arms_are_toggled_and_isolated(page):
         assert tab.evaluate(title) == "area, mm2"
 
 
+def test_the_papers_problem_shows_isaac_and_mean_rewards(make, tmp_path):
+    paper = {"space": "configs/spaces/lcda.yaml", "scenario": "configs/scenarios/paper-energy.yaml"}
+    runs = [make("a", episodes=30, **paper), make("g", optimizer="genetic", episodes=12, **paper)]
+    assert compare(tuple(run.path for run in runs), out=tmp_path / "page") == 0
+    with opened(f"file://{tmp_path}/page/report.html", "rewards") as tab:
+        line = "document.getElementById('front').data.find(one => one.name === 'ISAAC')"
+        assert tab.evaluate(f"{line}.x") == [80, 80]
+        assert (
+            tab.locator("#reference").inner_text().startswith("ISAAC: the paper divides by 8e+07")
+        )
+        tab.select_option("#cost", "area")
+        assert "ISAAC" not in traces(tab, "front")
+        dashes = "document.getElementById('rewards').data.filter(one => one.line).map(one => "
+        assert tab.evaluate(dashes + "[one.name, one.line.dash, one.x.length])") == [
+            ["random", "solid", 20],
+            ["genetic", "solid", 12],
+        ]
+        tab.select_option("#range", "500")
+        assert tab.evaluate(dashes + "[one.name, one.line.dash, one.x])") == [
+            ["random", "solid", [*range(21, 31)]],
+            ["genetic", "dot", [21, 30]],
+        ]
+
+
 def test_a_hover_shows_the_design(page):
     with opened(page, viewport={"width": 1100, "height": 900}) as tab:
         tab.locator("#front").scroll_into_view_if_needed()

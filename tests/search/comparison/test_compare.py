@@ -340,12 +340,13 @@ def test_the_verb_writes_one_object_in_many_forms(
 
 
 def test_equal_inputs_give_equal_bytes(make, make_model, tmp_path, monkeypatch):
-    paths = [make("a", episodes=9).path, make_model("base", reply=WIDE).path]
+    paths = [make("a", episodes=21).path, make_model("base", reply=WIDE).path]
     whole = []
     for _ in range(2):
         assert type_in(monkeypatch, *paths, "--out", tmp_path / "c") == 0
         whole.append({file.name: file.read_bytes() for file in (tmp_path / "c").iterdir()})
     assert whole[0] == whole[1]
+    assert {"rewards.png", "rewards.svg"} < whole[0].keys()
 
 
 def test_the_verb_refuses_with_exit_3(make, tmp_path, monkeypatch, capsys):

@@ -1,13 +1,15 @@
 import pytest
 
 from cim_sim.config import UsageError, load
+from cim_sim.evaluate import screen
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import EnergyObjective, LatencyObjective, Scenario
 from cim_sim.space import Space
 from cim_sim.variation import Variation
-from search.optimizers.gpt4_replay import Gpt4Replay, Settings
+from search.optimizers.gpt4_replay import Gpt4Replay, Settings, rollouts
 from search.proposal import Problem, SearchStopped
 from search.record.tasks import Task
+from search.study.sweep import SweepConfig, jobs
 
 LCDA = load("configs/spaces/lcda.yaml", Space)
 ENERGY, LATENCY = EnergyObjective(metric="energy"), LatencyObjective(metric="latency")
@@ -64,3 +66,34 @@ def test_a_last_batch_may_have_empty_slots():
 def test_another_space_is_refused():
     with pytest.raises(UsageError, match="outside space embedded; they were recorded in configs"):
         replay(ENERGY, load("configs/spaces/embedded.yaml", Space))
+
+
+@pytest.mark.parametrize(
+    ("metric", "counts", "energies_uj", "frames"),
+    [
+        ("energy", (14, 13), (3.3, 38.4), (637, 3334)),
+        ("latency", (22, 22), (24.8, 104.1), (329, 1659)),
+    ],
+)
+def test_what_the_recorded_designs_cost_here(metric, counts, energies_uj, frames):
+    """The figures of search/README.md, without any training."""
+    scenario = load(f"configs/scenarios/paper-{metric}.yaml", Scenario)
+    screened = screen(rollouts(metric), scenario)
+    built = [one.cost for one in screened if one.cost]
+    assert (len(screened), len(built)) == counts
+    energies = [cost.energy_pj / 1e6 for cost in built]
+    assert (min(energies), max(energies)) == pytest.approx(energies_uj, abs=0.05)
+    rates = [1e9 / cost.latency_ns for cost in built]
+    assert (min(rates), max(rates)) == pytest.approx(frames, abs=0.5)
+    if metric == "latency":
+        assert rates[0] == max(rates), "none of the 21 that follow is as fast as the first"
+
+
+@pytest.mark.parametrize("metric", ["energy", "latency"])
+def test_the_papers_sweep_replays_the_whole_recording(metric, tmp_path):
+    config = load(f"configs/search/paper-{metric}.yaml", SweepConfig)
+    runs = {job.arm: job.config for job in jobs(config, tmp_path)}
+    assert runs["gpt4-replay"].episodes == len(rollouts(metric))
+    assert [(run.evaluator, run.scenario.metric) for run in runs.values()] == [
+        ("trained", metric)
+    ] * 3
