@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -43,6 +43,10 @@ class DataRecipe(Config):
     """Directories of searches and sweeps, whose evaluations are taken as they are."""
     dataset: DatasetRecipe = DatasetRecipe()
     workers: Count = 2
+
+    def with_runs(self, places: Sequence[Path]) -> Self:
+        """Return the recipe with searches and sweeps beside those that it names."""
+        return self.model_copy(update={"runs": (*self.runs, *places)})
 
 
 class Part(NamedTuple):

@@ -1,6 +1,8 @@
 """`--dry-run`: says what a verb would do, refuses what it would refuse, and does none of it."""
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,12 +13,23 @@ import cim_sim.__main__
 import finetune.__main__
 import search.__main__
 from finetune.traces import write_traces
+from search.evaluators import build
+from search.execute import execute, resolved
 from search.llm import server
+from search.record.manifest import RunConfig
 from search.study.family import tasks
 
+ROOT = Path(__file__).parents[1]
 SCENARIO = "configs/scenarios/embedded-latency.yaml"
 SPACE = "configs/spaces/embedded.yaml"
 PROBLEM = ["--scenario", SCENARIO, "--space", SPACE, "--evaluator", "surrogate"]
+SEARCH = {
+    "optimizer": "random",
+    "scenario": SCENARIO,
+    "space": SPACE,
+    "evaluator": "surrogate",
+    "episodes": 3,
+}
 PROGRAMS = {
     "cim_sim": cim_sim.__main__.main,
     "search": search.__main__.main,
@@ -132,6 +145,27 @@ def test_a_pipeline_shows_its_recipe_and_every_stage(dry, tmp_path):
     assert (said["base"], said["steps"]) == ("runs/models/smollm2", "7")
     assert said["then"] == f"{tmp_path / 'out'}: the adapter, merged/, roundtrip.json"
     assert not Path(tmp_path / "out").exists()
+
+
+def test_make_finetune_learns_from_the_traces_that_are_named(dry, tmp_path):
+    places = []
+    for seed in (0, 1):
+        config = resolved(RunConfig(**SEARCH, seed=seed))
+        places.append(tmp_path / f"run{seed}")
+        execute(config, build(config.scenario, config.space, config), places[-1])
+
+    def typed(traces):
+        make = ["make", "--dry-run", "finetune", f"TRACES={traces}"]
+        said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        *_, last = said.replace("\\\n", " ").splitlines()
+        program, *words = shlex.split(last)[2:]
+        assert program == "finetune"
+        return words
+
+    said = dry("finetune", *typed(" ".join(map(str, places))), "--out", tmp_path / "out")
+    assert said["runs"] == "2 with 6 trials"
+    assert said["surrogate"] == "0 training tasks searched"
+    assert {"--runs", "configs/finetune/dialogues-own.yaml"}.isdisjoint(typed(""))
 
 
 def test_a_probe_says_whom_it_would_ask(dry, tmp_path):
