@@ -1,5 +1,5 @@
 # The face of LCDA-FT: each recipe echoes the real command, which you can type yourself.
-# Variables: MODEL SCENARIO SPACE EPISODES SCREEN SEED CONFIG OUT N RUNS WORKERS (upper case, all optional).
+# Variables: MODEL SCENARIO SPACE EPISODES SCREEN SEED CONFIG TRACES OUT N RUNS WORKERS (upper case, all optional).
 
 MODEL    ?= local
 SCENARIO ?= embedded-latency
@@ -12,6 +12,7 @@ SEEDS    ?= $(SEED)
 ARMS     ?= base local random lookup
 RUNS     ?= runs/rivals
 WORKERS  ?= 2
+TRACES   ?=
 CONFIG   ?= configs/finetune/smollm2.yaml
 GPU      ?= 0
 PYTHON   ?= python3
@@ -51,7 +52,7 @@ help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 18
 	@echo
 	@echo "variables: MODEL=$(MODEL) SCENARIO=$(SCENARIO) SPACE=$(SPACE) EPISODES=$(EPISODES) SCREEN=$(SCREEN) SEED=$(SEED)"
-	@echo "           CONFIG=$(CONFIG) WORKERS=$(WORKERS) GPU=$(GPU) RESUME=--resume"
+	@echo "           CONFIG=$(CONFIG) TRACES=$(TRACES) WORKERS=$(WORKERS) GPU=$(GPU) RESUME=--resume"
 
 setup: $(READY)  ## make .venv and install everything (GPU=1: the GPU build of vLLM)
 
@@ -89,9 +90,9 @@ search: $(READY)  ## one search: MODEL=random|base|released|local|... SCENARIO=.
 	$(made)
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --screen $(SCREEN) --seed $(SEED) --out $(OUT) $(RESUME)
 
-finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=...)
-	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues.yaml \
-		--base configs/models/base.yaml --model configs/models/local.yaml
+finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=..., TRACES=your runs)
+	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues$(if $(TRACES),-own).yaml \
+		$(if $(TRACES),--runs $(TRACES)) --base configs/models/base.yaml --model configs/models/local.yaml $(RESUME)
 
 serve: $(READY)  ## serve MODEL=base|released|local with vLLM until Ctrl-C
 	$(made)

@@ -174,7 +174,7 @@ AnyScenario = Scenario | OwnScenario
 def is_own(data: Any) -> bool:
     """Whether plain data, or an object, is a space or a scenario of the user's own."""
     if isinstance(data, dict):
-        return "choices" in data or "choose" in data
+        return not {"choices", "choose", "facts"}.isdisjoint(data)
     return isinstance(data, (OwnSpace, OwnScenario))
 
 

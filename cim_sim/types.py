@@ -1,5 +1,6 @@
 """Kinds of numbers and arrays that all packages share; a model of pydantic checks the numbers."""
 
+import re
 from math import isfinite
 from typing import Annotated, Any, TypeVar
 
@@ -24,9 +25,15 @@ class Frozen(dict[str, ValueT]):
         return hash(frozenset(self.items()))
 
 
+EXPONENT = re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+")
+"""A number with an exponent that YAML 1.1 takes for text."""
+
+
 def _fact(value: Any) -> int | float | str:
     if isinstance(value, bool):
         raise ValueError("YAML reads yes, no, on, off, true and false as truth values: quote them")
+    if isinstance(value, str) and EXPONENT.fullmatch(value):
+        raise ValueError(f"YAML reads {value} as text; with point and sign it is a number: 2.9e+6")
     if isinstance(value, str) and value and value.isprintable():
         return value
     if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):

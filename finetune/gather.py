@@ -4,13 +4,14 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from shutil import rmtree
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 
 from cim_sim.accuracy.surrogate.model import table_digest
 from cim_sim.config import Config, UsageError
 from cim_sim.paths import BENCH_TABLE, readable
+from cim_sim.progress import counted
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
@@ -44,6 +45,10 @@ class DataRecipe(Config):
     dataset: DatasetRecipe = DatasetRecipe()
     workers: Count = 2
 
+    def with_runs(self, places: Sequence[Path]) -> Self:
+        """Return the recipe with searches and sweeps beside those that it names."""
+        return self.model_copy(update={"runs": (*self.runs, *places)})
+
 
 class Part(NamedTuple):
     """Consecutive tasks that one process evaluates and writes to a folder of their own."""
@@ -76,8 +81,9 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
         UsageError: the recipe names nothing to evaluate, or directories that hold no run.
     """
     parts, missing = parts_of(recipe, out)
-    for done, _ in enumerate(each(evaluate, missing, recipe.workers), start=1):
-        print(f"{len(parts) - len(missing) + done} of {len(parts)} parts evaluated", flush=True)
+    with counted("parts", len(parts), len(parts) - len(missing)) as step:
+        for number, _ in each(evaluate, missing, recipe.workers):
+            step(missing[number].folder.name)
     folders = [part.folder for part in parts]
     if recipe.runs:
         folders.append(out / "parts" / "runs")

@@ -11,6 +11,7 @@ from typing import Any
 
 from cim_sim.config import Config, UsageError, load
 from cim_sim.paths import ACCURACY_CACHE
+from cim_sim.progress import counted
 from cim_sim.types import Count, Natural
 from finetune.dataset import DatasetRecipe, make_dataset
 from finetune.gather import DataRecipe, make_traces
@@ -20,7 +21,6 @@ from finetune.traces import read_traces
 from search.llm.model import ModelConfig
 from search.llm.sharing import shared
 from search.optimizers import model_of
-from search.progress import counted
 from search.proposal import SearchStopped
 from search.study.sweep import (
     ArmSpec,
@@ -103,7 +103,7 @@ def _search(recipe: RoundsRecipe, first: int, model: ModelConfig, out: Path) -> 
     failures = []
     with (
         shared(filter(None, (model_of(job.config) for job in waiting)), out),
-        counted(len(todo)) as step,
+        counted("runs", len(todo)) as step,
     ):
         for job, failed in run_all(todo, recipe.workers, ACCURACY_CACHE):
             step(job.config.scenario.name)

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from functools import cache
+from typing import get_args
 
 import numpy as np
 
-from cim_sim.hardware import FREEABLE, FixedHardware
+from cim_sim.hardware import FREEABLE, Device, FixedHardware
 from cim_sim.space import Design, Parameter, Space
 from cim_sim.types import Floats, Indices
 from search.record.tasks import Task
 
-DEVICES = ("rram", "fefet", "sram")
+DEVICES: tuple[str, ...] = get_args(Device)
 LARGEST_AREA = 10.0
 """log2 of an area in mm2 that limits nothing."""
 

@@ -28,6 +28,13 @@ PROGRAMS = {
     "finetune": finetune.__main__.main,
 }
 COMMAND = re.compile(r"-m (cim_sim|search|finetune)\b([^`\n#]*)")
+QUICK = {
+    "cim_sim": {"evaluate", "cost", "explain", "kernels", "validate", "bench", "accuracy",
+                "compare-noise"},
+    "search": {"results", "export", "bench", "doctor"},
+    "finetune": set(),
+}  # fmt: skip
+"""Verbs that take less than a minute; all others have --dry-run."""
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)]*)?\)")
 
 
@@ -61,6 +68,14 @@ def options():
 def test_the_programs_are_looked_at(options):
     assert {"--dry-run", "--out", "--verify-top"} <= options["search"]["run"]
     assert "--set" in options["finetune"]["train"]
+
+
+def test_every_long_verb_can_be_tried_dry(options):
+    without = {
+        program: {verb for verb, known in verbs.items() if "--dry-run" not in known}
+        for program, verbs in options.items()
+    }
+    assert without == QUICK
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)

@@ -1,6 +1,8 @@
 """`--dry-run`: says what a verb would do, refuses what it would refuse, and does none of it."""
 
 import json
+import shlex
+import subprocess
 import sys
 from pathlib import Path
 
@@ -11,12 +13,28 @@ import cim_sim.__main__
 import finetune.__main__
 import search.__main__
 from finetune.traces import write_traces
+from search.evaluators import build
+from search.execute import execute, resolved
 from search.llm import server
+from search.record.manifest import RunConfig
 from search.study.family import tasks
 
+ROOT = Path(__file__).parents[1]
 SCENARIO = "configs/scenarios/embedded-latency.yaml"
 SPACE = "configs/spaces/embedded.yaml"
 PROBLEM = ["--scenario", SCENARIO, "--space", SPACE, "--evaluator", "surrogate"]
+SEARCH = {
+    "optimizer": "random",
+    "scenario": SCENARIO,
+    "space": SPACE,
+    "evaluator": "surrogate",
+    "episodes": 3,
+}
+MANIFEST = {
+    "base": "org/m", "base_digest": "d", "data": "data", "data_digest": "d", "trained_on": [],
+    "examples": 1, "renderer": "r", "template": "t", "end_token": "e", "seed": 0, "steps": 1,
+    "dtype": "float32", "dtype_reason": "", "seconds": 1.0, "recipe": {}, "versions": {},
+}  # fmt: skip
 PROGRAMS = {
     "cim_sim": cim_sim.__main__.main,
     "search": search.__main__.main,
@@ -50,6 +68,12 @@ def model_file(folder, **fields):
     file = folder / "model.yaml"
     file.write_text(yaml.safe_dump({"name": "m", **fields}))
     return file
+
+
+def searched(out, **changes):
+    config = resolved(RunConfig(**{**SEARCH, **changes}))
+    execute(config, build(config.scenario, config.space, config), out)
+    return out
 
 
 def test_a_run_shows_its_configuration_counts_and_files(dry, tmp_path):
@@ -114,6 +138,61 @@ def test_tables_are_counted(dry, tmp_path):
     assert said["writes"] == str(tmp_path / "trainings.jsonl")
 
 
+def test_what_is_only_computed_is_counted(dry, tmp_path):
+    where = ["--scenario", SCENARIO, "--space", SPACE, "--out", tmp_path / "best.json"]
+    said = dry("search", "optimum", *where)
+    assert said["designs"] == "481,890,304"
+    assert said["method"] == "independent beam searches"
+    said = dry("search", "family", "--count", 3, "--correlation", "--split", "near")
+    assert (said["splits"], said["tasks_of_each"], said["training"]) == ("near", 3, 500)
+    said = dry("search", "family", "--count", 3, "--split", "near", "--out", tmp_path / "near")
+    assert said["writes"] == f"{tmp_path / 'near'}: NAME.yaml and NAME-space.yaml of each"
+    said = dry("cim_sim", "surrogate", "--fresh", 9)
+    assert (said["trainings"], said["writes"]) == (9, "nothing")
+
+
+def test_a_comparison_names_its_arms_or_what_is_unequal(dry, tmp_path):
+    even = [searched(tmp_path / f"even{seed}", seed=seed) for seed in (0, 1)]
+    said = dry("search", "compare", *even, "--out", tmp_path / "page")
+    assert (said["arms"], said["runs"], said["unfinished"]) == ("random", 2, 0)
+    other = searched(tmp_path / "other", optimizer="tpe", batch=3)
+    err = dry("search", "compare", even[0], other, "--out", tmp_path / "page", code=3)
+    assert "batch: 1 is not 3" in err
+
+
+def test_a_served_model_is_shown_with_the_command_of_vllm(dry, tmp_path, monkeypatch):
+    monkeypatch.setattr(server, "fastest", lambda: server.Precision(dtype="float32", reason="so"))
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm 0.32.0")
+    for folder in (tmp_path / "base", tmp_path / "adapter" / "merged"):
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text("{}")
+    base = model_file(tmp_path, path=str(tmp_path / "base"), server={"dtype": "float32"})
+    said = dry("search", "serve", "--model", base, "--log", tmp_path / "log")
+    assert f"-m vllm.entrypoints.openai.api_server --model {tmp_path / 'base'}" in said["text"]
+    assert (said["model"], said["writes"]) == ("m", str(tmp_path / "log"))
+    adapter = tmp_path / "adapter"
+    said = dry("finetune", "roundtrip", "--adapter", adapter, "--model", base, "--base", base)
+    for path in (adapter / "merged", tmp_path / "base"):
+        assert f"-m vllm.entrypoints.openai.api_server --model {path}" in said["text"]
+    assert said["writes"] == f"{adapter / 'roundtrip.json'}"
+
+
+def test_what_is_done_to_models_is_said(dry, tmp_path):
+    said = dry("finetune", "bench", "--steps", 3, "--set", "max_steps=7")
+    assert "max_steps 7 (-1)" in said["text"]
+    assert said["steps"] == "3 of the trainer, as many bare ones"
+    merge = ["merge", "--adapter", tmp_path]
+    assert "no finished adapter; make one" in dry("finetune", *merge, code=2)
+    (tmp_path / "adapter_manifest.json").write_text(json.dumps(MANIFEST))
+    said = dry("finetune", *merge)
+    assert (said["base"], said["writes"]) == ("org/m", str(tmp_path / "merged"))
+    (tmp_path / "model.gguf").write_bytes(b"GGUF")
+    said = dry("finetune", "base", "--model", tmp_path / "model.gguf")
+    assert said["writes"] == "runs/models/model, once"
+    assert dry("finetune", "base", "--model", tmp_path)["writes"] == "nothing: it is there"
+    assert dry("finetune", "base", "--model", "org/m")["writes"].startswith("the hub's cache")
+
+
 def test_the_data_of_a_fine_tuning_are_counted(dry, tmp_path):
     said = dry("finetune", "traces", "--out", tmp_path / "data")
     assert said["surrogate"] == "3000 training tasks searched"
@@ -132,6 +211,23 @@ def test_a_pipeline_shows_its_recipe_and_every_stage(dry, tmp_path):
     assert (said["base"], said["steps"]) == ("runs/models/smollm2", "7")
     assert said["then"] == f"{tmp_path / 'out'}: the adapter, merged/, roundtrip.json"
     assert not Path(tmp_path / "out").exists()
+
+
+def test_make_finetune_learns_from_the_traces_that_are_named(dry, tmp_path):
+    places = [searched(tmp_path / f"run{seed}", seed=seed) for seed in (0, 1)]
+
+    def typed(traces):
+        make = ["make", "--dry-run", "finetune", f"TRACES={traces}"]
+        said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+        *_, last = said.replace("\\\n", " ").splitlines()
+        program, *words = shlex.split(last)[2:]
+        assert program == "finetune"
+        return words
+
+    said = dry("finetune", *typed(" ".join(map(str, places))), "--out", tmp_path / "out")
+    assert said["runs"] == "2 with 6 trials"
+    assert said["surrogate"] == "0 training tasks searched"
+    assert {"--runs", "configs/finetune/dialogues-own.yaml"}.isdisjoint(typed(""))
 
 
 def test_a_probe_says_whom_it_would_ask(dry, tmp_path):

@@ -1,6 +1,7 @@
 """The images themselves, whole and in memory: `shapes`, `digits`, `cifar10`."""
 
 import pickle
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -48,15 +49,10 @@ def load(name: str) -> Split:
         UsageError: the name is unknown, or its files are missing or not what they should be.
     """
     try:
-        side = image_set(name).side
+        image_set(name)
     except ValueError as error:
         raise UsageError(f"dataset {error}") from None
-    if name.startswith("shapes"):
-        return _shapes(side)
-    if name.startswith("digits"):
-        return _digits(side)
-    place = name.partition(":")[2]
-    return _cifar10_files(Path(place)) if place else _cifar10_hub()
+    return LOADERS[name.partition(":")[0]](name)
 
 
 def _examples(images: NDArray[Any], labels: NDArray[Any]) -> Examples:
@@ -65,15 +61,17 @@ def _examples(images: NDArray[Any], labels: NDArray[Any]) -> Examples:
     return Examples(*(torch.from_numpy(np.ascontiguousarray(one)) for one in (images, labels)))
 
 
-def _shapes(side: int) -> Split:
+def _shapes(name: str) -> Split:
+    side = image_set(name).side
     parts = ((SHAPES_TRAIN, 1), (SHAPES_TEST, 2), (SHAPES_TEST, 3))
     train, selection, exam = (_examples(*shapes.images(n, side, seed)) for n, seed in parts)
     return Split(train, selection, exam)
 
 
-def _digits(side: int) -> Split:
+def _digits(name: str) -> Split:
     from sklearn.datasets import load_digits
 
+    side = image_set(name).side
     bunch = load_digits()
     images = (bunch.images[:, None] / 8 - 1).astype(np.float32)
     images = images.repeat(side // 8, axis=2).repeat(side // 8, axis=3)
@@ -116,6 +114,11 @@ def _batch(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         ) from None
     except Exception as error:  # a pickle can fail in any way; say which file and why
         raise UsageError(f"{path}: not a CIFAR-10 batch in the python format: {error}") from None
+
+
+def _cifar10_of(name: str) -> Split:
+    place = name.partition(":")[2]
+    return _cifar10_files(Path(place)) if place else _cifar10_hub()
 
 
 def _cifar10_files(folder: Path) -> Split:
@@ -161,3 +164,13 @@ def _cifar10(
 def _standardised(images: NDArray[np.uint8]) -> NDArray[np.float32]:
     scaled = images.astype(np.float32) / 255
     return ((scaled - CIFAR10_MEAN) / CIFAR10_STD).astype(np.float32)
+
+
+LOADERS: dict[str, Callable[[str], Split]] = {
+    "shapes": _shapes,
+    "shapes-32": _shapes,
+    "digits": _digits,
+    "digits-16": _digits,
+    "cifar10": _cifar10_of,
+}
+"""What loads each image set, given the dataset's name; cifar10's may end with a folder."""

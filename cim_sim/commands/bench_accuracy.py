@@ -1,6 +1,5 @@
 """The verb `bench-accuracy`: train the networks of the benchmark table."""
 
-import sys
 from pathlib import Path
 
 from cim_sim import cli
@@ -46,7 +45,7 @@ def bench_accuracy(
             workers=workers,
             writes=f"{out / bench.LINES}{f'; {publish} and its card' if publish else ''}",
         )
-    trained = bench.run(wanted, out, workers, progress, executor)
+    trained = bench.run(wanted, out, workers, executor)
     if publish:
         count = bench.publish(out / bench.LINES, publish)
         print(f"{publish} holds {count} trainings")
@@ -54,9 +53,3 @@ def bench_accuracy(
             bench_card.update(publish)
     cli.emit(trainings=len(wanted), trained_now=trained, out=str(out / bench.LINES))
     return 0
-
-
-def progress(done: int, total: int) -> None:
-    """Say now and then on stderr how many trainings are done."""
-    if done % 10 == 0 or done == total or sys.stderr.isatty():
-        print(f"{done} of {total} trainings done", file=sys.stderr, flush=True)

@@ -17,6 +17,7 @@ def surrogate(
     fresh: Annotated[cli.Natural, tyro.conf.arg(metavar="N")] = 0,
     table: Path = BENCH_TABLE,
     workers: cli.Count = 2,
+    dry_run: bool = False,
 ) -> int:
     """Check the accuracy surrogate against trained networks, or fit it anew.
 
@@ -26,12 +27,16 @@ def surrogate(
         fresh: train this many new random designs and check on those.
         table: benchmark table, Parquet.
         workers: number of processes that train.
+        dry_run: show what would be trained and written, and stop.
     """
     from cim_sim.accuracy.surrogate import check as surrogate_check
     from cim_sim.accuracy.surrogate import fit as surrogate_fit
+    from cim_sim.accuracy.surrogate.model import FITTED
 
     if not (check or fit or fresh):
         raise UsageError("surrogate: nothing to do; give --check, --fit or --fresh N")
+    if dry_run:
+        return cli.planned(trainings=fresh, writes=str(FITTED) if fit else "nothing")
     figures: dict[str, object] = {}
     if fit:
         print(f"wrote {surrogate_fit.refit(table)}")

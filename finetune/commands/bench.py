@@ -11,6 +11,7 @@ def bench(
     data: Path | None = None,
     steps: cli.Count = 6,
     overrides: Overrides = (),
+    dry_run: bool = False,
 ) -> int:
     """Time training steps, each beside a bare PyTorch step on the same batch and weights.
 
@@ -19,8 +20,14 @@ def bench(
         data: directory with dialogues; a few are made when none is given.
         steps: how many steps are timed.
         overrides: single settings that win over the recipe.
+        dry_run: show the resolved recipe, and stop.
     """
     from finetune.bench import shares
+    from finetune.recipe import load_recipe, told
+
+    if dry_run:
+        print(told(load_recipe(config, overrides, Path("runs/bench"))))
+        return cli.planned(steps=f"{steps} of the trainer, as many bare ones", writes="nothing")
 
     figures = shares(config, data, steps, overrides)
     for name, value in figures.items():

@@ -16,6 +16,7 @@ def pipeline(
     *,
     config: Path = Path("configs/finetune/smollm2.yaml"),
     data_config: Path = Path("configs/finetune/dialogues.yaml"),
+    runs: tuple[Path, ...] = (),
     out: Path = Path("runs/finetune/local"),
     model: Path = Path("configs/models/local.yaml"),
     base: Path = Path("configs/models/base.yaml"),
@@ -29,6 +30,7 @@ def pipeline(
     Args:
         config: YAML file of the training recipe, in TRL's key names.
         data_config: YAML file of the scenarios and of the sources of accuracy.
+        runs: directories of searches and sweeps, whose evaluations are taken too.
         out: directory of the adapter; data/, merged/ and roundtrip.json are written there too.
         model: YAML file that says how the tuned model is served in a search.
         base: YAML file that says how its base model is served.
@@ -50,7 +52,7 @@ def pipeline(
     served = Served(load(model, ModelConfig), load(base, ModelConfig))
     last_checkpoint(out, resume, overwrite)
     recipe = load_recipe(config, overrides, out)  # its faults are told before the data are made
-    data_recipe, data = load(data_config, DataRecipe), out / "data"
+    data_recipe, data = load(data_config, DataRecipe).with_runs(runs), out / "data"
     kept = resume and (data / "manifest.json").is_file()
     if dry_run:
         return _plan(recipe, data_recipe, out, kept)

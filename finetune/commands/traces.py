@@ -28,11 +28,9 @@ def traces(
     """
     from finetune.gather import DataRecipe, make_traces
 
-    recipe = load(config, DataRecipe)
-    changes: dict[str, object] = {"runs": (*recipe.runs, *runs)}
+    recipe = load(config, DataRecipe).with_runs(runs)
     if only_runs:
-        changes |= {"bench_tasks": 0, "surrogate_tasks": 0}
-    recipe = recipe.model_copy(update=changes)
+        recipe = recipe.model_copy(update={"bench_tasks": 0, "surrogate_tasks": 0})
     if dry_run:
         print(dump(recipe))
         return cli.planned(**facts(recipe, out))

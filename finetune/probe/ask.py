@@ -2,12 +2,13 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
+from cim_sim.progress import counted
 from cim_sim.types import Floats
 from finetune.probe.questions import Question
 from finetune.probe.truth import Kind
@@ -56,7 +57,11 @@ def ask(client: Client, questions: Sequence[Question]) -> Said:
     """
     with ThreadPoolExecutor(client.model.concurrency) as pool:
         answered = pool.map(lambda one: _asked(client, *one), enumerate(questions))
-        asked = list(_counted(answered, len(questions)))
+        with counted("questions", len(questions)) as step:
+            asked = []
+            for question, exchanges in zip(questions, answered, strict=True):
+                asked.append(exchanges)
+                step(question.kind)
     pairs = zip(questions, asked, strict=True)
     answers = [[choice(one, exchange.reply or "") for exchange in both] for one, both in pairs]
     likelier, written = np.array(answers, dtype=np.float64).reshape(-1, 2).T
@@ -93,14 +98,6 @@ def _asked(client: Client, step: int, question: Question) -> list[Exchange]:
     messages = prompt(question)
     held = client.complete(step, 0, messages, 0, {"choice": named(question)})
     return [held, client.complete(step, 1, messages, 0)]
-
-
-def _counted(asked: Iterable[list[Exchange]], total: int) -> Iterator[list[Exchange]]:
-    """Say now and then how far it is."""
-    for number, one in enumerate(asked, start=1):
-        if number % 100 == 0:
-            print(f"{number}/{total} questions", flush=True)
-        yield one
 
 
 def _open(question: Question) -> str:

@@ -6,7 +6,6 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
-from cim_sim.commands.bench_accuracy import progress
 from cim_sim.paths import BENCH_TABLE
 
 
@@ -46,6 +45,6 @@ def challenge(
     surrogate = load_surrogate(table=table, examined=True)
     held = bench.published(table)
     jobs = [job for job in round_jobs(surrogate, number, designs) if job.key not in held]
-    trained = bench.run(jobs, out, workers, progress)
+    trained = bench.run(jobs, out, workers)
     cli.emit(trainings=len(jobs), trained_now=trained, out=str(out / bench.LINES))
     return 0

@@ -18,6 +18,7 @@ def compare(
     out: Path,
     factor: tuple[Factor, ...] = (),
     probe: tuple[Path, ...] = (),
+    dry_run: bool = False,
 ) -> int:
     """Compare runs, or whole sweeps, over the scenarios and seeds that all arms share.
 
@@ -30,11 +31,14 @@ def compare(
         out: directory for all that is written.
         factor: what arms may differ in, because it is what is compared.
         probe: results of `python -m finetune probe`, as before and after tuning.
+        dry_run: show which runs would be compared, or why they cannot be, and stop.
     """
     from search.comparison.equality import NotComparable
     from search.comparison.write import compared, write
 
     try:
+        if dry_run:
+            return _plan(places, out, factor)
         material = compared(places, out, factor, probe)
     except NotComparable as refusal:
         print(refusal, file=sys.stderr)
@@ -53,3 +57,17 @@ def compare(
         shown=[[claim.arm, claim.against] for claim in comparison.claims if claim.shown],
     )
     return 0
+
+
+def _plan(places: tuple[Path, ...], out: Path, factor: tuple[Factor, ...]) -> int:
+    from search.comparison.equality import require_comparable
+    from search.comparison.sources import gather
+
+    found = gather(places)
+    arms = require_comparable(found, factor)
+    return cli.planned(
+        arms=", ".join(arm.name for arm in arms),
+        runs=len(found.sources),
+        unfinished=len(found.unfinished) + found.missing,
+        writes=f"{out}: report.html, comparison.md, comparison.json and its schema, figures",
+    )

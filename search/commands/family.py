@@ -21,6 +21,7 @@ def family(
     bench_sigmas: bool = False,
     correlation: bool = False,
     training: cli.Count = 500,
+    dry_run: bool = False,
 ) -> int:
     """Write tasks of the family as YAML files: NAME.yaml, and the space as NAME-space.yaml.
 
@@ -34,14 +35,20 @@ def family(
         correlation: print how alike each split's landscapes are to training ones, under the
             accuracy surrogate, and write nothing.
         training: tasks of the split train that the correlation looks at.
+        dry_run: show the counts, and stop.
     """
     from cim_sim.space import Space
     from search.study.family import tasks
 
     if correlation:
-        return _correlate(TESTS if split is None else (split,), count, training)
+        splits = TESTS if split is None else (split,)
+        if dry_run:
+            return cli.planned(splits=", ".join(splits), tasks_of_each=count, training=training)
+        return _correlate(splits, count, training)
     if split is None or out is None:
         raise UsageError("family: name the split with --split and the folder with --out")
+    if dry_run:
+        return cli.planned(tasks=count, writes=f"{out}: NAME.yaml and NAME-space.yaml of each")
     wanted = load(space, Space) if space else None
     drawn = tasks(split, count, first=first, space=wanted, bench_sigmas=bench_sigmas)
     _write(out, drawn)

@@ -7,21 +7,33 @@ from cim_sim.config import load
 from cim_sim.paths import EMBEDDED_SPACE
 
 
-def optimum(*, scenario: Path, space: Path = EMBEDDED_SPACE, out: Path | None = None) -> int:
+def optimum(
+    *,
+    scenario: Path,
+    space: Path = EMBEDDED_SPACE,
+    out: Path | None = None,
+    dry_run: bool = False,
+) -> int:
     """Find the best known design of a scenario under the accuracy surrogate.
 
     Args:
         scenario: YAML file of what is fixed.
         space: YAML file of what is free.
-        out: where to write what is found as JSON; `compare --optimum` reads it.
+        out: where to write what is found as JSON, beside runs/optima, where comparisons look.
+        dry_run: show how it would be looked for, and stop.
     """
     from cim_sim.files import write_whole
     from cim_sim.scenario import Scenario
     from cim_sim.space import Space
-    from search.study.optimum import known
+    from search.landscape import require_known
+    from search.study.optimum import EXHAUSTIVE, FOLDER, known
 
-    choices = load(space, Space)
-    best = known(load(scenario, Scenario), choices)
+    problem, choices = load(scenario, Scenario), load(space, Space)
+    if dry_run:
+        require_known(problem, choices)
+        method = "all looked at" if choices.size <= EXHAUSTIVE else "independent beam searches"
+        return cli.planned(designs=f"{choices.size:,}", method=method, writes=str(out or FOLDER))
+    best = known(problem, choices)
     if best.reward is None:
         print(f"no feasible design among {best.evaluations} looked at")
     elif best.method == "exhaustive":

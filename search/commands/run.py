@@ -48,7 +48,8 @@ def run(
         model: YAML file of the language model (optimizer llm).
         style: style of the prompt: codesign, dialogue, paper or naive (optimizer llm).
         constrained: let vLLM write nothing but designs of the space (optimizer llm).
-        evaluator: accuracy by real training, or predicted.
+        evaluator: accuracy by real training, or predicted; one of your own stands in the file of
+            `--config`.
         accuracy_seed: seed of the accuracy experiment; the arms of a comparison share it.
         batch: number of designs proposed before the first of them is evaluated.
         screen: how many proposals may be made for one slot: the first that is new, and feasible

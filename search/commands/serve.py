@@ -7,13 +7,15 @@ from cim_sim import cli
 from cim_sim.config import UsageError, load
 
 
-def serve(model: Path, log: Path = Path("runs/serve.log")) -> int:
+def serve(model: Path, log: Path = Path("runs/serve.log"), dry_run: bool = False) -> int:
     """Serve a model with vLLM on 127.0.0.1 until Ctrl-C, and stop it then.
 
     Args:
         model: YAML file of the model, as in configs/models/local.yaml.
         log: file to which the server's output is appended.
+        dry_run: show the command of vLLM, and stop.
     """
+    from search.llm.connection import answered_by
     from search.llm.model import ModelConfig
     from search.llm.server import serving
     from search.proposal import SearchStopped
@@ -21,6 +23,9 @@ def serve(model: Path, log: Path = Path("runs/serve.log")) -> int:
     settings = load(model, ModelConfig)
     if settings.path is None:
         raise UsageError(f"{model}: names no path, so there is nothing to serve here")
+    if dry_run:
+        print(answered_by(settings))
+        return cli.planned(model=settings.name, writes=str(log))
     try:
         with serving(settings, log) as server:
             print(f"{settings.name} answers at {server.base_url}; Ctrl-C stops it")

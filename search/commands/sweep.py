@@ -115,11 +115,11 @@ def _plan(wanted: "SweepConfig", tasks: "list[Job]", out: Path, resume: bool) ->
 
 
 def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "list[Failed]":
-    from search.progress import counted
+    from cim_sim.progress import counted
     from search.study.sweep import run_all
 
     failures = []
-    with counted(len(tasks)) as step:
+    with counted("runs", len(tasks)) as step:
         for task, failure in run_all(tasks, workers, cache, executor):
             name = "/".join(task.out.parts[-3:])
             step(f"{name}: {failure.reason.splitlines()[0]}" if failure else name)

@@ -1,14 +1,22 @@
 """Who judges the designs of a run: this simulator, or an evaluator that the user brings."""
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from cim_sim.config import Config, UsageError
 from cim_sim.types import Natural
 from search.record.tasks import AnyTask, OwnTask
 
-FunctionName = Annotated[str, Field(pattern=r"^\w+(\.\w+)*:\w+$")]
+
+def _function_name(name: str) -> str:
+    if not re.fullmatch(r"\w+(\.\w+)*:\w+", name):
+        raise ValueError(f"expected package.module:function, found {name!r:.80}")
+    return name
+
+
+FunctionName = Annotated[str, AfterValidator(_function_name)]
 """`package.module:function`, found from the current directory or among installed packages."""
 
 
@@ -85,7 +93,8 @@ class Judge(Config):
         if own and not given:
             raise UsageError(
                 f"scenario {task.name} is your own, which evaluator {self.judged_by} cannot judge; "
-                "type evaluator: {python: package.module:function} or {command: ./simulator}"
+                "write evaluator: {python: package.module:function} or {command: ./simulator} into "
+                "the file that you give with --config"
             )
 
     @property

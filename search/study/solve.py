@@ -12,6 +12,7 @@ import numpy as np
 
 from cim_sim.accuracy.surrogate import model as surrogates
 from cim_sim.accuracy.surrogate.model import Surrogate
+from cim_sim.progress import counted
 from cim_sim.space import Design
 from cim_sim.workers import each
 from search.landscape import INFEASIBLE, Effort, Landscape, Ranked, evolve, predicted
@@ -47,7 +48,11 @@ def solve(first: int, count: int) -> list[Solved]:
 def solve_all(count: int, workers: int) -> Iterator[Solved]:
     """Yield the first `count` training tasks, solved, in their order."""
     chunks = [(first, min(CHUNK, count - first)) for first in range(0, count, CHUNK)]
-    parts = dict(each(solve, chunks, workers))
+    parts = {}
+    with counted("parts", len(chunks)) as step:
+        for number, found in each(solve, chunks, workers):
+            parts[number] = found
+            step(f"tasks from {chunks[number][0]} on")
     for number in sorted(parts):
         yield from parts[number]
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from cim_sim.config import Config, UsageError
 from cim_sim.files import write_whole
+from cim_sim.progress import counted
 from cim_sim.space import Space
 from search.optimizers import settings_of
 from search.record.runs import RunRecord, read_run
@@ -133,9 +134,11 @@ def _round(config: SweepConfig, out: Path, workers: int, cache: Path) -> list[Pl
     """Run the candidates of a sweep; the best first."""
     begin(config, out, resume=True)
     tasks = jobs(config, out)
-    for _, failure in run_all(tasks, workers, cache):
-        if failure:
-            raise UsageError(f"{failure.out}: {failure.reason}")
+    with counted("runs", len(tasks)) as step:
+        for task, failure in run_all(tasks, workers, cache):
+            if failure:
+                raise UsageError(f"{failure.out}: {failure.reason}")
+            step(str(task.out))
     runs = [read_run(task.out) for task in tasks]
     scales = scales_of(runs)
     placed = []

@@ -71,6 +71,7 @@ def test_all_faults_of_a_design_are_named():
         ({"tile": {"low": 1}}, "high"),
         ({"flow": ["ws", "ws"]}, "choices.flow: a choice stands twice"),
         ({"flow": [True, False]}, "YAML reads yes, no, on, off, true and false as truth values"),
+        ({"flow": ["2.9e6"]}, r"YAML reads 2.9e6 as text; with point and sign it is a number"),
         ({"flow": ["w,s"]}, "expected a name without"),
         ({"my tile": [1]}, "my tile"),
     ],
@@ -88,7 +89,7 @@ def test_facts_are_free_text_and_belong_to_the_identity():
     )
     assert told.facts == {"layer": "3x3, stride 1; padded", "rows": 8}
     assert plain.digest == known.digest != told.digest
-    for bad in ("two\nlines", True, ["a"], float("nan")):
+    for bad in ("two\nlines", True, ["a"], float("nan"), "1e6"):
         with pytest.raises(UsageError, match=r"facts.layer"):
             parse({**WHOLE, "facts": {"layer": bad}}, OwnScenario, "s")
 
@@ -100,6 +101,9 @@ def test_files_of_both_kinds_are_told_apart(tmp_path):
     assert isinstance(load_scenario(tmp_path / "scenario.yaml"), OwnScenario)
     assert isinstance(load_space("configs/spaces/embedded.yaml"), Space)
     assert isinstance(load_scenario("configs/scenarios/embedded-energy.yaml"), Scenario)
+    (tmp_path / "scenario.yaml").write_text("name: mine\nfacts: {a: 1}\nobjective: speed\n")
+    with pytest.raises(UsageError, match=r"scenario.yaml: choose is missing$"):
+        load_scenario(tmp_path / "scenario.yaml")
     (tmp_path / "space.yaml").write_text("name: mine\nchoices: {tile: [1, 2]}\nlayers: 3\n")
     with pytest.raises(UsageError, match=re.escape("space.yaml") + r"[\s\S]*layers"):
         load_space(tmp_path / "space.yaml")

@@ -2,11 +2,14 @@
 
 import json
 import sys
+from pathlib import Path
 
 import pytest
 
 from cim_sim.config import UsageError, load, parse
+from finetune import learn
 from finetune.commands.dataset import dataset as dataset_verb
+from finetune.commands.pipeline import pipeline
 from finetune.commands.traces import traces as traces_verb
 from finetune.commands.train import train
 from finetune.dataset import MANIFEST, DatasetManifest, behind
@@ -114,6 +117,25 @@ def test_dialogues_are_what_a_search_would_send(data):
     assert 0 < whole < len(lines)
     card = (data / "README.md").read_text()
     assert "2 train, 1 validation" in card
+
+
+def test_a_pipeline_learns_from_them_alone(data, tmp_path, monkeypatch):
+    """The data file of `make finetune TRACES=...`; training itself has tests of its own."""
+    learnt = []
+
+    def noted(config, overrides, data, *rest, **more):
+        learnt.append(data)
+        return {"roundtrip_passed": True, "seconds": {}}
+
+    monkeypatch.setattr(learn, "learn", noted)
+    out, places = tmp_path / "out", tuple(tmp_path / f"{best}-0" for best in (3, 7))
+    own = Path("configs/finetune/dialogues-own.yaml")
+    assert pipeline(data_config=own, runs=places, out=out) == 0
+    assert learnt == [out / "data"]
+    assert [task.name for task in read_traces(out / "data")[0]] == ["layer 3", "layer 7"]
+    manifest = load(out / "data" / MANIFEST, DatasetManifest)
+    assert manifest.counts["train"] > 10
+    assert manifest.sources.keys() == {"run"}
 
 
 def test_one_scenario_leaves_nothing_to_validate_on(data, tmp_path):

@@ -1,6 +1,7 @@
 """`python -m search run` as a user meets it: options, exit codes, messages, resume."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def test_a_run_says_a_line_a_trial_and_ends_with_json(search, tmp_path):
     code, lines, err = search("run", *RANDOM, "--episodes", 6, "--seed", 1, "--out", out)
     assert (code, err) == (0, "")
     assert len(lines) == 7
-    assert lines[0].startswith("1/6  reward ")
+    assert lines[0].startswith("1/6, -:--:-- left  reward ")
+    assert re.match(r"2/6, \d:\d\d:\d\d left  ", lines[1])
     said = json.loads(lines[-1])
     record = read_run(out)
     best = max(record.trials, key=lambda trial: trial.score)
@@ -220,7 +222,7 @@ def test_rubbish_ends_after_ten_failures(search, tmp_path):
     )
     assert code == 1
     assert len(lines) == 10
-    assert lines[0].startswith(" 1/30  failed (reply): no design in 3 replies")
+    assert lines[0].startswith(" 1/30, -:--:-- left  failed (reply): no design in 3 replies")
     assert "10 failures in a row; the last: reply: no design in 3 replies" in err
     record = read_run(out)
     assert len(record.trials) == 10

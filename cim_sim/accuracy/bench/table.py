@@ -1,7 +1,7 @@
 """The benchmark table: trains a list of jobs, one durable line each, and reads lines as a table."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from cim_sim.config import Config
 from cim_sim.files import Journal, locked, read_table, write_table
 from cim_sim.files import read as read_journal
 from cim_sim.paths import readable
+from cim_sim.progress import counted
 from cim_sim.space import ConvChoice
 from cim_sim.workers import Executor
 
@@ -58,7 +59,6 @@ def run(
     jobs: Sequence[Job],
     folder: Path,
     workers: int,
-    report: Callable[[int, int], None] = lambda done, total: None,
     executor: Executor = "processes",
 ) -> int:
     """Train every job whose line is not yet in `folder` and return how many were trained.
@@ -75,11 +75,10 @@ def run(
         todo = [job for job in jobs if job.key not in finished]
         groups = [job.queries for job in todo]
         done = len(jobs) - len(todo)
-        report(done, len(jobs))
-        for index, answers in measure_groups(groups, None, workers, executor):
-            journal.append(_training(todo[index], answers))
-            done += 1
-            report(done, len(jobs))
+        with counted("trainings", len(jobs), done) as step:
+            for index, answers in measure_groups(groups, None, workers, executor):
+                journal.append(_training(todo[index], answers))
+                step(todo[index].key[:12])
     return len(todo)
 
 

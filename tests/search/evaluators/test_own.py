@@ -156,8 +156,11 @@ def test_a_function_that_is_not_there_is_one_clear_error(name, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"evaluator": "surrogate"}, "one layer is your own, which evaluator surrogate cannot"),
-        ({"evaluator": {"python": "toy_array"}}, "evaluator.*python"),
+        (
+            {"evaluator": "surrogate"},
+            r"is your own, which evaluator surrogate cannot judge; .* that you give with --config",
+        ),
+        ({"evaluator": {"python": "toy_array"}}, "python: expected package.module:function, found"),
         ({"evaluator": {"command": ""}}, "evaluator.*command"),
         ({"space": "configs/spaces/embedded.yaml"}, "the scenario is your own, so the space must"),
         (
