@@ -53,14 +53,20 @@ def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
     return model.model_copy(update={"path": adapter / MERGED})
 
 
+def record_places(adapter: Path, model: ModelConfig) -> list[Path]:
+    """Return the folders that get the record; the last one is what is served."""
+    folder = model.adapter or model.path or adapter
+    return [adapter, folder] if folder.parent == adapter else [folder]
+
+
 def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     """Serve both models in turn, compare, and write the result beside what was served.
 
     Where that is the adapter's `merged/`, it is written beside the adapter too.
     """
     model, base = with_dtype(model), with_dtype(base)
-    folder = model.adapter or model.path or adapter
-    places = [adapter, folder] if folder.parent == adapter else [folder]
+    places = record_places(adapter, model)
+    folder = places[-1]
     for place in places:
         (place / ROUND_TRIP).unlink(missing_ok=True)
     if base.path is not None:

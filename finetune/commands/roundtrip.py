@@ -21,7 +21,7 @@ def roundtrip(
         base: YAML file that says how its base model is served.
         dry_run: show how both would be served, and stop.
     """
-    from finetune.roundtrip import check, placed
+    from finetune.roundtrip import check, placed, record_places
     from search.llm.connection import answered_by
     from search.llm.model import ModelConfig
     from search.record.adapter import ROUND_TRIP
@@ -30,7 +30,7 @@ def roundtrip(
     tuned, untuned = placed(load(model, ModelConfig), adapter), load(base, ModelConfig)
     if dry_run:
         print(f"{answered_by(tuned)}\n{answered_by(untuned)}\n")
-        return cli.planned(writes=str((tuned.path or adapter) / ROUND_TRIP))
+        return cli.planned(writes=str(record_places(adapter, tuned)[0] / ROUND_TRIP))
     result = check(adapter, tuned, untuned)
     for fault in result.faults:
         print(f"round trip: {fault}")
