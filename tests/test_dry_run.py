@@ -217,7 +217,7 @@ def test_make_finetune_learns_from_the_traces_that_are_named(dry, tmp_path):
     places = [searched(tmp_path / f"run{seed}", seed=seed) for seed in (0, 1)]
 
     def typed(traces):
-        make = ["make", "--dry-run", "finetune", f"TRACES={traces}"]
+        make = ["make", "--dry-run", "--no-print-directory", "finetune", f"TRACES={traces}"]
         said = subprocess.run(make, cwd=ROOT, check=True, capture_output=True, text=True).stdout
         *_, last = said.replace("\\\n", " ").splitlines()
         program, *words = shlex.split(last)[2:]
