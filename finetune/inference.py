@@ -55,25 +55,13 @@ def sample(
     return answers
 
 
-def greedy(model: "PreTrainedModel", prompts: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Return the tokens of the most likely answer to each prompt, its end included.
-
-    All prompts at once, filled up on the left: one by one they take several times as long.
-    """
+def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
+    """Return the tokens of the most likely answer, its end included."""
     import torch
 
-    longest = max(map(len, prompts))
-    ids = torch.tensor([[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts])
-    filled = torch.tensor([[0] * (longest - len(prompt)) + [1] * len(prompt) for prompt in prompts])
-    ends = model.generation_config.eos_token_id
-    ends = ends if isinstance(ends, list) else [ends]
-    return [_to_end(row, ends) for row in _generated(model, ids, filled, do_sample=False).tolist()]
-
-
-def _to_end(answer: list[int], ends: Sequence[int | None]) -> list[int]:
-    """Return an answer without the padding that follows its first end."""
-    stop = next((place for place, token in enumerate(answer) if token in ends), len(answer))
-    return answer[: stop + 1]
+    ids = torch.tensor([list(prompt_ids)])
+    (answer,) = _generated(model, ids, torch.ones_like(ids), do_sample=False)
+    return [int(token) for token in answer]
 
 
 def _generated(model: "PreTrainedModel", ids: Any, mask: Any, **how: Any) -> Any:
@@ -129,9 +117,11 @@ def fixed_answers(
     model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", renderer: str | None = None
 ) -> list[Answer]:
     """Return a model's greedy answers to the fixed prompts of `renderer`."""
-    prompts = fixed_prompts(renderer)
-    asked = [encode(tokenizer, prompt, "")[0] for prompt in prompts]
-    return [Answer(*row) for row in zip(prompts, asked, greedy(model, asked), strict=True)]
+    answers = []
+    for prompt in fixed_prompts(renderer):
+        prompt_ids, _ = encode(tokenizer, prompt, "")
+        answers.append(Answer(prompt, prompt_ids, greedy(model, prompt_ids)))
+    return answers
 
 
 def logprobs_of(model: "PreTrainedModel", answers: Sequence[Answer]) -> list[list[float]]:
