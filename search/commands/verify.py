@@ -1,7 +1,8 @@
 """The verb `verify`: the winners of a sweep, trained again."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
@@ -10,23 +11,30 @@ from cim_sim.config import UsageError, load
 from cim_sim.files import read_table
 from cim_sim.paths import ACCURACY_CACHE
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from search.record.tasks import AnyTask
+
 
 def verify(
-    sweep: Annotated[Path, tyro.conf.Positional],
+    sweeps: Annotated[tuple[Path, ...], tyro.conf.Positional],
     *,
     scenarios: cli.Count = 4,
+    episodes: cli.Count | None = None,
     seeds: cli.Count = 3,
     workers: cli.Count = 2,
     cache: Path = ACCURACY_CACHE,
     dry_run: bool = False,
 ) -> int:
-    """Re-train the best design of every arm of a finished sweep and see whether the order holds.
+    """Re-train the best design of every arm of finished sweeps and see whether the order holds.
 
-    Writes verified.json into the sweep's directory.
+    Writes verified.json into the first one's directory.
 
     Args:
-        sweep: directory of a finished sweep.
-        scenarios: how many of the sweep's scenarios, from the first on.
+        sweeps: directories of finished sweeps over the same scenarios.
+        scenarios: how many of these, from the first on.
+        episodes: of each search, from the first on, in which a design may win; else all of them.
         seeds: trainings of each design.
         workers: processes that train.
         cache: where trained accuracies are kept.
@@ -34,32 +42,56 @@ def verify(
     """
     from cim_sim.accuracy.trained import measure_many
     from cim_sim.files import write_whole
-    from search.study.sweep import SweepConfig
     from search.study.verify import other_seeds, retrain, winners
     from search.study.verify_page import verified_page
 
-    config = load(sweep / "sweep.yaml", SweepConfig)
-    if not (sweep / "trials.parquet").exists():
-        raise UsageError(f"{sweep}: not finished (no trials.parquet)")
-    trials = read_table(sweep / "trials.parquet")
-    best = winners(trials, config.tasks[:scenarios])
+    tasks, accuracy_seed, trials = finished(sweeps, scenarios)
+    best = winners(trials, tasks, episodes)
     if not best:
-        raise UsageError(f"{sweep}: no run without screening found anything feasible there")
+        raise UsageError(f"{sweeps[0]}: no run found anything feasible there")
     if dry_run:
         return cli.planned(
-            scenarios=len(config.tasks[:scenarios]),
+            scenarios=len(tasks),
             winners=len(best),
             trainings_at_most=len(best) * seeds,
-            writes=f"{sweep / 'verified.json'}; trainings are kept in {cache}",
+            writes=f"{sweeps[0] / 'verified.json'}; trainings are kept in {cache}",
         )
-    others = other_seeds(config.accuracy_seed, seeds)
+    others = other_seeds(accuracy_seed, seeds)
     result = retrain(best, others, lambda queries: measure_many(queries, cache, workers))
-    write_whole(sweep / "verified.json", result.model_dump_json(indent=2) + "\n")
+    write_whole(sweeps[0] / "verified.json", result.model_dump_json(indent=2) + "\n")
     print(verified_page(result))
     cli.emit(
-        out=str(sweep / "verified.json"),
+        out=str(sweeps[0] / "verified.json"),
         winners=len(best),
         kendall_tau=result.kendall_tau,
-        reward={arm.arm: arm.reward for arm in result.arms},
+        reward={arm.arm: arm.reward.mean for arm in result.arms},
     )
     return 0
+
+
+def finished(
+    sweeps: Sequence[Path], scenarios: int
+) -> "tuple[Sequence[AnyTask], int, pd.DataFrame]":
+    """Return the first tasks of sweeps, the accuracy seed of the searches, and all their trials.
+
+    Raises:
+        UsageError: none is given, one is not finished, or they differ in tasks or evaluator.
+    """
+    import pandas as pd
+
+    from search.study.sweep import SweepConfig
+
+    if not sweeps:
+        raise UsageError("no sweep is named; type: python -m search verify runs/rivals")
+    configs = [load(sweep / "sweep.yaml", SweepConfig) for sweep in sweeps]
+    judged = [(list(one.tasks[:scenarios]), one.evaluator, one.accuracy_seed) for one in configs]
+    for sweep, problem in zip(sweeps, judged, strict=True):
+        if not (sweep / "trials.parquet").exists():
+            raise UsageError(f"{sweep}: not finished (no trials.parquet)")
+        if problem != judged[0]:
+            raise UsageError(
+                f"{sweep}: its first {scenarios} scenarios, its evaluator or its accuracy_seed are "
+                f"not those of {sweeps[0]}; verify sweeps over the same problems, or each alone"
+            )
+    trials = pd.concat([read_table(sweep / "trials.parquet") for sweep in sweeps])
+    return configs[0].tasks[:scenarios], configs[0].accuracy_seed, trials

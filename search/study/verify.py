@@ -6,7 +6,8 @@ tested on images that no search ever saw, and judged by the same reward.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,10 +15,13 @@ import numpy as np
 from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config, UsageError
 from cim_sim.evaluate import INFEASIBLE_REWARD, AccuracySource
+from cim_sim.intervals import Interval
 from cim_sim.space import Design, parse_design
+from cim_sim.types import Floats
 from search.record.manifest import RunConfig
 from search.record.tasks import AnyTask, Task
 from search.record.trace import Trial
+from search.stats import Resampling
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -49,21 +53,33 @@ class Verified(Config):
     accuracies: tuple[float, ...]
     """One for each training seed."""
     predicted_reward: float
+    rewards: tuple[float, ...]
+    """One for each training seed; the paper's -1 for one that misses the least accuracy."""
     reward: float
-    """At the mean of the accuracies; the paper's -1 where that misses the least accuracy."""
+    """Their mean."""
     holds: float | None
     """Share of the trainings that keep the least accuracy; None without one."""
 
 
 class ArmVerified(Config):
-    """An arm over the scenarios in which every arm has a winner."""
+    """An arm over all scenarios; where it has no winner its rewards are the paper's -1."""
 
     arm: str
+    winners: int
+    """Scenarios in which it found something feasible."""
     predicted_reward: float
-    reward: float
+    reward: Interval
     accuracy_bias: float
     """Predicted less re-trained accuracy: above 0, the surrogate was too kind."""
     holds: float | None
+
+
+class Difference(Config):
+    """Re-trained reward of one arm less that of another, paired by scenario and training seed."""
+
+    arm: str
+    against: str
+    reward: Interval
 
 
 class Verification(Config):
@@ -71,27 +87,37 @@ class Verification(Config):
 
     winners: tuple[Verified, ...]
     arms: tuple[ArmVerified, ...]
-    scenarios: tuple[int, int]
-    """In which every arm has a winner, and all of them."""
+    differences: tuple[Difference, ...]
+    scenarios: int
+    """In which any arm has a winner."""
     kendall_tau: float | None
     """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
 
 
-def winners(trials: "pd.DataFrame", tasks: Sequence[AnyTask]) -> list[Winner]:
+def winners(
+    trials: "pd.DataFrame", tasks: Sequence[AnyTask], episodes: int | None = None
+) -> list[Winner]:
     """Return the best design of every arm in each scenario; an arm that found none has none.
+
+    Args:
+        trials: of one sweep or several, as in `trials.parquet`.
+        tasks: the scenarios with their spaces.
+        episodes: only designs of so many first episodes win; None: of all.
 
     Raises:
         UsageError: a problem is the user's own.
     """
-    open_only = trials[(trials["screen"] == 0) & trials["reward"].notna()]
+    in_time = trials["step"] < (episodes or np.inf)
+    feasible = trials[in_time & trials["reward"].notna()]
     best = []
     for task in map(_trainable, tasks):
-        here = open_only[open_only["scenario"] == task.name]
-        for arm, group in here.groupby("arm", sort=False):
+        here = feasible[feasible["scenario"] == task.name]
+        for (arm, screen), group in here.groupby(["arm", "screen"], sort=False):
             row = group.sort_values("reward", kind="stable").iloc[-1]
             amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
             design = parse_design(str(row["design"]), f"{task.name}, {arm}")
-            best.append(Winner(task, str(arm), design, *amounts.tolist()))
+            name = f"{arm}+screen{screen}" if screen else str(arm)
+            best.append(Winner(task, name, design, *amounts.tolist()))
     return best
 
 
@@ -146,28 +172,41 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
         judged(winner, answers[place * len(seeds) : (place + 1) * len(seeds)])
         for place, winner in enumerate(best)
     ]
-    common = shared(verified)
-    by_arm: dict[str, list[Verified]] = {}
-    for winner in verified:
-        if winner.scenario in common:
-            by_arm.setdefault(winner.arm, []).append(winner)
+    cells = _rewards(verified, len(seeds))
+    draws = Resampling(len({winner.scenario for winner in verified}), len(seeds))
     return Verification(
         winners=tuple(verified),
-        arms=tuple(_arm(name, own) for name, own in by_arm.items()),
-        scenarios=(len(common), len({winner.scenario for winner in verified})),
+        arms=tuple(_arm(name, verified, draws.interval(own)) for name, own in cells.items()),
+        differences=tuple(
+            Difference(arm=arm, against=other, reward=draws.interval(cells[arm] - cells[other]))
+            for arm, other in combinations(cells, 2)
+        ),
+        scenarios=draws.scenarios,
         kendall_tau=kendall_tau(verified),
     )
 
 
+def _rewards(verified: Sequence[Verified], seeds: int) -> Mapping[str, Floats]:
+    """Return the rewards of each arm, [scenarios x seeds]; the paper's -1 without a winner."""
+    places = {name: place for place, name in enumerate(dict.fromkeys(w.scenario for w in verified))}
+    rewards = {w.arm: np.full((len(places), seeds), INFEASIBLE_REWARD) for w in verified}
+    for winner in verified:
+        rewards[winner.arm][places[winner.scenario]] = winner.rewards
+    return {arm: cells.ravel() for arm, cells in rewards.items()}
+
+
 def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
-    """Reward a winner at the mean of its new accuracies, held against the bare limit.
+    """Reward a winner at each of its new accuracies, held against the bare limit.
 
     Its margin is what the search had to keep.
     """
     scenario, accuracies = winner.task.scenario, [answer.mean for answer in answers]
-    mean, least = float(np.mean(accuracies)), scenario.limits.accuracy
-    reward = scenario.objective.reward(mean, winner)
+    least = scenario.limits.accuracy
     kept = [accuracy >= (least or 0.0) for accuracy in accuracies]
+    rewards = [
+        float(scenario.objective.reward(accuracy, winner)) if keeps else INFEASIBLE_REWARD
+        for accuracy, keeps in zip(accuracies, kept, strict=True)
+    ]
     return Verified(
         scenario=winner.task.name,
         arm=winner.arm,
@@ -175,26 +214,21 @@ def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
         predicted_accuracy=winner.accuracy,
         accuracies=tuple(accuracies),
         predicted_reward=winner.reward,
-        reward=reward if mean >= (least or 0.0) else INFEASIBLE_REWARD,
+        rewards=tuple(rewards),
+        reward=float(np.mean(rewards)),
         holds=None if least is None else float(np.mean(kept)),
     )
 
 
-def shared(verified: Sequence[Verified]) -> set[str]:
-    """Return scenarios in which every arm has a winner: others favour who found nothing there."""
-    arms = {winner.arm for winner in verified}
-    names = {winner.scenario for winner in verified}
-    present = {(winner.scenario, winner.arm) for winner in verified}
-    return {name for name in names if all((name, arm) in present for arm in arms)}
-
-
-def _arm(name: str, own: Sequence[Verified]) -> ArmVerified:
+def _arm(name: str, verified: Sequence[Verified], reward: Interval) -> ArmVerified:
+    own = [winner for winner in verified if winner.arm == name]
     holds = [winner.holds for winner in own if winner.holds is not None]
     bias = [winner.predicted_accuracy - np.mean(winner.accuracies) for winner in own]
     return ArmVerified(
         arm=name,
+        winners=len(own),
         predicted_reward=float(np.mean([winner.predicted_reward for winner in own])),
-        reward=float(np.mean([winner.reward for winner in own])),
+        reward=reward,
         accuracy_bias=float(np.mean(bias)),
         holds=float(np.mean(holds)) if holds else None,
     )

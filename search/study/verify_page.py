@@ -5,12 +5,13 @@ from search.study.verify import Verification
 
 
 def verified_page(result: Verification) -> str:
-    """Return the table of arms after re-training."""
-    head = ["optimiser", "reward, predicted", "reward, re-trained"]
+    """Return the table of arms after re-training, and how sure their differences are."""
+    head = ["arm", "winners", "reward, predicted", "reward, re-trained"]
     head += ["accuracy, predicted less re-trained", "keeps the least accuracy"]
     rows = [
         (
             arm.arm,
+            str(arm.winners),
             f"{arm.predicted_reward:.3f}",
             f"{arm.reward:.3f}",
             f"{arm.accuracy_bias:+.3f}",
@@ -20,12 +21,14 @@ def verified_page(result: Verification) -> str:
     ]
     tau = "undefined" if result.kendall_tau is None else f"{result.kendall_tau:.2f}"
     order = (
-        f"Means over the {result.scenarios[0]} of {result.scenarios[1]} scenarios in which every "
-        "optimiser found something feasible; each winner is the best of all its episodes and "
-        "seeds. A winner that misses the least accuracy after re-training counts as -1. "
+        f"Means over {result.scenarios} scenarios and all trainings of a winner, which is the best "
+        "of its episodes and seeds. A training that misses the least accuracy counts as -1, and so "
+        "does a scenario in which the arm found nothing feasible. "
         f"Kendall tau between predicted and re-trained order within a scenario: {tau}."
     )
-    return "\n".join([*table(head, rows), "", order, ""])
+    pairs = [(one.arm, one.against, f"{one.reward:+.3f}") for one in result.differences]
+    between = table(["arm", "against", "re-trained reward, difference"], pairs) if pairs else []
+    return "\n".join([*table(head, rows), "", order, "", *between, ""])
 
 
 def top_page(result: Verification) -> str:

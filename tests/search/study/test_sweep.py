@@ -278,7 +278,7 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
     assert finish(start(file, out, "--resume"))[0] == 0
     (out / "trials.parquet").write_text("torn")
     with pytest.raises(UsageError, match=r"trials\.parquet: not a Parquet table"):
-        verify(out)
+        verify((out,))
 
 
 def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_trained(
@@ -291,7 +291,7 @@ def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_tr
     assert (counts["scenarios"], counts["arms"]) == (2, "random, short")
     assert (counts["runs"], counts["finished"], counts["episodes"]) == (8, 8, 240)
     counts, text = said("verify", out, "--seeds", "2", "--dry-run")
-    assert (counts["winners"], counts["trainings_at_most"]) == (4, 8)
+    assert (counts["winners"], counts["trainings_at_most"]) == (8, 16)
     assert counts["writes"].startswith(str(out / "verified.json"))
     assert f"to do it:\n  search verify {out} --seeds 2\n" in text
     assert sorted(out.rglob("*")) == before

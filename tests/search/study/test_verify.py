@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -18,34 +19,37 @@ def task_of(scenario):
     return Task(scenario=scenario, space=load("configs/spaces/embedded.yaml", Space))
 
 
-def trial(arm, design, reward, scenario="test", screen=0):
+def trial(arm, design, reward, *, scenario="test", screen=0, step=0):
     return {
-        "scenario": scenario, "arm": arm, "screen": screen, "reward": reward,
+        "scenario": scenario, "arm": arm, "screen": screen, "step": step, "reward": reward,
         "design": json.dumps(design.wire()),
         "accuracy": 0.5, "energy_pj": 2e7, "latency_ns": 1e6,
     }  # fmt: skip
 
 
-def test_the_winner_of_an_arm_is_its_best_without_screening(config):
+def test_the_winner_of_an_arm_is_its_best_in_so_many_episodes(config):
     nan = float("nan")
     table = pd.DataFrame(
         [
             trial("a", DESIGNS[0], 0.1),
-            trial("a", DESIGNS[1], 0.3),
+            trial("a", DESIGNS[1], 0.3, step=7),
             trial("a", DESIGNS[2], 0.9, screen=8),
             trial("b", DESIGNS[2], 0.2),
             trial("b", DESIGNS[0], 0.9, scenario="other"),
             trial("c", DESIGNS[0], nan),
         ]
     )
-    found = winners(table, [task_of(config().scenario)])
-    assert [(one.arm, one.design, one.reward) for one in found] == [
-        ("a", DESIGNS[1], 0.3),
-        ("b", DESIGNS[2], 0.2),
-    ]
+    tasks = [task_of(config().scenario)]
+
+    def won(episodes):
+        return [(w.arm, w.design, w.reward) for w in winners(table, tasks, episodes)]
+
+    rest = [("a+screen8", DESIGNS[2], 0.9), ("b", DESIGNS[2], 0.2)]
+    assert won(None) == won(8) == [("a", DESIGNS[1], 0.3), *rest]
+    assert won(7) == [("a", DESIGNS[0], 0.1), *rest]
 
 
-def test_winners_are_judged_by_the_mean_of_their_trainings(config):
+def test_winners_are_judged_by_each_of_their_trainings(config):
     asked = []
 
     def accuracy(queries):
@@ -71,39 +75,41 @@ def test_winners_are_judged_by_the_mean_of_their_trainings(config):
     assert a.holds == 0.5
     assert b.holds == 1.0
     price = (2e7 / scenario.objective.normaliser_pj) ** 0.5
-    assert a.reward == pytest.approx(0.255 - price)
-    assert result.scenarios == (1, 1)
+    assert a.rewards == pytest.approx((-1.0, 0.26 - price)), "the first misses the least accuracy"
+    assert a.reward == pytest.approx(np.mean(a.rewards))
+    assert result.scenarios == 1
     assert result.kendall_tau == pytest.approx(-1.0)
     assert result.arms[0].accuracy_bias == pytest.approx(0.6 - 0.255)
     text = verified_page(result)
-    assert "| a | 0.400 |" in text
+    assert "| a | 1 | 0.400 |" in text
+    assert f"| a | b | {a.reward - b.reward:+.3f} |" in text, "no interval over one scenario"
     assert "within a scenario: -1.00." in text
 
 
-def test_what_misses_the_least_accuracy_counts_as_infeasible(config):
-    scenario = config().scenario
-    limits = scenario.limits.model_copy(update={"accuracy": 0.4})
-    limited = scenario.model_copy(update={"limits": limits})
-    winner = Winner(task_of(limited), "a", DESIGNS[0], 0.4, 0.6, 2e7, 1e6)
-    answers = [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in (0.41, 0.37)]
-    again = verify.judged(winner, answers)
-    assert (again.reward, again.holds) == (-1.0, 0.5)
+def test_differences_are_paired_and_an_arm_without_a_winner_gets_the_paper_s_punishment(config):
+    def scenario(name):
+        return config().scenario.model_copy(update={"name": name})
 
+    def accuracy(queries):
+        means = [0.5 + query.layers[0].channels / 100 for query in queries]
+        return [Accuracy(mean=m, std=0, quantile_10=m, draws=16, clean=m) for m in means]
 
-def test_arms_are_averaged_where_all_of_them_found_something():
-    def verified(scenario, arm, reward):
-        return verify.Verified(
-            scenario=scenario, arm=arm, design="[]", predicted_accuracy=0.5, accuracies=(0.4,),
-            predicted_reward=reward, reward=reward, holds=None,
-        )  # fmt: skip
-
-    every = [verified("easy", "a", 0.5), verified("easy", "b", 0.4), verified("hard", "b", 0.1)]
-    assert verify.shared(every) == {"easy"}
+    names = [f"task-{number}" for number in range(8)]
+    best = [Winner(task_of(scenario(n)), "a", DESIGNS[1], 0.4, 0.6, 2e7, 1e6) for n in names]
+    rival = [Winner(task_of(scenario(n)), "b", DESIGNS[0], 0.4, 0.6, 2e7, 1e6) for n in names[1:]]
+    result = retrain([*best, *rival], (1, 2, 3), accuracy)
+    (difference,) = result.differences
+    own = result.winners[0].reward
+    assert (difference.arm, difference.against) == ("a", "b")
+    assert difference.reward.mean == pytest.approx((7 * 0.04 + own + 1) / 8)
+    assert difference.reward.contains_zero is True, "one scenario makes most of it"
+    assert [(arm.arm, arm.winners) for arm in result.arms] == [("a", 8), ("b", 7)]
+    assert result.arms[1].reward.mean == pytest.approx((7 * (own - 0.04) - 1) / 8)
 
 
 def test_a_single_winner_has_no_order():
     one = verify.Verified(
         scenario="s", arm="a", design="[]", predicted_accuracy=0.5, accuracies=(0.4,),
-        predicted_reward=0.1, reward=0.0, holds=None,
+        predicted_reward=0.1, rewards=(0.0,), reward=0.0, holds=None,
     )  # fmt: skip
     assert verify.kendall_tau([one]) is None
