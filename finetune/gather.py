@@ -15,6 +15,7 @@ from cim_sim.progress import counted
 from cim_sim.types import Count, Natural
 from cim_sim.workers import each
 from finetune.dataset import DatasetRecipe
+from finetune.tables import OtherTable, table_traces
 from finetune.traces import (
     SCENARIOS,
     Source,
@@ -42,6 +43,8 @@ class DataRecipe(Config):
     """Number of the first of those tasks."""
     runs: tuple[Path, ...] = ()
     """Directories of searches and sweeps, whose evaluations are taken as they are."""
+    tables: tuple[OtherTable, ...] = ()
+    """Evaluations that other programs recorded."""
     dataset: DatasetRecipe = DatasetRecipe()
     workers: Count = 2
 
@@ -88,6 +91,9 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     if recipe.runs:
         folders.append(out / "parts" / "runs")
         _write_runs(find_runs(recipe.runs), folders[-1])
+    if recipe.tables:
+        folders.append(out / "parts" / "tables")
+        _write_tables(recipe.tables, folders[-1])
     gathered = Gathered(*joined(folders, out))
     rmtree(out / "parts")
     return gathered
@@ -99,8 +105,8 @@ def parts_of(recipe: DataRecipe, out: Path) -> tuple[list[Part], list[Part]]:
     Raises:
         UsageError: the recipe names nothing to evaluate.
     """
-    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs):
-        raise UsageError("no traces: give bench_tasks, surrogate_tasks or runs")
+    if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs or recipe.tables):
+        raise UsageError("no traces: give bench_tasks, surrogate_tasks, runs or tables")
     parts = list(_parts(recipe, out / "parts"))
     return parts, [part for part in parts if not (part.folder / SCENARIOS).is_file()]
 
@@ -130,6 +136,12 @@ def _write_runs(runs: Sequence[RunRecord], folder: Path) -> None:
     tasks = [run.config.task for run in runs]
     traces = [trace for run in runs for trace in run_traces(run)]
     write_traces(folder, list(dict.fromkeys(tasks)), traces)
+
+
+def _write_tables(tables: Sequence[OtherTable], folder: Path) -> None:
+    found = [named for table in tables for named in table_traces(table)]
+    traces = [trace for _, own in found for trace in own]
+    write_traces(folder, list(dict.fromkeys(task for task, _ in found)), traces)
 
 
 def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:

@@ -29,7 +29,7 @@ TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
 SAME = 1e-4
 """Sigmas this close are one: a cell's, rounded, converts to a weight's."""
 
-Source = Literal["bench", "surrogate", "run"]
+Source = Literal["bench", "surrogate", "run", "table"]
 
 
 class Trained(NamedTuple):
@@ -48,7 +48,8 @@ class Trace(NamedTuple):
     space: str
     source: Source
     evidence: str
-    """Key of the training, digest of the surrogate, or the evaluator of the run and its digest."""
+    """Key of the training, digest of the surrogate, the evaluator of the run and its digest, or the
+    name of another program's file and its digest."""
     evaluation: Evaluation
 
     @property

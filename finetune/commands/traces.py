@@ -23,7 +23,7 @@ def traces(
         out: directory that traces.parquet and scenarios.jsonl are written to.
         config: YAML file of the scenarios and of the sources of accuracy.
         runs: directories of searches and sweeps, whose evaluations are taken too.
-        only_runs: take nothing but those.
+        only_runs: take nothing but those, and the tables that the configuration names.
         dry_run: show the configuration and the counts, and stop.
     """
     from finetune.gather import DataRecipe, make_traces
@@ -50,6 +50,7 @@ def facts(recipe: "DataRecipe", out: Path) -> dict[str, str | int]:
         "bench": f"{recipe.bench_tasks} training tasks met by the networks of {recipe.bench}",
         "surrogate": f"{recipe.surrogate_tasks} training tasks searched",
         "runs": f"{len(found)} with {sum(len(run.trials) for run in found)} trials",
+        "tables": ", ".join(str(table.file) for table in recipe.tables) or "none",
         "parts": f"{len(parts)}, of which {len(parts) - len(missing)} are there",
         "writes": f"{out}: {TRACES}, {SCENARIOS}",
     }

@@ -106,7 +106,7 @@ def test_past_searches_become_traces(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({}, "no traces: give bench_tasks, surrogate_tasks or runs"),
+        ({}, "no traces: give bench_tasks, surrogate_tasks, runs or tables"),
         ({"runs": ("none",)}, "none: no run in or below it .manifest.json beside trials.jsonl."),
     ],
 )
