@@ -55,7 +55,7 @@ def _warm(problem: Problem, settings: warm.Settings, run: Run) -> AbstractContex
         OPTIMIZERS[part.optimizer].open(problem, settings_of(part.optimizer, part.settings), run)
         for part in (settings.first, settings.then)
     )
-    return warm.opened(first, then, settings.episodes)
+    return warm.opened(first, then, settings)
 
 
 OPTIMIZERS: dict[str, Kind] = {

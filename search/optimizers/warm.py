@@ -6,13 +6,14 @@ task at hand finishes.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from cim_sim.types import Count
 from search.proposal import Opened, Optimizer, Proposal
+from search.record.adapter import Lineage
 from search.record.trace import Trial
 
 
@@ -36,6 +37,9 @@ class Settings(Config):
     first: First = First()
     episodes: Count = 5
     """Proposals of the first one."""
+    trust: Annotated[float, Field(gt=0)] | None = None
+    """Where the nearest task that a tuned model learnt is farther than this, by the distance of
+    `lookup`, the second proposes from the start; None: the first is always heard."""
     then: Then = Then()
 
 
@@ -78,9 +82,26 @@ class Warm:
 
 @contextmanager
 def opened(
-    first: AbstractContextManager[Opened], then: AbstractContextManager[Opened], episodes: int
+    first: AbstractContextManager[Opened], then: AbstractContextManager[Opened], settings: Settings
 ) -> Iterator[Opened]:
     """Open both; a model is the first one's."""
     with first as begins, then as ends:
+        episodes = heard(begins.lineage, settings)
         both = Warm(begins.optimizer, ends.optimizer, episodes)  # type: ignore[arg-type]
         yield Opened(both, begins.model, begins.lineage, begins.given + ends.given)
+
+
+def heard(lineage: Lineage | None, settings: Settings) -> int:
+    """Return how many proposals the first may make.
+
+    Raises:
+        UsageError: trust depends on what it was trained on, and that is not known.
+    """
+    if settings.trust is None:
+        return settings.episodes
+    if lineage is None or lineage.nearest is None:
+        raise UsageError(
+            f"trust: {settings.trust:g} asks how near {settings.first.optimizer} was trained, "
+            "which only a model tuned here has on record; leave trust out"
+        )
+    return settings.episodes if lineage.nearest[1] <= settings.trust else 0

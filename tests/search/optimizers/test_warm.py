@@ -2,7 +2,10 @@
 
 import pytest
 
+from cim_sim.config import UsageError
 from search.optimizers import model_of, settings_of
+from search.optimizers.warm import heard
+from search.record.adapter import Lineage
 from search.record.runs import read_run
 
 LOOKUP = {"first": {"optimizer": "lookup"}, "episodes": 4}
@@ -47,3 +50,20 @@ def test_settings_of_both_are_spelt_out_and_a_model_is_found_in_the_first(config
     trials = run_of(tmp_path / "llm", optimizer="warm", settings=wanted.settings, episodes=4)
     assert designs(trials)[0] == designs(trials)[1] != designs(trials)[2]
     assert settings_of("warm", {}).first.optimizer == "lookup"
+
+
+def test_a_model_is_heard_where_it_was_trained_near_by():
+    def proposals(distance, **settings):
+        lineage = Lineage(adapter=None, nearest=("train-0007", distance))
+        return heard(lineage, settings_of("warm", {"episodes": 7, **settings}))
+
+    assert proposals(9.0) == 7
+    assert proposals(3.4, trust=3.4) == 7
+    assert proposals(3.5, trust=3.4) == 0
+    with pytest.raises(UsageError, match=r"trust: 3\.4 asks how near llm was trained"):
+        heard(None, settings_of("warm", {"first": {"optimizer": "llm"}, "trust": 3.4}))
+
+
+def test_trust_in_what_has_no_record_is_refused(run_of, tmp_path):
+    with pytest.raises(UsageError, match="only a model tuned here has on record; leave trust out"):
+        run_of(tmp_path / "run", optimizer="warm", settings={**LOOKUP, "trust": 1.0})
