@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from functools import cache
 from math import prod
 from typing import Annotated, Any, NamedTuple
 
@@ -125,15 +126,7 @@ class Space(Config):
     @property
     def parameters(self) -> tuple[Parameter, ...]:
         """All free decisions, in wire order."""
-        convolutions = [
-            Parameter(f"layer{index + 1}.{field}", choices)
-            for index in range(self.layers)
-            for field, choices in (("channels", self.channels), ("kernel", self.kernels))
-        ]
-        hardware = [
-            Parameter(f"hardware.{name}", getattr(self.hardware, name)) for name in self.freed
-        ]
-        return (*convolutions, *hardware)
+        return _parameters(self)
 
     @property
     def freed(self) -> tuple[str, ...]:
@@ -192,6 +185,20 @@ class Space(Config):
         faults = self.check(design)
         if faults:
             raise UsageError(f"design outside space {self.name}: " + "; ".join(faults))
+
+
+@cache
+def _parameters(space: Space) -> tuple[Parameter, ...]:
+    """Every encoding and decoding asks for them."""
+    convolutions = [
+        Parameter(f"layer{index + 1}.{field}", choices)
+        for index in range(space.layers)
+        for field, choices in (("channels", space.channels), ("kernel", space.kernels))
+    ]
+    hardware = [
+        Parameter(f"hardware.{name}", getattr(space.hardware, name)) for name in space.freed
+    ]
+    return (*convolutions, *hardware)
 
 
 def _path(location: tuple[int | str, ...]) -> str:

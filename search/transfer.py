@@ -122,6 +122,7 @@ def _mean_log2(options: Sequence[int | str]) -> float:
     return float(np.mean(np.log2([int(choice) for choice in options])))
 
 
+@cache
 def _nearest(value: float | str | None, parameter: Parameter) -> int:
     """Return the place of the choice nearest to a value; of two that are equally near the first."""
     if value is None:

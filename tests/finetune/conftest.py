@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,16 @@ def served_base(small_model):
     """How vLLM serves the small model; in fp32, so that rounding decides no near tie."""
     server = ServerSettings(kv_cache_bytes=64 << 20, dtype="float32")
     return ModelConfig(name="base", path=small_model, max_model_len=8192, server=server)
+
+
+@pytest.fixture(scope="session")
+def checked(adapter, served_base, tmp_path_factory):
+    """The adapter merged, how it is served, and its round trip, which starts two real servers."""
+    from finetune.merge import merge_adapter
+    from finetune.roundtrip import check, placed
+
+    folder = tmp_path_factory.mktemp("checked") / "adapter"
+    shutil.copytree(adapter, folder)
+    merge_adapter(folder)
+    local = placed(served_base.model_copy(update={"name": "local"}), folder)
+    return folder, local, check(folder, local, served_base)

@@ -6,7 +6,6 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.adapter import trainings, write_manifest
-from finetune.elapsed import Clock, elapsed_at
 from search.record.adapter import AdapterManifest
 
 PLAIN = AdapterManifest(
@@ -30,6 +29,8 @@ def card_of(folder, **changes):
 
 
 def test_a_clock_goes_on_from_a_checkpoint(tmp_path):
+    from finetune.elapsed import Clock, elapsed_at
+
     first = saved(Clock(None), tmp_path, 2)
     assert elapsed_at(first).whole
     (first / "elapsed.json").write_text('{"seconds": 5000, "whole": true}')
@@ -40,6 +41,8 @@ def test_a_clock_goes_on_from_a_checkpoint(tmp_path):
 
 def test_a_checkpoint_without_a_record_is_known_to_be_older(tmp_path):
     """So is every one that goes on from it."""
+    from finetune.elapsed import Clock, elapsed_at
+
     (tmp_path / "checkpoint-2").mkdir()
     later = saved(Clock(tmp_path / "checkpoint-2"), tmp_path, 4)
     assert not elapsed_at(later).whole

@@ -28,9 +28,9 @@ def test_parts_cover_each_task_once(tmp_path):
 
 
 def test_what_a_part_holds_is_not_evaluated_again(tmp_path, monkeypatch):
-    """An interrupted gathering leaves whole parts; the next call joins them in order."""
+    """An interrupted gathering leaves whole parts; the next call joins them from `first` on."""
     monkeypatch.setattr(gather, "PART", 2)
-    recipe = DataRecipe(surrogate_tasks=3, bench_tasks=1)
+    recipe = DataRecipe(surrogate_tasks=3, bench_tasks=1, first=5)
     parts = list(gather._parts(recipe, tmp_path / "parts"))
     for part in parts:
         evaluate(*part)
@@ -39,7 +39,7 @@ def test_what_a_part_holds_is_not_evaluated_again(tmp_path, monkeypatch):
     made = make_traces(recipe, tmp_path)
     listed, traces = read_traces(tmp_path)
     assert listed == [task for found, _ in alone for task in found]
-    assert listed[1:] == tasks("train", 3)
+    assert listed[1:] == tasks("train", 3, first=5)
     assert traces == {key: rows for _, found in alone for key, rows in found.items()}
     rows = [row for found in traces.values() for row in found]
     feasible = sum(row.evaluation.reward is not None for row in rows)

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
-from transformers.integrations import integration_utils
 
 from cim_sim.config import UsageError
 from finetune.recipe import TRL_NAMES, load_recipe, told
 from search.llm import precision
+
+INSTALLED = "transformers.integrations.integration_utils.get_available_reporting_integrations"
 
 
 def write(tmp_path, text):
@@ -54,11 +55,7 @@ def test_what_cannot_be_served_is_refused_before_training(tmp_path, text, reason
 
 @pytest.mark.parametrize("written", ["trackio", "[trackio, tensorboard]"])
 def test_a_tracker_is_passed_on_to_trl(tmp_path, monkeypatch, written):
-    monkeypatch.setattr(
-        integration_utils,
-        "get_available_reporting_integrations",
-        lambda: ["tensorboard", "trackio"],
-    )
+    monkeypatch.setattr(INSTALLED, lambda: ["tensorboard", "trackio"])
     recipe = load_recipe(write(tmp_path, f"report_to: {written}\n"), (), tmp_path / "out")
     assert recipe.training.report_to == yaml.safe_load(f"[{written.strip('[]')}]")
 
@@ -68,7 +65,7 @@ def test_no_tracker_is_on_unless_it_is_named(tmp_path):
 
 
 def test_an_absent_tracker_is_named_with_what_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(integration_utils, "get_available_reporting_integrations", list)
+    monkeypatch.setattr(INSTALLED, list)
     said = fault(tmp_path, "report_to: [trackio, tensorbored]\n", "report_to=trackio")
     assert said.endswith("report_to: trackio is not installed; type: pip install trackio")
     said = fault(tmp_path, "report_to: tensorbored\n")

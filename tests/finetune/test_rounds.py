@@ -1,7 +1,6 @@
 """Rounds: the model's own proposals become histories; training goes on from the last adapter."""
 
 import json
-import shutil
 from itertools import islice
 
 import numpy as np
@@ -13,11 +12,8 @@ from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluator
 from finetune.commands.rounds import rounds
 from finetune.dialogues import Turns, dialogues
-from finetune.gather import DataRecipe, make_traces
 from finetune.learn import Served
-from finetune.merge import merge_adapter
 from finetune.rounds import RoundsRecipe, load_rounds, one_round
-from finetune.roundtrip import check, placed
 from finetune.traces import Trace, read_traces
 from search.landscape import draw
 from search.record.adapter import read_manifest
@@ -39,11 +35,6 @@ def test_a_dry_run_says_what_a_round_is_and_writes_nothing(adapter, tmp_path, ca
     assert not (tmp_path / "rounds").exists()
 
 
-def test_traces_begin_at_the_first_task(tmp_path):
-    make_traces(DataRecipe(surrogate_tasks=2, first=5, workers=1), tmp_path)
-    assert read_traces(tmp_path)[0] == family("train", 2, first=5)
-
-
 def test_half_of_the_histories_are_what_the_model_proposed(tasks, traces):
     task = tasks[0]
     population = draw(task.space, 12, np.random.default_rng(5))
@@ -62,12 +53,9 @@ def test_half_of_the_histories_are_what_the_model_proposed(tasks, traces):
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_round_searches_judges_and_goes_on(adapter, recipe_file, served_base, tmp_path):
-    before = tmp_path / "before"
-    shutil.copytree(adapter, before)
-    merge_adapter(before)
+def test_a_round_searches_judges_and_goes_on(checked, recipe_file, served_base, tmp_path):
+    before, *_ = checked
     served = Served(served_base.model_copy(update={"name": "local"}), served_base)
-    check(before, placed(served.tuned, before), served_base)
     model = served.tuned.model_dump(mode="json")
     asked = {"optimizer": "llm", "settings": {"model": model, "constrained": True}}
     (tmp_path / "asked.yaml").write_text(yaml.safe_dump(asked))

@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from finetune.inference import Answer
-from finetune.merge import merge_adapter
-from finetune.roundtrip import Served, check, judge, placed
+from finetune.roundtrip import Served, judge, placed
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
 from search.study.family import tasks
@@ -49,15 +48,12 @@ def test_the_configuration_of_the_search_is_used_with_this_adapter(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.vllm
-def test_a_really_trained_and_really_served_model_passes(adapter, served_base, tmp_path):
-    shutil.copytree(adapter, tmp_path / "adapter")
-    merge_adapter(tmp_path / "adapter")
-    local = placed(served_base.model_copy(update={"name": "local"}), tmp_path / "adapter")
-    result = check(tmp_path / "adapter", local, served_base)
+def test_a_really_trained_and_really_served_model_passes(checked, tmp_path):
+    folder, local, result = checked
     assert result.faults == ()
     assert result.tuned_against_base > 5 * result.tuned_against_transformers
     moved = tmp_path / "elsewhere"
-    shutil.copytree(tmp_path / "adapter" / "merged", moved)
+    shutil.copytree(folder / "merged", moved)
     [task] = tasks("near", 1)
     found = lineage_of(local.model_copy(update={"path": moved}), task)
     assert found.adapter.round_trip == result

@@ -4,7 +4,6 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
-from finetune.elapsed import elapsed_at
 from finetune.train import fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
@@ -12,6 +11,8 @@ from search.record.adapter import read_manifest
 @pytest.mark.slow
 def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, adapter, tmp_path):
     from safetensors.torch import load_file
+
+    from finetune.elapsed import elapsed_at
 
     trainer, recipe, _ = prepare(recipe_file, (), data, tmp_path)
     trainer.args.max_steps = 2

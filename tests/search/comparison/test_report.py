@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from search.commands.compare import compare
+from search.comparison.report import report
 from search.comparison.story import LETTERS
+from search.comparison.write import compared
 
 EVIL = "<script>document.title='owned'</script></script><img src=x onerror=alert(1)> **b** | a"
 GOOD = '{"layers": [[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]}'
@@ -15,12 +16,12 @@ PROBE = Path("finetune/probe/smollm2.json")
 
 @pytest.fixture
 def page_of(tmp_path):
-    """Compare runs; returns the page."""
+    """Compare runs; returns the page, without the figures that lie beside it."""
 
     def write(*runs, **options):
-        paths = tuple(run.path for run in runs)
-        assert compare(paths, out=tmp_path / "page", **options) == 0
-        return tmp_path / "page" / "report.html"
+        paths, page = [run.path for run in runs], tmp_path / "report.html"
+        page.write_text(report(*compared(paths, tmp_path / "page", **options)), encoding="utf-8")
+        return page
 
     return write
 
@@ -84,7 +85,7 @@ def test_a_story_says_what_changed_and_what_that_did(make, make_model, page_of, 
 
 
 def test_kernels_and_beliefs_stand_side_by_side(make, page_of, data_of):
-    page = page_of(make("a", episodes=9), probe=(PROBE,))
+    page = page_of(make("a", episodes=9), probes=[PROBE])
     data = data_of(page)
     assert [row["kernel"] for row in data["kernels"]] == [1, 3, 5, 7]
     assert all(row["accuracy"] is None for row in data["kernels"]), "trained, and not known"

@@ -24,8 +24,11 @@ from cim_sim.config import UsageError, load, parse
 from search.__main__ import main
 from search.commands.verify import verify
 from search.comparison.result import Comparison
+from search.evaluators import build
+from search.execute import execute
 from search.record.runs import read_run
 from search.study.sweep import SweepConfig, begin, jobs
+from search.study.table import write_trials
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5
@@ -281,15 +284,31 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
         verify((out,))
 
 
+@pytest.fixture
+def finished(tmp_path):
+    """The file of a sweep that this very process has done, and the sweep's directory."""
+    file, out = tmp_path / "small.yaml", tmp_path / "small"
+    lengths = {"random": 8, "short": 4}
+    arms = {name: {"optimizer": "random", "episodes": n} for name, n in lengths.items()}
+    file.write_text(yaml.safe_dump({**CONFIG, "arms": arms}))
+    wanted = load(file, SweepConfig)
+    begin(wanted, out, resume=False)
+    runs = jobs(wanted, out)
+    for job in runs:
+        execute(job.config, build(job.config.scenario, job.config.space, job.config), job.out)
+    write_trials(runs, out)
+    return file, out
+
+
 def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_trained(
-    unbroken, file, said
+    finished, said
 ):
-    out, _ = unbroken
+    file, out = finished
     before = sorted(out.rglob("*"))
     counts, text = said("sweep", file, "--out", out, "--resume", "--dry-run")
     assert "seeds: 1" in text
     assert (counts["scenarios"], counts["arms"]) == (2, "random, short")
-    assert (counts["runs"], counts["finished"], counts["episodes"]) == (8, 8, 240)
+    assert (counts["runs"], counts["finished"], counts["episodes"]) == (8, 8, 48)
     counts, text = said("verify", out, "--seeds", "2", "--dry-run")
     assert (counts["winners"], counts["trainings_at_most"]) == (8, 16)
     assert counts["writes"].startswith(str(out / "verified.json"))
