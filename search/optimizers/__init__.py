@@ -89,11 +89,13 @@ def settings_of(name: str, settings: dict[str, Any]) -> Config:
 
 
 def asked_by(config: RunConfig) -> llm.Settings | None:
-    """Return how a run asks a language model, also one that only begins; None: there is none."""
+    """Return how a run asks a language model, for all or some episodes; None: there is none."""
     settings = settings_of(config.optimizer, config.settings)
+    parts = [settings]
     if isinstance(settings, warm.Settings):
-        settings = settings_of(settings.first.optimizer, settings.first.settings)
-    return settings if isinstance(settings, llm.Settings) else None
+        both = settings.first, settings.then
+        parts = [settings_of(part.optimizer, part.settings) for part in both]
+    return next((part for part in parts if isinstance(part, llm.Settings)), None)
 
 
 def model_of(config: RunConfig) -> ModelConfig | None:

@@ -155,6 +155,11 @@ class LlmOptimizer:
         """Add what became of the last designs to the history."""
         self._history += entries(trials)
 
+    def observe(self, trials: Sequence[Trial]) -> None:
+        """Show what somebody else proposed as if the model had; its own steps come after."""
+        self._step += len(trials)
+        self.update(trials)
+
     def _conversation(self, step: int, draw: int, prompt: Sequence[Message]) -> Proposal:
         """Ask, and tell the model what is wrong, until there is a design or patience ends."""
         messages, exchanges = list(prompt), list[Exchange]()

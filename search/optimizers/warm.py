@@ -6,9 +6,9 @@ task at hand finishes.
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cim_sim.config import Config, UsageError
 from cim_sim.types import Count
@@ -27,7 +27,7 @@ class First(Config):
 class Then(Config):
     """Who goes on."""
 
-    optimizer: Literal["greybox", "tpe"] = "greybox"
+    optimizer: Literal["greybox", "tpe", "llm"] = "greybox"
     settings: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -36,11 +36,17 @@ class Settings(Config):
 
     first: First = First()
     episodes: Count = 5
-    """Proposals of the first one."""
+    """Proposals of the first one, a whole number of batches or a few more."""
     trust: Annotated[float, Field(gt=0)] | None = None
     """Where the nearest task that a tuned model learnt is farther than this, by the distance of
     `lookup`, the second proposes from the start; None: the first is always heard."""
     then: Then = Then()
+
+    @model_validator(mode="after")
+    def _one_model(self) -> Self:
+        if self.first.optimizer == self.then.optimizer == "llm":
+            raise ValueError("first and then: a run has one language model, so one of them at most")
+        return self
 
 
 class Learner(Optimizer, Protocol):
@@ -55,8 +61,6 @@ class Warm:
 
     def __init__(self, first: Optimizer, then: Learner, episodes: int) -> None:
         self._first, self._then, self._left = first, then, episodes
-        self._handed_out = 0
-        """Of the last proposals, how many were the first one's."""
 
     def suggest(self, count: int) -> list[Proposal]:
         """Ask the first as long as it has proposals left, then the other.
@@ -64,31 +68,28 @@ class Warm:
         Raises:
             SearchStopped: as the one that is asked.
         """
-        early = min(count, self._left)
-        proposals = self._first.suggest(early) if early else []
-        rest = self._then.suggest(count - early) if count > early else []
-        self._handed_out, self._left = early, self._left - early
-        return [*proposals, *rest]
+        return (self._first if self._left > 0 else self._then).suggest(count)
 
     def update(self, trials: Sequence[Trial]) -> None:
-        """Tell both."""
-        early, rest = trials[: self._handed_out], trials[self._handed_out :]
-        if early:
-            self._first.update(early)
-        if rest:
-            self._then.update(rest)
-        self._then.observe(early)
+        """Tell who proposed them; what the first one learns, the second learns too."""
+        if self._left > 0:
+            self._first.update(trials)
+            self._then.observe(trials)
+        else:
+            self._then.update(trials)
+        self._left -= len(trials)
 
 
 @contextmanager
 def opened(
     first: AbstractContextManager[Opened], then: AbstractContextManager[Opened], settings: Settings
 ) -> Iterator[Opened]:
-    """Open both; a model is the first one's."""
+    """Open both; one of them may have a model."""
     with first as begins, then as ends:
         episodes = heard(begins.lineage, settings)
         both = Warm(begins.optimizer, ends.optimizer, episodes)  # type: ignore[arg-type]
-        yield Opened(both, begins.model, begins.lineage, begins.given + ends.given)
+        model, lineage = begins.model or ends.model, begins.lineage or ends.lineage
+        yield Opened(both, model, lineage, begins.given + ends.given)
 
 
 def heard(lineage: Lineage | None, settings: Settings) -> int:

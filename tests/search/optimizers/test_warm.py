@@ -1,5 +1,7 @@
 """A warm start: who proposes what, and that the second one knows the first one's results."""
 
+import json
+
 import pytest
 
 from cim_sim.config import UsageError
@@ -50,6 +52,25 @@ def test_settings_of_both_are_spelt_out_and_a_model_is_found_in_the_first(config
     trials = run_of(tmp_path / "llm", optimizer="warm", settings=wanted.settings, episodes=4)
     assert designs(trials)[0] == designs(trials)[1] != designs(trials)[2]
     assert settings_of("warm", {}).first.optimizer == "lookup"
+
+
+def test_a_model_goes_on_and_is_shown_what_the_first_one_found(config, run_of, tmp_path):
+    (tmp_path / "replies.txt").write_text("[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]\n")
+    model = {"name": "parrot", "script": str(tmp_path / "replies.txt")}
+    then = {"optimizer": "llm", "settings": {"model": model}}
+    settings = {**LOOKUP, "then": then}
+    trials = run_of(tmp_path / "run", optimizer="warm", settings=settings, episodes=6, batch=3)
+    alone = run_of(tmp_path / "alone", optimizer="lookup", episodes=6)
+    assert designs(trials) == designs(alone), "the first has two whole batches"
+    trials = run_of(tmp_path / "more", optimizer="warm", settings=settings, episodes=6)
+    run = read_run(tmp_path / "more")
+    assert designs(trials)[:4] == designs(alone)[:4]
+    assert [exchange.step for exchange in run.exchanges] == [4, 5], "steps are those of the trials"
+    asked = json.dumps(run.exchanges[0].request["messages"])
+    assert all(str(trial.design.wire()).replace(" ", "") in asked for trial in trials[:4])
+    assert model_of(config(optimizer="warm", settings=settings)).name == "parrot"
+    with pytest.raises(UsageError, match="a run has one language model"):
+        settings_of("warm", {"first": {**then}, "then": then})
 
 
 def test_a_model_is_heard_where_it_was_trained_near_by():
