@@ -173,7 +173,8 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
         for place, winner in enumerate(best)
     ]
     cells = _rewards(verified, len(seeds))
-    draws = Resampling(len({winner.scenario for winner in verified}), len(seeds))
+    scenarios = len({winner.scenario for winner in verified})
+    draws = Resampling(max(scenarios, 1), len(seeds))  # of nothing, where nothing was feasible
     return Verification(
         winners=tuple(verified),
         arms=tuple(_arm(name, verified, draws.interval(own)) for name, own in cells.items()),
@@ -181,7 +182,7 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
             Difference(arm=arm, against=other, reward=draws.interval(cells[arm] - cells[other]))
             for arm, other in combinations(cells, 2)
         ),
-        scenarios=draws.scenarios,
+        scenarios=scenarios,
         kendall_tau=kendall_tau(verified),
     )
 

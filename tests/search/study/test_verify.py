@@ -107,6 +107,11 @@ def test_differences_are_paired_and_an_arm_without_a_winner_gets_the_paper_s_pun
     assert result.arms[1].reward.mean == pytest.approx((7 * (own - 0.04) - 1) / 8)
 
 
+def test_a_search_that_found_nothing_has_nothing_to_train():
+    result = retrain([], (1, 2), lambda queries: [])
+    assert (result.winners, result.arms, result.differences, result.scenarios) == ((), (), (), 0)
+
+
 def test_a_single_winner_has_no_order():
     one = verify.Verified(
         scenario="s", arm="a", design="[]", predicted_accuracy=0.5, accuracies=(0.4,),
