@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTUNA = (".db", ".sqlite", ".sqlite3")
+SQLITE = b"SQLite format 3"
+"""How every SQLite file begins."""
 FORMATS = (".csv", ".parquet", *OPTUNA)
 REASON = "infeasible"
 """Column that says why a row has no reward."""
@@ -105,6 +107,8 @@ def _study(table: OtherTable) -> "pd.DataFrame":
     import pandas as pd
 
     storage = f"sqlite:///{table.file}"
+    if table.file.read_bytes()[: len(SQLITE)] != SQLITE:
+        raise UsageError(f"{table.file}: not a SQLite file, in which Optuna keeps studies")
     names = optuna.get_all_study_names(storage)
     wanted = table.study or (names[0] if len(names) == 1 else None)
     if wanted not in names:
@@ -180,7 +184,7 @@ def _own(task: OwnTask, rows: Sequence[Row]) -> Iterator[Evaluation]:
         yield Evaluation(
             design=_design(task, row),
             scenario=task.scenario.digest,
-            reward=float(reward) if reason is None else None,
+            reward=_number("reward", row) if reason is None else None,
             infeasible=None if reason is None else Infeasible(kind="own", reason=str(reason)),
         )
 
@@ -195,9 +199,16 @@ def _of_chips(task: Task, rows: Sequence[Row]) -> Iterator[Evaluation]:
         elif accuracy is None:
             raise UsageError(f"{row.where}: no accuracy, and the chip can be built")
         else:
-            mean = float(accuracy)
+            mean = _number("accuracy", row)
             known = Accuracy(mean=mean, std=0.0, quantile_10=mean, draws=1, clean=None)
             yield judge(screened, known, task.scenario)
+
+
+def _number(column: str, row: Row) -> float:
+    try:
+        return float(row.cells[column])
+    except ValueError:
+        raise UsageError(f"{row.where}: {column} {row.cells[column]!r} is no number") from None
 
 
 def _design(task: AnyTask, row: Row) -> Design:

@@ -98,6 +98,11 @@ def test_rows_become_evaluations_and_facts_part_them_into_scenarios(csv, suffix)
             CSV.replace("too large", ""),
             r"past\.csv, row 3: neither reward nor infeasible",
         ),
+        (
+            {"columns": COLUMNS},
+            CSV.replace("0.75", "good"),
+            r"past\.csv, row 2: reward 'good' is no number",
+        ),
         ({}, "", r"past\.csv: not a CSV file that can be read: No columns"),
         ({"file": "past.xlsx"}, CSV, r"past\.xlsx: expected a file that ends in \.csv, \.parquet"),
         ({"file": "none.csv"}, CSV, r"none\.csv: No such file"),
@@ -107,6 +112,12 @@ def test_what_is_wrong_with_a_file_is_named(csv, changes, text, fault):
     csv.write_text(text)
     with pytest.raises(UsageError, match=fault):
         list(table_traces(table(**{"file": csv, **changes})))
+
+
+def test_a_database_of_another_kind_is_refused(tmp_path):
+    (tmp_path / "study.db").write_text("no database")
+    with pytest.raises(UsageError, match=r"study\.db: not a SQLite file, in which Optuna keeps"):
+        list(table_traces(table(tmp_path / "study.db")))
 
 
 def test_a_scenario_of_this_simulator_has_no_facts():
