@@ -6,9 +6,7 @@ latency, floorplan and area known and only accuracy uncertain. No episode goes t
 infeasible for free, or to one tried before.
 """
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,13 +15,12 @@ from pydantic import Field
 
 from cim_sim.config import Config
 from cim_sim.types import Count, Floats, Indices
-from search.landscape import draw, neighbours, networks, prices, sigmas
+from search.landscape import draw, neighbours, prices
+from search.optimizers.acquisition import AccuracyModel, log_improvement
 from search.proposal import Problem, Proposal
 from search.record.given import Given
 from search.record.trace import Trial
 
-UNDERFLOW = -25.0
-"""Below so many standard deviations an expected improvement vanishes in floating point."""
 POOLS = 20
 """Draws of a pool before greybox gives up finding a design that is feasible for free."""
 
@@ -119,28 +116,12 @@ class Greybox:
             candidates = np.vstack([starts, near])
             values = self._acquisition(candidates)
         best = candidates[np.argmax(values)]
-        return best, float(self._model.predict(best[None])[0][0])
+        return best, float(self._model.predict(best[None]).mean[0])
 
     def _acquisition(self, population: Indices) -> Floats:
-        """Log of the expected improvement of the reward, [designs]; -inf where out of question.
-
-        With accuracy a ~ N(mean, std^2), costs known, and only a > least counting:
-        E[(a - target) 1(a > least)] = (mean - target) Phi(z) + std phi(z) with
-        z = (mean - least) / std. While nothing is feasible: log Phi(z).
-        """
-        from scipy.stats import norm
-
-        price = self._prices(population)
-        mean, std = self._model.predict(population)
-        objective, limits = self.problem.scenario.objective, self.problem.scenario.limits
-        rest = objective.reward(np.zeros(len(population)), price)
-        target = np.full(len(population), -np.inf) if self._best is None else self._best - rest
-        z = (mean - np.maximum(target, limits.accuracy_bar)) / std
-        if self._best is None:
-            value = norm.logcdf(z)
-        else:
-            gain = (mean - target) * norm.cdf(z) + std * norm.pdf(z)
-            value = np.where(z > UNDERFLOW, np.log(np.maximum(gain, 1e-300)), -(z**2) / 2)
+        """Log of the expected improvement, [designs]; -inf where out of question."""
+        price, believed = self._prices(population), self._model.predict(population)
+        value = log_improvement(self.problem.scenario, price, believed, self._best)
         return np.where(price.allowed & self._untried(population), value, -np.inf)
 
     def _untried(self, population: Indices) -> Any:
@@ -162,67 +143,3 @@ class Greybox:
 def given(settings: Settings) -> Given:
     """Return that it computes costs."""
     return Given(cost_model=True)
-
-
-class AccuracyModel:
-    """Gaussian process over log channels, kernels and, where cell bits are free, sigma.
-
-    A linear trend, a smooth deviation from it (Matern 5/2), and the noise of one training.
-    """
-
-    def __init__(self, problem: Problem, refit_growth: float) -> None:
-        self.problem, self.refit_growth = problem, refit_growth
-        self._kernel: Any = None
-        self._fitted_on = 0
-        self._model: Any = None
-
-    def fit(self, rows: Sequence[Indices], accuracies: Sequence[float]) -> None:
-        """Fit accuracies; kernel parameters only when the data have grown enough."""
-        from sklearn.gaussian_process import GaussianProcessRegressor
-        from sklearn.gaussian_process.kernels import (
-            ConstantKernel,
-            DotProduct,
-            Matern,
-            WhiteKernel,
-        )
-
-        features = self._features(np.array(rows))
-        refit = len(rows) >= self.refit_growth * self._fitted_on
-        if self._kernel is None:
-            lengths = np.ones(features.shape[1])
-            smooth = ConstantKernel(1.0) * Matern(lengths, (0.3, 100.0), nu=2.5)
-            trend = ConstantKernel(1.0) * DotProduct(1.0)
-            self._kernel = smooth + trend + WhiteKernel(0.01, (1e-5, 0.1))
-        self._model = GaussianProcessRegressor(
-            self._kernel, optimizer="fmin_l_bfgs_b" if refit else None, normalize_y=True
-        )
-        with _quiet():
-            self._model.fit(features, np.array(accuracies))
-        if refit:
-            self._kernel, self._fitted_on = self._model.kernel_, len(rows)
-
-    def predict(self, population: Indices) -> tuple[Floats, Floats]:
-        """Return mean and standard deviation of accuracy, both [designs]."""
-        with _quiet():
-            mean, std = self._model.predict(self._features(population), return_std=True)
-        return mean, np.maximum(std, 1e-9)
-
-    def _features(self, population: Indices) -> Floats:
-        """Scale every feature to a width of about one."""
-        scenario, space = self.problem.scenario, self.problem.chip.space
-        channels, kernels = networks(space, population)
-        columns = [np.log2(channels) / 2, kernels / 4]
-        if "cell_bits" in space.freed:
-            sigma = sigmas(scenario, space, population)
-            columns.append(sigma[:, None] / 0.1)
-        return np.hstack(columns)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence scikit-learn where a kernel parameter sits on its bound: that is no fault here."""
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield

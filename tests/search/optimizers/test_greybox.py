@@ -5,7 +5,8 @@ import pytest
 from scipy.stats import norm
 
 from search.landscape import draw, prices
-from search.optimizers.greybox import AccuracyModel, Greybox, Settings
+from search.optimizers.acquisition import AccuracyModel
+from search.optimizers.greybox import Greybox, Settings
 from search.proposal import Problem
 from search.record.tasks import Task
 from search.record.trace import Trial
