@@ -10,7 +10,7 @@ from cim_sim.config import UsageError
 from search.evaluators import digests
 from search.llm.server import with_dtype
 from search.loop import Report, Search
-from search.optimizers import OPTIMIZERS, llm, parts_of, settings_of
+from search.optimizers import OPTIMIZERS, llm, settings_of, warm
 from search.proposal import Evaluator, Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
@@ -31,8 +31,9 @@ def _whole(optimizer: str, given: dict[str, Any]) -> dict[str, Any]:
     whole = settings.model_dump(mode="json")
     if isinstance(settings, llm.Settings):
         whole["model"] = with_dtype(settings.model).model_dump(mode="json")
-    for name, part in parts_of(settings):
-        whole[name]["settings"] = _whole(part.optimizer, part.settings)
+    if isinstance(settings, warm.Settings):
+        for name, part in (("first", settings.first), ("then", settings.then)):
+            whole[name]["settings"] = _whole(part.optimizer, part.settings)
     return whole
 
 

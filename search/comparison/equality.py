@@ -234,7 +234,4 @@ def _name(source: Source) -> str:
     if config.optimizer == "warm":
         parts = config.settings["first"]["optimizer"], config.settings["then"]["optimizer"]
         return f"{model.name if model else parts[0]}, then {parts[1]}{screen}"
-    if config.optimizer == "guided":
-        guide = config.settings["guide"]["optimizer"]
-        return f"guided by {model.name if model else guide}{screen}"
     return (model.name if model else config.optimizer) + screen

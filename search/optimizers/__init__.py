@@ -12,7 +12,7 @@ from search.optimizers import (
     genetic,
     gpt4_replay,
     greybox,
-    guided,
+    informed,
     llm,
     lookup,
     marl,
@@ -27,9 +27,6 @@ from search.proposal import Opened, Opening, Optimizer, Problem
 from search.record.given import Given
 from search.record.manifest import RunConfig
 from search.record.runs import Run
-
-Part = warm.First | warm.Then | guided.Guide
-"""An optimiser inside another one."""
 
 
 class Kind(NamedTuple):
@@ -62,14 +59,6 @@ def _warm(problem: Problem, settings: warm.Settings, run: Run) -> AbstractContex
     return warm.opened(first, then, settings)
 
 
-def _guided(
-    problem: Problem, settings: guided.Settings, run: Run
-) -> AbstractContextManager[Opened]:
-    guide = settings.guide
-    asked = settings_of(guide.optimizer, guide.settings)
-    return guided.opened(problem, settings, OPTIMIZERS[guide.optimizer].open(problem, asked, run))
-
-
 OPTIMIZERS: dict[str, Kind] = {
     "random": Kind(random.Settings, plain(random.RandomOptimizer)),
     "reinforce": Kind(reinforce.Settings, plain(reinforce.reinforce)),
@@ -78,11 +67,11 @@ OPTIMIZERS: dict[str, Kind] = {
     "tpe": Kind(tpe.Settings, plain(tpe.tpe)),
     "bayesian": Kind(bayesian.Settings, plain(bayesian.bayesian)),
     "greybox": Kind(greybox.Settings, plain(greybox.Greybox, greybox.given)),
+    "informed": Kind(informed.Settings, plain(informed.Informed, informed.given)),
     "lookup": Kind(lookup.Settings, plain(lookup.Lookup, lookup.given)),
     "neighbours": Kind(neighbours.Settings, plain(neighbours.Neighbours, neighbours.given)),
     "surrogate": Kind(surrogate.Settings, plain(surrogate.SurrogateOptimizer, surrogate.given)),
     "warm": Kind(warm.Settings, _warm),
-    "guided": Kind(guided.Settings, _guided),
     "llm": Kind(llm.Settings, llm.opened),
     "gpt4-replay": Kind(gpt4_replay.Settings, plain(gpt4_replay.Gpt4Replay)),
 }
@@ -104,15 +93,11 @@ def settings_of(name: str, settings: dict[str, Any]) -> Config:
 def asked_by(config: RunConfig) -> llm.Settings | None:
     """Return how a run asks a language model, for all or some episodes; None: there is none."""
     settings = settings_of(config.optimizer, config.settings)
-    inside = [settings_of(part.optimizer, part.settings) for _, part in parts_of(settings)]
-    return next((part for part in [settings, *inside] if isinstance(part, llm.Settings)), None)
-
-
-def parts_of(settings: Config) -> list[tuple[str, Part]]:
-    """Return the optimisers that another one consists of, each with its place in the settings."""
+    parts = [settings]
     if isinstance(settings, warm.Settings):
-        return [("first", settings.first), ("then", settings.then)]
-    return [("guide", settings.guide)] if isinstance(settings, guided.Settings) else []
+        both = settings.first, settings.then
+        parts = [settings_of(part.optimizer, part.settings) for part in both]
+    return next((part for part in parts if isinstance(part, llm.Settings)), None)
 
 
 def model_of(config: RunConfig) -> ModelConfig | None:

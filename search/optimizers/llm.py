@@ -138,17 +138,6 @@ class LlmOptimizer:
             proposals.append(proposal)
         return proposals
 
-    def offer(self, count: int) -> list[Proposal]:
-        """Return `count` answers to one question, for somebody else to choose from.
-
-        Raises:
-            SearchStopped: as `suggest`.
-            UsageError: likewise.
-        """
-        prompt = asked(self._problem.task, self._settings, self._similar, self._history)
-        self._step += 1
-        return self._replies([(self._step - 1, draw) for draw in range(count)], prompt)
-
     def _replies(self, places: list[tuple[int, int]], prompt: Sequence[Message]) -> list[Proposal]:
         """Ask once for each (step, draw), side by side."""
         if len(places) == 1:

@@ -43,10 +43,6 @@ class Lookup:
         """Return the next designs."""
         return [Proposal(self._next()) for _ in range(count)]
 
-    def offer(self, count: int) -> list[Proposal]:
-        """Return the next designs, for somebody else to choose from."""
-        return self.suggest(count)
-
     def update(self, trials: Sequence[Trial]) -> None:
         """Learn nothing."""
 

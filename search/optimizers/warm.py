@@ -27,7 +27,7 @@ class First(Config):
 class Then(Config):
     """Who goes on."""
 
-    optimizer: Literal["greybox", "tpe", "llm"] = "greybox"
+    optimizer: Literal["greybox", "informed", "tpe", "llm"] = "greybox"
     settings: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -31,7 +31,7 @@ SETTINGS = {
     "tpe": {"n_startup_trials": 4},
     "greybox": GREYBOX,
     "neighbours": {"tasks": 3, "first": 3},
-    "guided": {"pool": 50},
+    "informed": {"pool": 50},
     "warm": {"episodes": 5, "then": {"settings": GREYBOX}},
 }
 """Small ones, with which every part of an optimiser has its turn within `EPISODES`."""
@@ -136,7 +136,7 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
         assert run.config == whole
 
 
-NEED_THE_SCENARIO = ("greybox", "guided", "surrogate", "warm", "gpt4-replay")
+NEED_THE_SCENARIO = ("greybox", "informed", "surrogate", "warm", "gpt4-replay")
 
 
 def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tmp_path):
@@ -159,7 +159,7 @@ def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tm
         ("lookup", r"[\d,]+ trace evaluations, [\d,]+ trainings"),
         ("neighbours", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("surrogate", r"[\d,]+ trainings, cost model"),
-        ("guided", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
+        ("informed", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("warm", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
     ],
 )
