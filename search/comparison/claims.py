@@ -67,7 +67,8 @@ def _corrected(chances: Sequence[float | None], of_models: Sequence[bool]) -> li
 def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
     """Every language model against every rival and those before it; the others against random.
 
-    An oracle is a bound and no rival.
+    Where there is neither a model nor random, each arm against those after it. An oracle is a bound
+    and no rival.
     """
     models = [arm for arm in arms if arm.origin]
     rivals = [arm for arm in arms if not arm.origin and not arm.oracle]
@@ -75,6 +76,8 @@ def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
     yield from ((arm, rival) for arm in models for rival in rivals)
     random = [arm for arm in rivals if arm.optimizer == "random"]
     yield from ((arm, rival) for rival in random for arm in rivals if arm is not rival)
+    if not (models or random):
+        yield from combinations(rivals, 2)
 
 
 def _match(curves: Floats, rival: Floats, resampling: Resampling) -> Match:

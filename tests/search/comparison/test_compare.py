@@ -301,6 +301,16 @@ def test_many_claims_are_corrected(make, make_model):
     assert claims[2].p_holm == claims[2].p, "claims on models are a family of their own"
 
 
+def test_without_model_and_random_each_arm_is_held_against_those_after_it(make):
+    names = ("genetic", "reinforce", "tpe")
+    arms = result_of(*(make(name[0], optimizer=name, episodes=9) for name in names)).arms
+    curves = {arm.name: np.full((24, 9), 0.5) for arm in arms}
+    claims = claims_of(arms, curves, Resampling(8, 3))
+    assert [(one.arm, one.against) for one in claims] == [
+        ("genetic", "reinforce"), ("genetic", "tpe"), ("reinforce", "tpe"),
+    ]  # fmt: skip
+
+
 def test_unequal_information_is_part_of_the_claim(make, make_model):
     greybox = make("g", optimizer="greybox", episodes=9)
     (claim,) = result_of(make("a", episodes=9), greybox).claims
