@@ -43,17 +43,21 @@ def figures(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:
     _regret(figure.subplots(), comparison)
     yield "regret", figure
     scenario = comparison.scenarios[0].name
-    if max(arm.episodes for arm in comparison.arms) > EARLY:
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
-        early, late = figure.subplots(1, 2, sharey=True, width_ratios=(1, 2))
+    longest = max(arm.episodes for arm in comparison.arms)
+    if longest > EARLY:
+        figure = Figure(figsize=(10, 3.9), layout="constrained")
+        widths = (1, 2) if longest > 2 * EARLY else (3, 1)
+        early, late = figure.subplots(1, 2, sharey=True, width_ratios=widths)
         _early(early, comparison, scenario)
         _late(late, comparison, scenario)
+        _legend_below(figure, early)
         figure.suptitle(f"{scenario}: mean reward by episode", fontsize="medium")
         yield "rewards", figure
     if comparison.fronts:
-        figure = Figure(figsize=(10, 3.6), layout="constrained")
+        figure = Figure(figsize=(10, 3.9), layout="constrained")
         for axes, cost in zip(figure.subplots(1, len(AMOUNTS), sharey=True), AMOUNTS, strict=True):
             _fronts(axes, comparison, scenario, cost)
+        _legend_below(figure, figure.axes[0])
         figure.suptitle(f"{scenario}: accuracy against cost", fontsize="medium")
         yield "fronts", figure
     if comparison.claims:
@@ -87,12 +91,13 @@ def _early(axes: "Axes", comparison: Comparison, scenario: str) -> None:
         mean = _numbers(one.mean[:EARLY])
         axes.plot(range(1, len(mean) + 1), mean, marker=".", label=one.arm, **lines[one.arm])
     axes.set(xlabel="episode", ylabel="reward", xlim=(0, EARLY + 1), xticks=(1, 5, 10, 15, 20))
-    axes.legend(frameon=False, fontsize="x-small")
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def _late(axes: "Axes", comparison: Comparison, scenario: str) -> None:
     """Draw the others, Figure 3 (b): of an arm that has ended, the best that it found, dotted."""
+    from matplotlib.ticker import MaxNLocator
+
     lines, longest = _lines(comparison), max(arm.episodes for arm in comparison.arms)
     for one in _of(comparison.rewards, scenario):
         mean = _numbers(one.mean[EARLY:])
@@ -102,6 +107,7 @@ def _late(axes: "Axes", comparison: Comparison, scenario: str) -> None:
             dotted = lines[one.arm] | {"linestyle": ":"}
             axes.plot((EARLY + 1, longest), (one.best, one.best), **dotted)
     axes.set(xlabel="episode", xlim=(EARLY, longest + 1))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["top", "right"]].set_visible(False)
 
 
@@ -123,7 +129,19 @@ def _fronts(axes: "Axes", comparison: Comparison, scenario: str, cost: str) -> N
     axes.spines[["top", "right"]].set_visible(False)
     if cost == AMOUNTS[0]:
         axes.set_ylabel("accuracy under variation")
-        axes.legend(frameon=False, fontsize="x-small")
+
+
+def _legend_below(figure: "Figure", axes: "Axes") -> None:
+    """Name the arms outside the panels, where no line runs through the names."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(
+        handles,
+        names,
+        loc="outside lower center",
+        ncols=min(len(names), 6),
+        frameon=False,
+        fontsize="small",
+    )
 
 
 def _reference(axes: "Axes", name: str, cost: float) -> None:
