@@ -96,4 +96,4 @@ def test_the_papers_sweep_replays_the_whole_recording(metric, tmp_path):
     assert runs["gpt4-replay"].episodes == len(rollouts(metric))
     assert [(run.evaluator, run.scenario.metric) for run in runs.values()] == [
         ("trained", metric)
-    ] * 3
+    ] * 6
