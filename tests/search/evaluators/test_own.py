@@ -22,7 +22,7 @@ I think that {'tile': 9.0, "buffer": "large", "dataflow": "os"} is better.
 {"tile":99,"dataflow":"os","buffer":"large"}
 no
 """
-CHIPS_ONLY = ("greybox", "lookup", "neighbours", "surrogate", "warm", "gpt4-replay")
+CHIPS_ONLY = ("greybox", "informed", "lookup", "neighbours", "surrogate", "warm", "gpt4-replay")
 """What knows networks on compute-in-memory chips; `warm` begins with `lookup` unless told."""
 SMALL = {"genetic": {"population_size": 4}, "tpe": {"n_startup_trials": 4}}
 

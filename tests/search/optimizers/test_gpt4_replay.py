@@ -92,8 +92,13 @@ def test_what_the_recorded_designs_cost_here(metric, counts, energies_uj, frames
 @pytest.mark.parametrize("metric", ["energy", "latency"])
 def test_the_papers_sweep_replays_the_whole_recording(metric, tmp_path):
     config = load(f"configs/search/paper-{metric}.yaml", SweepConfig)
-    runs = {job.arm: job.config for job in jobs(config, tmp_path)}
+    models = [name for name, arm in config.arms.items() if arm.optimizer == "llm"]
+    assert models == ["base", "tuned"]  # neither is there on a fresh clone
+    others = {name: arm for name, arm in config.arms.items() if name not in models}
+    runs = {
+        job.arm: job.config for job in jobs(config.model_copy(update={"arms": others}), tmp_path)
+    }
     assert runs["gpt4-replay"].episodes == len(rollouts(metric))
     assert [(run.evaluator, run.scenario.metric) for run in runs.values()] == [
         ("trained", metric)
-    ] * 6
+    ] * 4
