@@ -79,13 +79,9 @@ def arms_of(sources: Sequence[Source]) -> list[Arm]:
         model = source.run.manifest.model
         who = [source.label, config.optimizer, config.settings, config.batch, config.screen, model]
         groups.setdefault(canonical_json(who), []).append(source)
-    names = [_name(group[0]) for group in groups.values()]
     arms = [
-        Arm(
-            name if names.count(name) == 1 else f"{name} ({group[0].run.path.name})",
-            [source.run for source in group],
-        )
-        for name, group in zip(names, groups.values(), strict=True)
+        Arm(name, [source.run for source in group])
+        for name, group in zip(_names([*groups.values()]), groups.values(), strict=True)
     ]
     return sorted(arms, key=_rank)
 
@@ -224,6 +220,20 @@ def _unequal(facts: Sequence[tuple[RunRecord, dict[str, Any]]]) -> list[str]:
         + f": {difference}"
         for difference, runs in seen.items()
     ]
+
+
+def _names(groups: Sequence[Sequence[Source]]) -> list[str]:
+    """Tell arms of one name apart by the folder of their first run, by its whole path if need be.
+
+    Runs of a sweep all lie in directories called after their seeds.
+    """
+    names = [_name(group[0]) for group in groups]
+    for folder in (lambda path: path.name, str):
+        names = [
+            name if names.count(name) == 1 else f"{_name(group[0])} ({folder(group[0].run.path)})"
+            for name, group in zip(names, groups, strict=True)
+        ]
+    return names
 
 
 def _name(source: Source) -> str:

@@ -95,6 +95,13 @@ def test_screening_and_batch_may_be_the_question(make):
     assert [arm.name for arm in arms] == ["random (a)", "random+screen4", "random (c)"]
 
 
+def test_arms_of_one_name_in_folders_of_one_name_are_told_apart_by_their_paths(make):
+    first = make("x/seed0", optimizer="lookup", settings={"nearest": 5})
+    second = make("y/seed0", optimizer="lookup", settings={"nearest": 6})
+    names = [arm.name for arm in arms_of(found(first, second).sources)]
+    assert names == [f"lookup ({first.path})", f"lookup ({second.path})"]
+
+
 def test_another_scenario_set_is_refused(make, make_model, config):
     """Two arms stand side by side only where both were."""
     tight = {**config().scenario.model_dump(exclude_none=True), "limits": {"accuracy": 0.2}}
