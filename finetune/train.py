@@ -132,17 +132,26 @@ def _base(recipe: "Recipe") -> Path:
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
     """Return the checkpoint to go on from, and refuse to write over another training.
 
-    As in a search, `resume` begins what was never begun.
+    As in a search, `resume` begins what was never begun. A checkpoint that a kill tore is none.
 
     Raises:
         UsageError: `out` is in use.
     """
     checkpoints = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
     if resume:
-        return checkpoints[-1] if checkpoints else None
+        return next(filter(_is_whole, reversed(checkpoints)), None)
     if not overwrite and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: --resume goes on, --overwrite starts afresh")
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Trainer writes its state after weights, optimiser and random numbers."""
+    try:
+        json.loads((checkpoint / "trainer_state.json").read_text())
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def fit(
