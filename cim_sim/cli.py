@@ -6,6 +6,7 @@ import shlex
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -56,7 +57,7 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
         print(error, file=sys.stderr)
         return EXIT_USAGE if isinstance(error, UsageError) else EXIT_FAILED
     except KeyboardInterrupt as interrupt:
-        print(str(interrupt) or "interrupted", file=sys.stderr)
+        print(str(interrupt) or f"interrupted{_going_on(verbs)}", file=sys.stderr)
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # `... | head` closed our output: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -96,14 +97,22 @@ def planned(**facts: Any) -> int:
     return 0
 
 
-def _typed() -> str:
-    """Return the command that was typed, without --dry-run."""
+def _going_on(verbs: Mapping[str, Verb]) -> str:
+    """Say how a verb that can resume goes on; with --resume `out` is not written over."""
+    verb = verbs.get(sys.argv[1]) if len(sys.argv) > 1 else None
+    if verb is None or "resume" not in signature(verb).parameters:
+        return ""
+    return f"; go on with: {_typed('--resume', '--no-resume', '--overwrite')} --resume"
+
+
+def _typed(*left_out: str) -> str:
+    """Return the command that was typed, without --dry-run and other words."""
     program = Path(sys.argv[0])
     name = program.name
     if name == "__main__.py":
         name = f"python -m {program.parent.name}"
-    rest = [word for word in sys.argv[1:] if word not in ("--dry-run", "--dry_run")]
-    return f"{name} {shlex.join(rest)}"
+    left_out += ("--dry-run", "--dry_run")
+    return f"{name} {shlex.join(word for word in sys.argv[1:] if word not in left_out)}"
 
 
 def emit(**values: Any) -> None:

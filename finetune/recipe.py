@@ -50,6 +50,16 @@ TRL_NAMES = {
 }
 """What Axolotl, LLaMA-Factory and older TRL call a setting, and what TRL 1 calls it."""
 
+ELSEWHERE = {
+    "dataset": "is given by --data",
+    "dataset_name": "is given by --data",
+    "datasets": "is given by --data",
+    "hub_token": "is a secret, and a recipe is recorded: set the variable HF_TOKEN",
+    "output_dir": "is given by --out",
+    "resume_from_checkpoint": "is given by --resume",
+}
+"""What TRL's recipes may say and ours may not, and where it is said instead."""
+
 NAMED: tuple[tuple[str, object, Dtype], ...] = (
     ("bf16", True, "bfloat16"),
     ("fp16", True, "float16"),
@@ -96,14 +106,16 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     import torch
     from trl import ModelConfig
 
-    written = {**_read(path), **_parse_overrides(overrides)}
+    named = _parse_overrides(overrides)
+    written = {**_read(path), **named}
     trained_by = _training_config(written.get("method", "sft"))
     kinds = {kind: get_type_hints(kind) for kind in (ModelConfig, trained_by, Adaptation)}
     known = {name: hint for hints in kinds.values() for name, hint in hints.items()}
     values, faults = _validate(written, known)
     faults += _servable_faults(values) + tracker_faults(values.get("report_to"))
     if faults:
-        raise UsageError("\n".join(f"{path}: {fault}" for fault in faults))
+        places = ("--set" if _key(fault) in named else path for fault in faults)
+        raise UsageError("\n".join(map("{}: {}".format, places, faults)))
     if template := values.get("chat_template_path"):
         values["chat_template_path"] = str(readable(Path(template)))
     model, training, adaptation = (
@@ -119,13 +131,12 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     )
 
 
-def adapter_of(recipe: Recipe) -> "PeftConfig | None":
-    """Return the adapter's configuration, or None where the whole model is trained."""
+def adapter_of(recipe: Recipe) -> "PeftConfig":
+    """Return the adapter's configuration."""
     from trl import get_peft_config
 
     config = get_peft_config(recipe.model)
-    if config is not None:
-        config.layers_to_transform = recipe.adaptation.layers_to_transform
+    config.layers_to_transform = recipe.adaptation.layers_to_transform
     return config
 
 
@@ -201,8 +212,8 @@ def _validate(
 ) -> tuple[dict[str, Any], list[str]]:
     values, faults = {}, []
     for key, value in written.items():
-        if key == "output_dir":
-            faults.append("output_dir is given by --out")
+        if key in ELSEWHERE:
+            faults.append(f"{key} {ELSEWHERE[key]}")
         elif key not in known:
             faults.append(_unknown(key, known))
         else:
@@ -213,6 +224,10 @@ def _validate(
             except ValidationError as error:
                 faults.append(f"{key}: {error.errors()[0]['msg']}, found {value!r:.80}")
     return values, faults
+
+
+def _key(fault: str) -> str:
+    return fault.split(maxsplit=1)[0].rstrip(":")
 
 
 def _as_trl_reads(key: str, value: Any, kind: Any) -> Any:
@@ -234,6 +249,10 @@ def _unknown(key: str, known: Mapping[str, Any]) -> str:
 def _servable_faults(values: Mapping[str, Any]) -> list[str]:
     """Name what vLLM would refuse or silently drop, before hours of training."""
     faults = []
+    if not values.get("use_peft"):
+        faults.append("use_peft: only adapters are kept and served; set it to true")
+    if values.get("trust_remote_code"):
+        faults.append("trust_remote_code: no code of a model is run here; leave it out")
     if values.get("use_dora"):
         faults.append("use_dora: vLLM does not serve DoRA; set it to false")
     if values.get("lora_modules_to_save"):

@@ -22,6 +22,8 @@ DOCUMENTS = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *(ROOT / part / "README.md" for part in ("cim_sim", "search", "finetune")),
 ]
+CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))
+"""Their headers name the commands that take them."""
 PROGRAMS = {
     "cim_sim": cim_sim.__main__.main,
     "search": search.__main__.main,
@@ -78,7 +80,7 @@ def test_every_long_verb_can_be_tried_dry(options):
     assert without == QUICK
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
+@pytest.mark.parametrize("document", [*DOCUMENTS, *CONFIGS], ids=name_of)
 def test_every_command_exists_with_its_options(document, options):
     for program, rest in COMMAND.findall(document.read_text(encoding="utf-8")):
         words = shlex.split(rest.strip().removesuffix("\\"), posix=False)

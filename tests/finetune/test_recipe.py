@@ -14,7 +14,7 @@ INSTALLED = "transformers.integrations.integration_utils.get_available_reporting
 
 def write(tmp_path, text):
     file = tmp_path / "recipe.yaml"
-    file.write_text("model_name_or_path: x\nbf16: false\n" + text)
+    file.write_text("model_name_or_path: x\nuse_peft: true\nbf16: false\n" + text)
     return file
 
 
@@ -47,10 +47,21 @@ def test_all_faults_are_named_at_once(tmp_path):
         ("lora_modules_to_save: [lm_head]\n", "lora_modules_to_save: vLLM refuses such adapters"),
         ("lora_target_modules: [q_proj, lm_head]\n", "vLLM does not serve LoRA on lm_head"),
         ("output_dir: x\n", "output_dir is given by --out"),
+        ("resume_from_checkpoint: x\n", "resume_from_checkpoint is given by --resume"),
+        ("dataset_name: x\n", "dataset_name is given by --data"),
+        ("hub_token: hf_mine\n", "hub_token is a secret, and a recipe is recorded: set"),
+        ("use_peft: false\n", "use_peft: only adapters are kept and served; set it to true"),
+        ("trust_remote_code: true\n", "trust_remote_code: no code of a model is run here"),
     ],
 )
 def test_what_cannot_be_served_is_refused_before_training(tmp_path, text, reason):
     assert reason in fault(tmp_path, text)
+
+
+def test_a_fault_of_an_option_is_not_blamed_on_the_file(tmp_path):
+    said = fault(tmp_path, "lora_rank: 4\n", "lora_rr=4").splitlines()
+    assert said[0].endswith("recipe.yaml: lora_rank is not known; TRL calls it lora_r")
+    assert said[1] == "--set: lora_rr is not known; did you mean lora_r?"
 
 
 @pytest.mark.parametrize("written", ["trackio", "[trackio, tensorboard]"])
@@ -115,7 +126,7 @@ def test_a_lone_word_is_no_override(tmp_path):
 def test_precision_is_probed_unless_it_is_named(tmp_path, monkeypatch, slowdown, line, said):
     monkeypatch.setattr(precision, "slowdown", lambda: slowdown)
     file = tmp_path / "recipe.yaml"
-    file.write_text(f"model_name_or_path: x\nuse_cpu: true\nmax_steps: 7\n{line}")
+    file.write_text(f"model_name_or_path: x\nuse_peft: true\nuse_cpu: true\nmax_steps: 7\n{line}")
     recipe = load_recipe(file, (), tmp_path / "out")
     assert (recipe.training.bf16, recipe.training.fp16) == (said.startswith("bf16"), False)
     where, changed = told(recipe).splitlines()
