@@ -108,12 +108,16 @@ def breakdown(stack: Stack, hardware: Hardware, planes: Floats | None = None) ->
     here = setting(hardware)
     placement = place(layers, plan, build(layers, plan, here))
     hidden = np.where(plan.feasible, 0.0, np.nan)
-    latency = latency_cycles(placement) * here.constants.clock_ns + hidden
+    latency = latency_cycles(placement)
+    latency *= here.constants.clock_ns  # in place: a batch's arrays are larger than the caches
+    latency += hidden
     activity = synthetic_activity(layers) if planes is None else planes
+    energy = dynamic_energy_pj(placement, activity)
+    energy += hidden
     return Breakdown(
         placement=placement,
         latency_ns=latency,
-        dynamic_energy_pj=dynamic_energy_pj(placement, activity) + hidden,
+        dynamic_energy_pj=energy,
         leakage_energy_pj=leakage_energy_pj(placement, in_order(latency)),
         area_um2=placement.chip.area_um2 + hidden,
     )
