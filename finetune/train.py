@@ -8,6 +8,7 @@ accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
@@ -148,10 +149,35 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
 def _is_whole(checkpoint: Path) -> bool:
     """Trainer writes its state after weights, optimiser and random numbers."""
     try:
-        json.loads((checkpoint / "trainer_state.json").read_text())
+        _state(checkpoint)
     except (OSError, ValueError):
         return False
     return True
+
+
+def _state(checkpoint: Path) -> Any:
+    """Return how far a training was, and its losses, as Trainer keeps them."""
+    return json.loads((checkpoint / "trainer_state.json").read_text())
+
+
+def _losses(checkpoint: Path) -> list[float]:
+    """Return the losses that were logged up to a checkpoint."""
+    return [entry["loss"] for entry in _state(checkpoint)["log_history"] if "loss" in entry]
+
+
+def _take_over(trainer: "Trainer", checkpoint: Path) -> None:
+    """Put the trainer where a training ended.
+
+    Asked to go on from the last of `max_steps`, Trainer would take one more.
+    """
+    from peft import set_peft_model_state_dict
+    from safetensors.torch import load_file
+    from transformers import TrainerState
+
+    from finetune.adapter import WEIGHTS
+
+    set_peft_model_state_dict(trainer.model, load_file(checkpoint / WEIGHTS))
+    trainer.state = TrainerState.load_from_json(str(checkpoint / "trainer_state.json"))
 
 
 def fit(
@@ -169,13 +195,20 @@ def fit(
     measure = "eval_reward" if method == "grpo" else "eval_loss"
     # Held-out answers before and after tell learning from the mere falling of a training loss.
     before = trainer.evaluate()[measure]
-    if checkpoint is not None and method == "sft":
-        trainer.add_callback(_no_jump(checkpoint))
-    result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    steps = trainer.args.max_steps
+    if checkpoint is not None and 0 < steps <= _state(checkpoint)["global_step"]:
+        _take_over(trainer, checkpoint)
+        logged = _losses(checkpoint)
+        training = {"training": fmean(logged)} if logged else {}
+    else:
+        if checkpoint is not None and method == "sft":
+            trainer.add_callback(_no_jump(checkpoint))
+        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        training = {"training": float(result.training_loss)}
     losses = {
         "held-out before": before,
         "held-out after": trainer.evaluate()[measure],
-        "training": float(result.training_loss),
+        **training,
     }
     elapsed = clock.elapsed
     if trainer.is_world_process_zero():
@@ -253,8 +286,7 @@ def _no_jump(checkpoint: Path) -> Any:
     """
     from transformers import TrainerCallback
 
-    history = json.loads((checkpoint / "trainer_state.json").read_text())["log_history"]
-    saved = [entry["loss"] for entry in history if "loss" in entry]
+    saved = _losses(checkpoint)
 
     class NoJump(TrainerCallback):  # type: ignore[misc]
         checked = not saved

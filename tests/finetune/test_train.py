@@ -1,5 +1,7 @@
 """Training: a resume goes on where it was, and a used directory is refused."""
 
+import shutil
+
 import pytest
 
 from cim_sim.config import UsageError
@@ -29,6 +31,22 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, 
     unbroken = load_file(adapter / "adapter_model.safetensors")
     assert resumed.keys() == unbroken.keys()
     assert max(float((resumed[k] - unbroken[k]).abs().max()) for k in resumed) < 1e-3
+
+
+@pytest.mark.slow
+def test_a_training_that_ended_takes_no_step_more(recipe_file, data, adapter, tmp_path):
+    """Killed before it wrote its adapter, it has the last checkpoint and is resumed from it."""
+    from safetensors.torch import load_file
+
+    shutil.copytree(adapter / "checkpoint-4", tmp_path / "checkpoint-4")
+    trainer, recipe, _ = prepare(recipe_file, (), data, tmp_path)
+    summary = fit(trainer, recipe, data, tmp_path / "checkpoint-4")
+    before = read_manifest(adapter)
+    assert (summary["steps"], read_manifest(tmp_path).steps) == (4, 4)
+    assert summary["losses"] == pytest.approx(before.losses, abs=1e-4)
+    resumed = load_file(tmp_path / "adapter_model.safetensors")
+    unbroken = load_file(adapter / "adapter_model.safetensors")
+    assert all(bool((resumed[name] == unbroken[name]).all()) for name in unbroken)
 
 
 @pytest.mark.slow
