@@ -34,7 +34,7 @@ def tune_baselines(
     if dry_run:
         places = f"{out}: the sweeps; {into}: {', '.join(f'{name}.yaml' for name in CHOICES)}"
         return cli.planned(
-            **effort(), cpu_minutes="about 60, as measured", writes=places
+            **effort(), minutes="about 40 with two workers beside other work", writes=places
         )
     into.mkdir(parents=True, exist_ok=True)
     for optimizer in CHOICES:
