@@ -48,14 +48,6 @@ def found(out):
     return losses, load_file(out / "adapter_model.safetensors")
 
 
-def mean_difference(some, others):
-    """Of single weights the largest says little: where a gradient is nothing but rounding, whose
-    bits differ between processes, Adam makes a whole step of it, one way or the other."""
-    differences = [(some[name] - others[name]).abs() for name in others]
-    count = sum(each.numel() for each in differences)
-    return sum(float(each.sum()) for each in differences) / count
-
-
 def test_kill_9_at_random_moments_changes_no_training(recipe_file, data, adapter, tmp_path):
     """Resumed again and again, it logs the unbroken training's losses and ends at its adapter."""
     losses, weights = found(adapter)
@@ -76,7 +68,7 @@ def test_kill_9_at_random_moments_changes_no_training(recipe_file, data, adapter
         losses_now, weights_now = found(out)
         assert losses_now == pytest.approx(losses, abs=1e-4)
         assert weights_now.keys() == weights.keys()
-        assert mean_difference(weights_now, weights) < 1e-5
+        assert max(float((weights_now[k] - weights[k]).abs().max()) for k in weights) < 1e-3
     print(f"{KILLS} kills, {torn} within a checkpoint")
 
 
