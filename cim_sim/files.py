@@ -34,8 +34,11 @@ def read(path: Path, kind: type[RecordT], mend: str = MEND) -> Contents[RecordT]
     """Read all whole lines; a last line without its newline was torn by a kill and is left out.
 
     Raises:
-        UsageError: another line is not a record; names the file and the line, and how to `mend` it.
+        UsageError: another line is not a record; names the file and the line, and how to `mend` it;
+            or it is no regular file: a pipe would never end.
     """
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path}: is not a regular file: {mend}")
     data = path.read_bytes() if path.exists() else b""
     intact = data.rfind(b"\n") + 1
     records = []
@@ -63,12 +66,15 @@ class Journal(Generic[RecordT]):
         """Read what is there and cut off a torn last line.
 
         Raises:
-            UsageError: a line other than the last is damaged.
+            UsageError: a line other than the last is damaged, or the file is a symbolic link.
             OSError: the file cannot be opened for writing.
         """
+        if path.is_symlink():  # what it leads to would be cut off where our records end
+            raise UsageError(f"{path}: is a symbolic link, and is not written through: {mend}")
         self.path = path
         self.records, self._size = read(path, kind, mend)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+        self._file = os.open(path, flags, 0o644)
         os.ftruncate(self._file, self._size)
 
     def append(self, record: RecordT) -> None:
@@ -103,7 +109,7 @@ def write_whole(path: Path, text: str) -> None:
     Raises:
         OSError: it could not be written; the old file is still there.
     """
-    with _replacing(path) as beside:
+    with replacing(path) as beside:
         beside.write_text(text, encoding="utf-8")
 
 
@@ -113,7 +119,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     Raises:
         OSError: as `write_whole`.
     """
-    with _replacing(path) as beside:
+    with replacing(path) as beside:
         table.to_parquet(beside, index=False, compression="zstd")
 
 
@@ -164,10 +170,15 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Lend a file beside `path`, which takes its place once it is written and on the disk."""
+def replacing(path: Path) -> Iterator[Path]:
+    """Lend a name beside `path`; the file written there takes its place once it is on the disk.
+
+    Raises:
+        OSError: it could not be written; the old file is still there.
+    """
     beside = path.with_name(f".{path.name}.new")
     try:
+        beside.unlink(missing_ok=True)  # left by a kill; a link would be written through
         yield beside
         _sync(beside)
         beside.replace(path)
