@@ -4,7 +4,8 @@ import hashlib
 import json
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from reprlib import Repr
+from typing import Any, NoReturn, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,6 +15,26 @@ from cim_sim.paths import readable
 
 SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """libyaml's where it is there: of a sweep hundreds of files are read."""
+MOST_VALUES = 1_000_000
+"""Of a YAML file, its aliases written out: a few lines of them can stand for more than memory."""
+
+MERGE = "tag:yaml.org,2002:merge"
+"""The key `<<`, which may well stand twice."""
+
+
+class _OnceLoader(SafeLoader):  # type: ignore[misc]
+    """Refuses a key that stands twice, of which YAML keeps the last without a word."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            if key.value in seen:
+                fault = f"the key {key.value} stands twice"
+                raise yaml.constructor.ConstructorError(None, None, fault, key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 class UsageError(Exception):
@@ -55,14 +76,29 @@ def read_yaml(path: Path | str) -> Any:
         UsageError: the file is missing or is neither.
     """
     path = Path(path)
-    kind = "JSON" if path.suffix == ".json" else "YAML"
     try:
         text = readable(path).read_text(encoding="utf-8")
-        return json.loads(text) if kind == "JSON" else yaml.load(text, Loader=SafeLoader)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror or error}{_similar_files(path)}") from None
+    except ValueError as error:
+        raise UsageError(f"{path}: not a text: {error}") from None
+    return plain(text, str(path), "JSON" if path.suffix == ".json" else "YAML")
+
+
+def plain(text: str, where: str, kind: str = "YAML") -> Any:
+    """Return the plain data that a text holds.
+
+    Raises:
+        UsageError: it is not of that kind, or stands for more than fits into memory.
+    """
+    try:
+        if kind == "JSON":
+            return json.loads(text, parse_constant=_no_number)
+        return _bounded(yaml.load(text, Loader=_OnceLoader))
     except (yaml.YAMLError, ValueError) as error:
-        raise UsageError(f"{path}: not {kind}: {error}") from None
+        raise UsageError(f"{where}: not {kind}: {error}") from None
+    except RecursionError:
+        raise UsageError(f"{where}: not {kind} that can be read: nested too deeply") from None
 
 
 def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:
@@ -72,12 +108,22 @@ def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:
         UsageError: lists every fault with its key and the nearest known name.
     """
     if not isinstance(data, dict):
-        raise UsageError(f"{where}: expected keys of {kind.__name__}, found {data!r:.80}")
+        raise UsageError(f"{where}: expected keys of {kind.__name__}, found {in_short(data)}")
     try:
         return kind.model_validate(data)
     except ValidationError as error:
         faults = [_fault(kind, detail) for detail in error.errors()]
         raise UsageError("\n".join(f"{where}: {fault}" for fault in faults)) from None
+
+
+def in_short(value: Any) -> str:
+    """Return a value as an error shows it, in at most 80 characters, however large it is."""
+    return _SHORT.repr(value)[:80]
+
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
+_SHORT.maxdict = _SHORT.maxlist = _SHORT.maxtuple = 20
 
 
 def dump(config: Config) -> str:
@@ -105,6 +151,32 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:16]
 
 
+def _no_number(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no number of JSON")
+
+
+def _bounded(data: Any) -> Any:
+    """Return plain data unless its aliases multiply to more than anybody writes.
+
+    Raises:
+        ValueError: they do.
+        RecursionError: it holds itself.
+    """
+    counted: dict[int, int] = {}
+
+    def count(value: Any) -> int:
+        if not isinstance(value, (dict, list)):
+            return 1
+        if id(value) not in counted:
+            inside = value.values() if isinstance(value, dict) else value
+            counted[id(value)] = 1 + sum(map(count, inside))
+        return counted[id(value)]
+
+    if count(data) > MOST_VALUES:
+        raise ValueError(f"its aliases stand for more than {MOST_VALUES:,} values")
+    return data
+
+
 def _similar_files(path: Path) -> str:
     names = [file.name for file in readable(path.parent).glob("*")]
     close = get_close_matches(path.name, names, n=1)
@@ -121,13 +193,13 @@ def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
         known = _field_names(kind, place[:-1])
         close = get_close_matches(str(place[-1]), known, n=1)
         near = ".".join(str(part) for part in (*place[:-1], *close))
-        hint = f"did you mean {near}?" if close else f"known keys: {', '.join(known)}"
+        hint = f"did you mean {near}?" if close else f"known keys: {', '.join(known) or 'none'}"
         return f"{key} is not known; {hint}"
     if detail["type"] == "missing":
         return f"{key} is missing"
     if detail["type"] == "value_error":
         return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
-    return f"{key}: {detail['msg']}, found {detail['input']!r:.80}"
+    return f"{key}: {detail['msg']}, found {in_short(detail['input'])}"
 
 
 def _field_names(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

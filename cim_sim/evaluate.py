@@ -18,7 +18,9 @@ INFEASIBLE_REWARD = -1.0
 AccuracySource = Callable[[Sequence[Query]], Sequence[Accuracy]]
 """Answers accuracy questions: by training, or by a surrogate."""
 
-Amount = Annotated[float, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0, le=1e30)]
+Reward = Annotated[float, Field(ge=-1e20, le=1e20)]
+"""Far from where sums of them, or their distances, are no numbers any more."""
 AMOUNTS = ("energy_pj", "latency_ns", "area_um2")
 
 
@@ -56,7 +58,7 @@ class Evaluation(Config):
     """None when there is no floorplan."""
     accuracy: Accuracy | None = None
     """None when a free check already said infeasible, or it was not asked for."""
-    reward: float | None = None
+    reward: Reward | None = None
     infeasible: Infeasible | None = None
     measured: dict[str, float] = Field(default_factory=dict)
     """What else an evaluator of the user's own has measured, by name."""

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from cim_sim.config import Config, UsageError, digest, parse, read_yaml
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Parameter, Space, in_braces
-from cim_sim.types import Choice, Count, Fact, Frozen
+from cim_sim.types import Choice, Count, Fact, Frozen, Name
 
 MOST = 10_000
 """Choices of one parameter: prompts, grammars and samplers list them."""
@@ -80,7 +80,7 @@ ParameterName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 class OwnSpace(Config):
     """Named parameters with their choices, in the order of the wire format."""
 
-    name: str
+    name: Name
     choices: Annotated[dict[ParameterName, Choices], Field(min_length=1), AfterValidator(Frozen)]
     """By the name of the parameter: `[8, 16, 32]`, `[ws, os]`, `{low: 1, high: 64}`, or
     `{ordered: [small, large]}`."""
@@ -142,7 +142,7 @@ class OwnSpace(Config):
 class OwnScenario(Config):
     """What is fixed in a problem of the user's own; its digest identifies it."""
 
-    name: str
+    name: Name
     choose: str
     """What is to be chosen, as a prompt says it: `a systolic array for one layer`."""
     facts: Annotated[dict[str, Fact], AfterValidator(Frozen)] = Field(default_factory=Frozen)

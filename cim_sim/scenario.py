@@ -10,11 +10,13 @@ from cim_sim.accuracy.query import Adc, Images, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
 from cim_sim.space import ConvChoice, Design, Space
-from cim_sim.types import Floats
+from cim_sim.types import Floats, Name
 from cim_sim.variation import Variation
 from cim_sim.workload import Workload
 
 Positive = Annotated[float, Field(gt=0)]
+Normaliser = Annotated[float, Field(ge=1e-3, le=1e30)]
+"""Within these a reward is a finite number, whatever the chip."""
 
 Number = TypeVar("Number", float, Floats)
 """Of one design or of many at once."""
@@ -37,7 +39,7 @@ class EnergyObjective(Config):
     """Reward (1) of the paper: accuracy - sqrt(energy / normaliser)."""
 
     metric: Literal["energy"]
-    normaliser_pj: Positive = 8e7
+    normaliser_pj: Normaliser = 8e7
 
     needs_accuracy_limit: ClassVar[bool] = False
     """Whether without a least accuracy the cheapest network wins, at chance accuracy."""
@@ -64,7 +66,7 @@ class LatencyObjective(Config):
     """Reward (2) of the paper: accuracy + frames per second / normaliser."""
 
     metric: Literal["latency"]
-    normaliser_fps: Positive = 1600.0
+    normaliser_fps: Normaliser = 1600.0
 
     needs_accuracy_limit: ClassVar[bool] = True
 
@@ -89,7 +91,7 @@ class DelayObjective(Config):
     """Accuracy less the root of the energy-delay product; not in the paper."""
 
     metric: Literal["energy-delay"]
-    normaliser_pj_ns: Positive = 1e14
+    normaliser_pj_ns: Normaliser = 1e14
 
     needs_accuracy_limit: ClassVar[bool] = False
 
@@ -153,7 +155,7 @@ class Limits(Config):
 class Scenario(Config):
     """One fixed problem; its digest identifies it."""
 
-    name: str
+    name: Name
     workload: Workload = Workload()
     hardware: FixedHardware
     variation: Variation

@@ -10,8 +10,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from cim_sim.config import Config, UsageError, digest
 from cim_sim.hardware import FREEABLE, AdcLevels, CellBits, FreeHardware, Mapping, Subarray
-from cim_sim.types import Choice, Count, Frozen, Named
+from cim_sim.types import Choice, Count, Frozen, Name, Named
 
+MOST_LAYERS = 64
+"""Convolutions of a network; the paper's has 6."""
 OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 
 
@@ -79,7 +81,7 @@ def parse_design(text: str, where: str) -> Design:
 class Parameter(NamedTuple):
     """One free decision: its name (`layer1.kernel`, `hardware.subarray`) and its choices."""
 
-    name: str
+    name: Name
     choices: tuple[Choice, ...]
     ordered: bool = False
     """Whether names lie between one another as numbers always do."""
@@ -102,10 +104,10 @@ class HardwareChoices(Config):
 class Space(Config):
     """The ordered parameters of a design with their choices."""
 
-    name: str
+    name: Name
     channels: tuple[Count, ...] = Field(min_length=1)
     kernels: tuple[OddKernel, ...] = Field(min_length=1)
-    layers: Count = 6
+    layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = 6
     hardware: HardwareChoices = HardwareChoices()
     width_divisor: Count = 1
     """Channels of the trained proxy network are these divided by it; hardware keeps full width."""

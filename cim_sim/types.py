@@ -15,6 +15,23 @@ Natural = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole."""
 
+LONGEST_NAME = 200
+"""Bytes: a folder's name may have 255, and some of ours add a few words."""
+
+
+def _name(value: str) -> str:
+    fits = value.isprintable() and "/" not in value and value not in {"", ".", ".."}
+    if not fits or len(value.encode()) > LONGEST_NAME:
+        raise ValueError(
+            "a folder is called so: expected printable characters without /, at most "
+            f"{LONGEST_NAME} bytes, found {value!r:.80}"
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(_name)]
+"""Of what a folder is named after."""
+
 ValueT = TypeVar("ValueT")
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Annotated
 
 import numpy as np
-from pydantic import AfterValidator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from cim_sim.config import Config
 from cim_sim.image_sets import ImageSet, image_set, known
@@ -47,7 +47,7 @@ class Workload(Config):
 
     dataset: Annotated[str, AfterValidator(known)] = "shapes"
     """What accuracy is measured on, and whose images are costed: a name of `IMAGE_SETS`."""
-    hidden: Count = 1024
+    hidden: Annotated[int, Field(ge=1, le=65536)] = 1024
     """Width between the two fully connected layers (LCDA, section IV)."""
     pools_after: tuple[Count, ...] = (2, 4, 6)
 

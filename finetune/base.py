@@ -9,6 +9,7 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from shutil import rmtree
+from typing import Literal
 
 from cim_sim.config import Config, UsageError, digest, load
 from cim_sim.files import write_whole
@@ -25,7 +26,7 @@ MANIFEST = "base_manifest.json"
 class BaseManifest(Config):
     """What a folder was made from. Nothing here depends on the machine or the hour."""
 
-    format: int = 1
+    format: Literal[1] = 1
     source: str
     """Name of the GGUF file."""
     source_sha256: str

@@ -11,10 +11,9 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_type_hints
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from cim_sim.config import UsageError, read_yaml
+from cim_sim.config import UsageError, in_short, plain, read_yaml
 from cim_sim.paths import readable
 from finetune.preflight import tracker_faults
 from search.llm.precision import Dtype, Precision, chosen
@@ -195,7 +194,9 @@ def _precision(values: Mapping[str, Any], on_cpu: bool) -> Precision:
 def _read(path: Path) -> dict[str, Any]:
     data = read_yaml(path)
     if not isinstance(data, dict):
-        raise UsageError(f"{path}: expected `key: value` lines in TRL's names, found {data!r:.80}")
+        raise UsageError(
+            f"{path}: expected `key: value` lines in TRL's names, found {in_short(data)}"
+        )
     return data
 
 
@@ -204,7 +205,7 @@ def _parse_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     if faulty:
         raise UsageError(f"--set {faulty[0]}: expected key=value, for example learning_rate=1e-3")
     pairs = (text.split("=", 1) for text in overrides)
-    return {key.replace("-", "_"): yaml.safe_load(value) for key, value in pairs}
+    return {key.replace("-", "_"): plain(value, f"--set {key}") for key, value in pairs}
 
 
 def _validate(
@@ -222,7 +223,7 @@ def _validate(
                     _as_trl_reads(key, value, known[key])
                 )
             except ValidationError as error:
-                faults.append(f"{key}: {error.errors()[0]['msg']}, found {value!r:.80}")
+                faults.append(f"{key}: {error.errors()[0]['msg']}, found {in_short(value)}")
     return values, faults
 
 

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from cim_sim.config import Config, digest
 from cim_sim.space import ConvChoice
+from cim_sim.types import Count, Share
 from cim_sim.variation import StateDependence
 
 Sigma = Annotated[float, Field(ge=0, le=1)]
@@ -87,15 +88,15 @@ class Query(Config):
 class Accuracy(Config):
     """Accuracy over Monte Carlo draws of device variation; all shares in [0, 1]."""
 
-    mean: float
-    std: float
+    mean: Share
+    std: Share
     """Standard deviation over draws."""
-    quantile_10: float
+    quantile_10: Share
     """A tenth of the devices are worse than this."""
-    draws: int
-    clean: float | None
+    draws: Count
+    clean: Share | None
     """Without variation; None from a surrogate."""
-    predictive_std: float | None = None
+    predictive_std: Annotated[float, Field(ge=0)] | None = None
     """Surrogates only: standard deviation of a new single-seed result around `mean`."""
 
     @property

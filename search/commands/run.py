@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cim_sim import cli
-from cim_sim.config import UsageError, dump, parse, read_yaml
+from cim_sim.config import UsageError, dump, in_short, parse, read_yaml
 from cim_sim.paths import ACCURACY_CACHE
 from search.record.manifest import RunConfig
 from search.record.runs import FILES, RunRecord, read_run
@@ -146,7 +146,7 @@ def _wanted(begun: RunRecord | None, file: Path | None, options: dict[str, Any])
     if file is not None:
         data = read_yaml(file)
         if not isinstance(data, dict):
-            raise UsageError(f"{file}: expected keys of a run, found {data!r:.80}")
+            raise UsageError(f"{file}: expected keys of a run, found {in_short(data)}")
         layers.append(data)
     layers.append(options)
     if begun and not any("evaluator" in layer for layer in layers[1:]):
@@ -175,7 +175,7 @@ def _settings(layer: dict[str, Any], optimizer: str | None, file: Path | None) -
         return settings_of_file(settings, optimizer)
     if not isinstance(settings, dict):
         raise UsageError(
-            f"{file}: settings: expected keys or the path of a file, found {settings!r}"
+            f"{file}: settings: expected keys or the path of a file, found {in_short(settings)}"
         )
     return settings
 

@@ -31,8 +31,11 @@ def style(place: int) -> tuple[str, str]:
 
 def draw(comparison: Comparison, out: Path) -> None:
     """Write each figure as .png and .svg."""
-    for stem, figure in figures(comparison):
-        _save(figure, out / stem)
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # the names of arms may hold a $
+        for stem, figure in figures(comparison):
+            _save(figure, out / stem)
 
 
 def figures(comparison: Comparison) -> Iterator[tuple[str, "Figure"]]:

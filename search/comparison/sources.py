@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cim_sim.config import UsageError, load
+from search.optimizers import settings_of
 from search.record.runs import RunRecord, read_run
 from search.study.scales import is_finished
-from search.study.sweep import FamilyPart, SweepConfig
+from search.study.sweep import SweepConfig
 
 
 class Source(NamedTuple):
@@ -46,11 +47,12 @@ def gather(places: Sequence[Path]) -> Gathered:
     sources, missing = list[Source](), 0
     for place in places:
         if (place / "sweep.yaml").is_file():
-            own = _of_sweep(place)
+            config = load(place / "sweep.yaml", SweepConfig)
+            own = _of_sweep(place, list(config.arms))
             sources += own
-            missing += _planned(load(place / "sweep.yaml", SweepConfig)) - len(own)
+            missing += config.planned - len(own)
         elif (place / "manifest.json").is_file():
-            sources.append(Source(read_run(place), None))
+            sources.append(Source(_run(place), None))
         else:
             raise UsageError(
                 f"{place}: holds neither a run (manifest.json) nor a sweep (sweep.yaml); begin "
@@ -61,22 +63,30 @@ def gather(places: Sequence[Path]) -> Gathered:
     return Gathered(sources, missing)
 
 
-def _of_sweep(sweep: Path) -> list[Source]:
-    """Runs with at least one trial, by arm, then scenario, then seed."""
-    order = list(load(sweep / "sweep.yaml", SweepConfig).arms)
+def _run(folder: Path) -> RunRecord:
+    """Read a run whose optimiser and settings are of today."""
+    run = read_run(folder)
+    try:
+        settings_of(run.config.optimizer, run.config.settings)
+    except UsageError as error:
+        raise UsageError(f"{folder / 'config.yaml'}: {error}") from None
+    return run
+
+
+def _of_sweep(sweep: Path, arms: Sequence[str]) -> list[Source]:
+    """Runs with at least one trial, by arm, then scenario, then seed.
+
+    Raises:
+        UsageError: a run belongs to no arm of the sweep.
+    """
     sources = []
     for file in sorted(sweep.glob("runs/*/*/seed*/manifest.json")):
-        run = read_run(file.parent)
+        run = _run(file.parent)
         label = file.parent.parent.name.removesuffix(f"-screen{run.config.screen}")
+        if label not in arms:
+            raise UsageError(
+                f"{file.parent}: {label} is no arm of {sweep / 'sweep.yaml'}, which names "
+                f"{', '.join(arms)}; move the folder out of the sweep, or name the arm there"
+            )
         sources += [Source(run, label)] if run.trials else []
-    return sorted(sources, key=lambda source: (source.run.config.screen, _place(source, order)))
-
-
-def _place(source: Source, order: Sequence[str]) -> int:
-    return order.index(str(source.label))
-
-
-def _planned(config: SweepConfig) -> int:
-    part = config.scenarios
-    count = part.count if isinstance(part, FamilyPart) else len(part)
-    return count * len(config.arms) * len(config.screens) * config.seeds
+    return sorted(sources, key=lambda one: (one.run.config.screen, arms.index(str(one.label))))

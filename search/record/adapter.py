@@ -40,7 +40,7 @@ class Released(Config):
 class AdapterManifest(Config):
     """Where an adapter comes from and what it must be served with."""
 
-    format: int = 1
+    format: Literal[1] = 1
     base: str
     """Path or hub id of the model it was trained on."""
     base_revision: str | None = None

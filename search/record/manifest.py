@@ -27,6 +27,10 @@ SpaceOrFile = Annotated[
 ]
 """A whole space of either kind, or the path of its YAML file."""
 
+MOST = 10_000
+"""Designs that may be proposed at once: all of them are held in memory."""
+Batch = Annotated[int, Field(ge=1, le=MOST)]
+Screen = Annotated[int, Field(ge=0, le=MOST)]
 Status = Literal["running", "done", "interrupted", "failed"]
 
 
@@ -43,9 +47,9 @@ class RunConfig(Judge):
     episodes: Annotated[int, Field(ge=1)] = 20
     seed: Annotated[int, Field(ge=0)] = 0
     """Root of the optimiser's randomness."""
-    batch: Annotated[int, Field(ge=1)] = 1
+    batch: Batch = 1
     """Designs proposed before the first of them is evaluated."""
-    screen: Annotated[int, Field(ge=0)] = 0
+    screen: Screen = 0
     """So many proposals may be made for one slot: the first that is new, and feasible as far as
     the free cost model sees, takes it. 0: no screening."""
 
@@ -86,7 +90,7 @@ class Manifest(Config):
     """What that model was made from, as found when the session began."""
     given: Given = Given()
     """What the optimiser had beside the results of its own search."""
-    sessions: tuple[Session, ...]
+    sessions: Annotated[tuple[Session, ...], Field(min_length=1)]
     ended_at: str | None = None
 
 

@@ -36,6 +36,7 @@ class Run:
         self.trials = Journal(path / "trials.jsonl", Trial)
         self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
         _require_sequence(self.trials.path, self.trials.records)
+        _require_of(config, self.trials.path, self.trials.records)
         self._records_before = len(self.trials.records) + len(self.exchanges.records)
         self._known = {(exchange.step, exchange.attempt) for exchange in self.exchanges.records}
 
@@ -138,6 +139,7 @@ def read_run(path: Path) -> RunRecord:
     config = load(path / "config.yaml", RunConfig)
     trials = read(path / "trials.jsonl", Trial).records
     _require_sequence(path / "trials.jsonl", trials)
+    _require_of(config, path / "trials.jsonl", trials)
     exchanges = read(path / "exchanges.jsonl", Exchange).records
     return RunRecord(path, config, manifest, trials, exchanges)
 
@@ -211,4 +213,22 @@ def _require_sequence(path: Path, trials: Sequence[Trial]) -> None:
             raise UsageError(
                 f"{path}:{step + 1}: found step {trial.step}, expected {step}; "
                 "lines are missing or doubled: restore the file, or start a new run"
+            )
+
+
+def _require_of(config: RunConfig, path: Path, trials: Sequence[Trial]) -> None:
+    """Raise UsageError where a trial cannot be of this run."""
+    scenario, space, most = config.scenario.digest, config.space, config.episodes
+    for trial in trials:
+        faults = space.check(trial.design) if trial.design else []
+        if trial.evaluation and trial.evaluation.scenario != scenario:
+            faults.append(f"its scenario is {trial.evaluation.scenario}, the run's {scenario}")
+        if trial.step >= most:
+            faults.append(f"step {trial.step} of a budget of {most} episodes")
+        if trial.duplicate_of is not None and not 0 <= trial.duplicate_of < trial.step:
+            faults.append(f"it repeats step {trial.duplicate_of}, which is not before it")
+        if faults:
+            raise UsageError(
+                f"{path}:{trial.step + 1}: {'; '.join(faults[:6])}; the file was damaged or "
+                "edited, or is of another run: restore it, or start a new run"
             )

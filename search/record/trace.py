@@ -62,9 +62,9 @@ class Trial(Config):
     @model_validator(mode="after")
     def _one_outcome(self) -> Self:
         if (self.evaluation is None) == (self.failure is None):
-            raise ValueError(f"a trial has either an evaluation or a failure: {self!r}")
+            raise ValueError(f"step {self.step}: a trial has either an evaluation or a failure")
         if self.evaluation and self.evaluation.design != self.design:
-            raise ValueError(f"the evaluation is of another design: {self!r}")
+            raise ValueError(f"step {self.step}: the evaluation is of another design")
         return self
 
     @property

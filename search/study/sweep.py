@@ -16,13 +16,20 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.files import write_whole
 from cim_sim.own import OwnSpace
-from cim_sim.types import Count
+from cim_sim.types import Count, Name
 from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
 from search.proposal import SearchStopped
 from search.record.judge import EvaluatorField, Judge
-from search.record.manifest import RunConfig, ScenarioOrFile, SpaceOrFile, differences
+from search.record.manifest import (
+    Batch,
+    RunConfig,
+    ScenarioOrFile,
+    Screen,
+    SpaceOrFile,
+    differences,
+)
 from search.record.runs import read_run
 from search.record.tasks import AnyTask, Task, task_of
 from search.study.cut import Split
@@ -30,6 +37,8 @@ from search.study.family import tasks
 
 CONFIG = "sweep.yaml"
 """In the sweep's directory: what it was begun with."""
+MOST_RUNS = 100_000
+"""Of one sweep; its plan is held in memory."""
 
 
 class Tuned(Config):
@@ -89,19 +98,31 @@ class SweepConfig(Judge):
         | Annotated[tuple[ScenarioOrFile, ...], Field(min_length=1), Tag("(list)")],
         Discriminator(lambda value: "(list)" if isinstance(value, (list, tuple)) else "(family)"),
     ]
-    arms: dict[str, ArmSpec] = Field(min_length=1)
+    arms: dict[Name, ArmSpec] = Field(min_length=1)
     seeds: Count = 3
     """Seeds 0 to this number less one, the same for all arms."""
     evaluator: EvaluatorField = "surrogate"
-    batch: Count = 1
-    screens: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = (0,)
+    batch: Batch = 1
+    screens: Annotated[tuple[Screen, ...], Field(min_length=1)] = (0,)
     """Values of `screen`; every arm runs with each of them."""
 
     @model_validator(mode="after")
-    def _listed_scenarios_have_a_space(self) -> Self:
+    def _makes_sense(self) -> Self:
         if self.space is None and not isinstance(self.scenarios, FamilyPart):
             raise ValueError("space is missing: listed scenarios need one")
+        if self.planned > MOST_RUNS:
+            raise ValueError(
+                f"scenarios x arms x screens x seeds are {self.planned:,} runs, at most "
+                f"{MOST_RUNS:,} make a sweep"
+            )
         return self
+
+    @property
+    def planned(self) -> int:
+        """Number of runs."""
+        part = self.scenarios
+        count = part.count if isinstance(part, FamilyPart) else len(part)
+        return count * len(self.arms) * len(self.screens) * self.seeds
 
     @cached_property
     def tasks(self) -> Sequence[AnyTask]:
@@ -149,6 +170,7 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
         UsageError: an optimiser or one of its settings is not known, or a scenario and the space
             do not fit, or two runs would be the same.
     """
+    _require_arms(config)
     runs = []
     for seed in range(config.seeds):
         for task in config.tasks:
@@ -165,6 +187,18 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
     if twice:
         raise UsageError(f"two runs of the sweep would share a directory: {twice[0]}")
     return runs
+
+
+def _require_arms(config: SweepConfig) -> None:
+    """Raise one UsageError with the faults of every arm."""
+    faults = []
+    for name, arm in config.arms.items():
+        try:
+            resolved(_run_config(config, config.tasks[0], arm, screen=0, seed=0))
+        except UsageError as error:
+            faults.append(f"arms.{name}: {error}")
+    if faults:
+        raise UsageError("\n".join(faults))
 
 
 def begin(config: SweepConfig, out: Path, resume: bool) -> None:

@@ -50,12 +50,16 @@ def test_all_faults_are_named_at_once(tmp_path):
         ("resume_from_checkpoint: x\n", "resume_from_checkpoint is given by --resume"),
         ("dataset_name: x\n", "dataset_name is given by --data"),
         ("hub_token: hf_mine\n", "hub_token is a secret, and a recipe is recorded: set"),
-        ("use_peft: false\n", "use_peft: only adapters are kept and served; set it to true"),
         ("trust_remote_code: true\n", "trust_remote_code: no code of a model is run here"),
     ],
 )
 def test_what_cannot_be_served_is_refused_before_training(tmp_path, text, reason):
     assert reason in fault(tmp_path, text)
+    assert "only adapters are kept and served; set it to true" in fault(tmp_path, "", "use_peft=no")
+
+
+def test_an_option_that_is_no_yaml_is_named(tmp_path):
+    assert "--set lora_r: not YAML: " in fault(tmp_path, "", "lora_r=[")
 
 
 def test_a_fault_of_an_option_is_not_blamed_on_the_file(tmp_path):

@@ -87,7 +87,7 @@ def test_a_trial_has_either_an_evaluation_or_a_failure():
     good = Evaluation(design=DESIGN, scenario="s", reward=0.5)
     crash = Failure(kind="crash", message="m")
     for outcomes in ({}, {"evaluation": good, "failure": crash}):
-        with pytest.raises(ValidationError, match=r"evaluation or a failure: Trial\(step=0"):
+        with pytest.raises(ValidationError, match="step 0: a trial has either"):
             Trial(**at, **outcomes)
     with pytest.raises(ValidationError, match="the evaluation is of another design"):
         Trial(**{**at, "design": None}, evaluation=good)
