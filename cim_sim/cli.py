@@ -10,6 +10,7 @@ from inspect import signature
 from pathlib import Path
 from typing import Annotated, Any
 
+from pydantic import ValidationError
 from tyro.constructors import PrimitiveConstructorSpec
 
 from cim_sim.config import Stopped, UsageError
@@ -62,14 +63,24 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
     except BrokenPipeError:  # `... | head` closed our output: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except BrokenProcessPool:
-        print("a worker was killed; what was done stays, type the same again", file=sys.stderr)
-        return EXIT_FAILED
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        print(f"{place}{error.strerror or error}", file=sys.stderr)
+    except FAILURES as error:
+        print(_failure(error), file=sys.stderr)
         return EXIT_FAILED
     return int(code or 0)
+
+
+FAILURES = (OSError, BrokenProcessPool, ValidationError, RecursionError, MemoryError, UnicodeError)
+"""Of the machine, or of a file that is too deep, too large or of a kind that no reader foresaw."""
+
+
+def _failure(error: BaseException) -> str:
+    """Say in a line what failed."""
+    if isinstance(error, BrokenProcessPool):
+        return "a worker was killed; what was done stays, type the same again"
+    if isinstance(error, OSError):
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror or error}"
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _call(program: str, description: str, verbs: Mapping[str, Verb]) -> int | None:

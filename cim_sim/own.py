@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from cim_sim.config import Config, UsageError, digest, parse, read_yaml
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Parameter, Space, in_braces
-from cim_sim.types import Choice, Count, Fact, Frozen, Name
+from cim_sim.types import Choice, Count, Fact, Frozen, Name, Whole
 
 MOST = 10_000
 """Choices of one parameter: prompts, grammars and samplers list them."""
@@ -24,14 +24,15 @@ MOST = 10_000
 class Range(Config):
     """Whole numbers from `low` to `high`, both included."""
 
-    low: int
-    high: int
+    low: Whole
+    high: Whole
     step: Count = 1
 
     @model_validator(mode="after")
     def _holds_some(self) -> Self:
-        if not 1 <= len(self.values) <= MOST:
-            raise ValueError(f"1 to {MOST:,} numbers make a range, found {len(self.values):,}")
+        count = (self.high - self.low) // self.step + 1
+        if not 1 <= count <= MOST:
+            raise ValueError(f"1 to {MOST:,} numbers make a range, found {max(count, 0):,}")
         return self
 
     @property

@@ -12,6 +12,9 @@ Count = Annotated[int, Field(ge=1)]
 """1 or more."""
 Natural = Annotated[int, Field(ge=0)]
 """0 or more."""
+LARGEST_WHOLE = 2**53
+"""Up to here tables, JavaScript and floating point hold each whole number."""
+Whole = Annotated[int, Field(ge=-LARGEST_WHOLE, le=LARGEST_WHOLE)]
 Share = Annotated[float, Field(ge=0, le=1)]
 """A part of a whole."""
 
@@ -53,7 +56,9 @@ def _fact(value: Any) -> int | float | str:
         raise ValueError(f"YAML reads {value} as text; with point and sign it is a number: 2.9e+6")
     if isinstance(value, str) and value and value.isprintable():
         return value
-    if isinstance(value, int) or (isinstance(value, float) and isfinite(value)):
+    if isinstance(value, int) and abs(value) <= LARGEST_WHOLE:
+        return value
+    if isinstance(value, float) and isfinite(value):
         return value
     raise ValueError(f"expected a number or a line of text, found {value!r:.80}")
 

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cim_sim.cards import render
-from cim_sim.config import UsageError, digest
+from cim_sim.config import UsageError, digest, read_yaml
 from cim_sim.files import write_whole
 from search.llm.examples import renderer_digest
 from search.llm.model import directory_digest
 from search.record.adapter import MANIFEST, AdapterManifest, Stage, read_manifest
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
+    from peft import PeftModel
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CARD = "README.md"
 WEIGHTS = "adapter_model.safetensors"
+PEFT_CONFIG = "adapter_config.json"
 PACKAGES = ("torch", "transformers", "trl", "peft", "datasets", "accelerate")
 
 
@@ -43,6 +45,41 @@ def require_base(adapter: Path, base: Path) -> AdapterManifest:
             f"writes those of {' and '.join(today)}; train again: python -m finetune pipeline"
         )
     return manifest
+
+
+def put_on(model: "PreTrainedModel", adapter: Path, *, trainable: bool = False) -> "PeftModel":
+    """Return a model with an adapter on top.
+
+    PEFT warns of weights that belong nowhere, or are not there, and goes on with a model that is
+    the base in part; here they are faults.
+
+    Raises:
+        UsageError: the files are damaged, or are no LoRA adapter of this model.
+    """
+    from peft import PeftModel, get_peft_model_state_dict
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    config, file = read_yaml(adapter / PEFT_CONFIG), adapter / WEIGHTS
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise UsageError(f"{adapter / PEFT_CONFIG}: is no configuration of a LoRA adapter")
+    if not file.is_file():
+        raise UsageError(f"{file} is missing; only safetensors are read")
+    try:
+        weights = load_file(file)
+        tuned = PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
+    except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        fault = f"{type(error).__name__}: {reason:.200}"
+        raise UsageError(f"{adapter}: PEFT cannot load the adapter: {fault}") from None
+    wanted = get_peft_model_state_dict(tuned).keys()
+    faults = [f"{name} is missing" for name in wanted - weights.keys()]
+    faults += [f"{name} is no weight of it" for name in weights.keys() - wanted]
+    faults += [f"{name} is not finite" for name, one in weights.items() if not one.isfinite().all()]
+    if faults:
+        shown = "; ".join(sorted(faults)[:3])
+        raise UsageError(f"{file}: {len(faults)} faults: {shown}; get the adapter anew")
+    return tuned
 
 
 def write_manifest(adapter: Path, manifest: AdapterManifest) -> None:

@@ -11,29 +11,31 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, Field, field_validator
 
 from cim_sim import cards
 from cim_sim.config import Config, UsageError, load
-from cim_sim.files import write_whole
+from cim_sim.files import read, write_whole
+from cim_sim.types import Natural
 from finetune.dialogues import Dialogue, Turns, dialogues, repeats
 from finetune.targets import EVALUATIONS
-from finetune.traces import Trace, read_traces
+from finetune.traces import SCENARIOS, Trace, read_traces
 from search.llm.examples import renderer_digest
 from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
 from search.optimizers import lookup
 from search.record.given import Given, regression
-from search.record.tasks import AnyTask, Task
+from search.record.tasks import AnyTask, Task, read_tasks
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
 SPLITS = ("train", "validation")
 MANIFEST = "manifest.json"
+MEND = "make the dataset again: python -m finetune dataset"
 MOST = 8
 """Spaces that a card names."""
 
@@ -41,11 +43,11 @@ MOST = 8
 class DatasetRecipe(Config):
     """How conversations are drawn from traces."""
 
-    examples: Annotated[int, Field(ge=1)] = 12
+    examples: Annotated[int, Field(ge=1, le=10_000)] = 12
     """Conversations about each scenario."""
     targets: Annotated[int, Field(ge=1)] = 3
     """Answers are drawn from so many of the best designs of a scenario, the best most often."""
-    longest_history: Annotated[int, Field(ge=1)] = 20
+    longest_history: Annotated[int, Field(ge=1, le=10_000)] = 20
     empty: Annotated[float, Field(ge=0, le=1)] = 0.2
     """Share of conversations without history: the first step of a search."""
     infeasible: Annotated[float, Field(ge=0, le=1)] = 0.2
@@ -55,7 +57,7 @@ class DatasetRecipe(Config):
     style: Style = "codesign"
     turns: Turns = Turns()
     """Of the style `dialogue`, where one conversation teaches several answers."""
-    seed: int = 0
+    seed: Natural = 0
 
 
 class Example(NamedTuple):
@@ -73,6 +75,20 @@ class Example(NamedTuple):
     """The history is not empty and holds nothing feasible."""
 
 
+class Conversation(BaseModel):
+    """What a trainer reads of a line that holds an `Example`."""
+
+    prompt: Annotated[list[dict[str, str]], Field(min_length=1)]
+    completion: Annotated[list[dict[str, str]], Field(min_length=1)]
+
+    @field_validator("prompt", "completion")
+    @classmethod
+    def _are_messages(cls, turns: list[Message]) -> list[Message]:
+        if any(turn.keys() != {"role", "content"} for turn in turns):
+            raise ValueError("every turn is a role and a content")
+        return turns
+
+
 class DatasetManifest(Config):
     """What a dataset holds; `digest` covers the conversations of both splits."""
 
@@ -80,7 +96,7 @@ class DatasetManifest(Config):
     renderer: str
     trained_on: tuple[str, ...]
     held_out: tuple[str, ...]
-    counts: dict[str, int]
+    counts: Annotated[dict[Literal["train", "validation"], Natural], Field(min_length=2)]
     given: Given = Given()
     """What the traces cost."""
     sources: dict[str, int]
@@ -169,7 +185,7 @@ def write(
         renderer=renderer_digest(recipe.style),
         trained_on=tuple(sorted({example.scenario for example in splits["train"]})),
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
-        counts={name: len(examples) for name, examples in splits.items()},
+        counts={"train": len(splits["train"]), "validation": len(splits["validation"])},
         given=given,
         sources=_counts(example.source for example in every),
         recipe=recipe,
@@ -189,6 +205,9 @@ def read_manifest(folder: Path) -> DatasetManifest:
     if not file.is_file():
         raise UsageError(f"{file} is missing; make the dataset: python -m finetune dataset")
     manifest = load(file, DatasetManifest)
+    absent = [name for name in SPLITS if not (folder / f"{name}.jsonl").is_file()]
+    if absent:
+        raise UsageError(f"{folder / absent[0]}.jsonl is missing: {MEND}")
     if _digest(folder) != manifest.digest:
         raise UsageError(f"{folder}: conversations differ from {MANIFEST}; make the dataset again")
     if manifest.renderer != renderer_digest(manifest.recipe.style):
@@ -199,14 +218,33 @@ def read_manifest(folder: Path) -> DatasetManifest:
     return manifest
 
 
+def require_tasks(folder: Path) -> DatasetManifest:
+    """Read the manifest, and check that the tasks of all conversations lie beside it.
+
+    Raises:
+        UsageError: as `read_manifest`, or one is missing: nobody would know what was learnt.
+    """
+    manifest = read_manifest(folder)
+    there = {task.scenario.digest for task in read_tasks(folder / SCENARIOS)}
+    lacking = set(manifest.trained_on) - there
+    if lacking:
+        raise UsageError(
+            f"{folder / SCENARIOS}: {len(lacking)} of the {len(manifest.trained_on)} scenarios "
+            f"that {MANIFEST} names are missing: {MEND}"
+        )
+    return manifest
+
+
 def read_split(folder: Path, name: str) -> "Dataset":
     """Return one split as a Hugging Face dataset with the columns `prompt` and `completion`."""
     from datasets import Dataset
 
     read_manifest(folder)
-    lines = (folder / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = (json.loads(line) for line in lines)
-    return Dataset.from_list([{key: row[key] for key in ("prompt", "completion")} for row in rows])
+    file = folder / f"{name}.jsonl"
+    conversations = read(file, Conversation, MEND).records
+    if not conversations:
+        raise UsageError(f"{file}: holds no conversation: {MEND}")
+    return Dataset.from_list([one.model_dump() for one in conversations])
 
 
 def _questions(

@@ -19,7 +19,6 @@ from pydantic import Field
 
 from cim_sim.config import Config
 from cim_sim.space import Design
-from cim_sim.types import Count
 from finetune.targets import RECALLED
 from finetune.traces import Trace
 from search.llm.dialogue import hideable
@@ -49,11 +48,11 @@ class Dialogue(NamedTuple):
 class Turns(Config):
     """How many turns a dialogue has."""
 
-    poor: int = 3
+    poor: Annotated[int, Field(ge=0, le=100)] = 3
     """At most so many poor designs; each number from none on is as frequent."""
-    answers: int = 5
+    answers: Annotated[int, Field(ge=1, le=100)] = 5
     """Designs that are taught, as far as the scenario has so many good ones."""
-    good: int = 6
+    good: Annotated[int, Field(ge=1, le=1000)] = 6
     """They are drawn from so many of the best."""
     hidden: Annotated[float, Field(ge=0, le=1)] = 0.0
     """Share of dialogues that hide facts: all of them in a third, else at least one."""
@@ -62,7 +61,7 @@ class Turns(Config):
     since whoever finds what is similar knows them."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
-    misled: Count = 1
+    misled: Annotated[int, Field(ge=1, le=1000)] = 1
     """Times as many dialogues about a task in which the first similar design is not feasible."""
     value: bool = False
     """Whether each answer also says the accuracy that its design has."""

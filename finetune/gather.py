@@ -96,6 +96,8 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
         _write_tables(recipe.tables, folders[-1])
     gathered = Gathered(*joined(folders, out))
     rmtree(out / "parts")
+    if not gathered.evaluations:
+        raise UsageError(f"{out}: no evaluation is recorded in what the recipe names")
     return gathered
 
 

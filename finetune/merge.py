@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cim_sim.config import Stopped, UsageError
 from cim_sim.files import whole_folder
-from finetune.adapter import CARD, WEIGHTS, require_base, weights_digest
+from finetune.adapter import CARD, WEIGHTS, put_on, require_base, weights_digest
 from finetune.base import ensure
 from finetune.dequantise import save_tokenizer
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
@@ -65,7 +65,7 @@ def merge_adapter(adapter: Path, out: Path | None = None) -> float:
     unmerged = logprobs_of(tuned.model, answers)
     whole = _summed(tuned.model).float()  # the same numbers: bf16 is slow on many processors
     difference = mean_difference(unmerged, logprobs_of(whole, answers))
-    if difference > WORST_MEAN:
+    if not difference <= WORST_MEAN:  # nor is NaN
         raise Stopped(f"{adapter}: merged and unmerged differ by {difference:.4f} nats a token")
     with whole_folder(out or adapter / MERGED) as part:
         whole.to(torch.bfloat16).save_pretrained(part)
@@ -122,7 +122,6 @@ def load_tuned(adapter: Path) -> Tuned:
         UsageError: the adapter is unfinished or damaged, or its base is another or quantised.
     """
     import torch
-    from peft import PeftModel
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     named = read_manifest(adapter)
@@ -137,7 +136,7 @@ def load_tuned(adapter: Path) -> Tuned:
     # A released adapter leaves out a tokenizer that is its base's.
     own = (adapter / "tokenizer.json").is_file()
     tokenizer = AutoTokenizer.from_pretrained(adapter if own else base)
-    return Tuned(PeftModel.from_pretrained(model, adapter), tokenizer, base, named.renderer)
+    return Tuned(put_on(model, adapter), tokenizer, base, named.renderer)
 
 
 def _require_weights(adapter: Path, manifest: AdapterManifest) -> None:

@@ -4,19 +4,24 @@ A row is a design and what became of it. For a problem of the user's own it hold
 there is none. For a chip of this simulator it holds an accuracy; cost, limits and reward follow.
 """
 
+import warnings
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-from pydantic import Field, model_validator
+import numpy as np
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from cim_sim.accuracy.query import Accuracy
-from cim_sim.config import Config, UsageError
+from cim_sim.config import Config, UsageError, in_short, parse
 from cim_sim.evaluate import Evaluation, Infeasible, judge, screen
 from cim_sim.files import read_table
 from cim_sim.own import OwnScenario
 from cim_sim.space import Design, Parameter
+from cim_sim.types import LONGEST_NAME, Fact
+from finetune.studies import read_study
 from finetune.traces import Trace
 from search.record.manifest import ScenarioOrFile, SpaceOrFile
 from search.record.tasks import AnyTask, OwnTask, Task, task_of
@@ -25,12 +30,15 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OPTUNA = (".db", ".sqlite", ".sqlite3")
-SQLITE = b"SQLite format 3"
-"""How every SQLite file begins."""
 FORMATS = (".csv", ".parquet", *OPTUNA)
 REASON = "infeasible"
 """Column that says why a row has no reward."""
-VIOLATED = "a constraint of the study is violated"
+NO = {"", "0", "0.0", "false", "no", "none", "nan"}
+"""What such a cell may say of a row that has one."""
+YES = {"1", "1.0", "true", "yes"}
+"""What it may say without a reason."""
+LARGEST = 1e20
+"""Of a reward."""
 
 
 class OtherTable(Config):
@@ -91,51 +99,14 @@ def _read(table: OtherTable) -> "pd.DataFrame":
     if suffix == ".parquet":
         return read_table(table.file)
     if suffix in OPTUNA:
-        return _study(table)
+        return read_study(table.file, table.study, REASON)
     try:
-        return pd.read_csv(table.file)
-    except (ValueError, OSError) as error:  # pandas' parser errors are ValueErrors
+        with warnings.catch_warnings():
+            # Of a row with a cell too many pandas would drop the last, or move all by one column.
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(table.file, index_col=False)
+    except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise UsageError(f"{table.file}: not a CSV file that can be read: {error!s:.200}") from None
-
-
-def _study(table: OtherTable) -> "pd.DataFrame":
-    """Return the completed trials of a study: parameters, attributes and `reward`, each a column.
-
-    What a study minimises is a loss, so its reward is the negative.
-    """
-    import optuna
-    import pandas as pd
-
-    storage = f"sqlite:///{table.file}"
-    if table.file.read_bytes()[: len(SQLITE)] != SQLITE:
-        raise UsageError(f"{table.file}: not a SQLite file, in which Optuna keeps studies")
-    names = optuna.get_all_study_names(storage)
-    wanted = table.study or (names[0] if len(names) == 1 else None)
-    if wanted not in names:
-        asked = "no study is named" if wanted is None else f"no study {wanted}"
-        raise UsageError(f"{table.file}: {asked}; `study` may be one of: {', '.join(names)}")
-    study = optuna.load_study(study_name=wanted, storage=storage)
-    if len(study.directions) > 1:
-        raise UsageError(f"{table.file}: study {wanted} has several objectives, a reward is one")
-    sign = 1 if study.direction == optuna.study.StudyDirection.MAXIMIZE else -1
-    trials = study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.COMPLETE,))
-    return pd.DataFrame(
-        [
-            {
-                **({REASON: VIOLATED} if any(c > 0 for c in _constraints(trial)) else {}),
-                **trial.user_attrs,
-                **trial.params,
-                "reward": sign * trial.value,
-            }
-            for trial in trials
-        ]
-    )
-
-
-def _constraints(trial: Any) -> list[float]:
-    """Return violations, above 0 where one is; samplers before Optuna 5 keep an unnamed list."""
-    named = getattr(trial, "constraints", None) or {}
-    return [*named.values(), *(trial.system_attrs.get("constraints") or ())]
 
 
 def _named(table: OtherTable, frame: "pd.DataFrame") -> "pd.DataFrame":
@@ -149,8 +120,8 @@ def _named(table: OtherTable, frame: "pd.DataFrame") -> "pd.DataFrame":
         raise UsageError(f"{table.file}: columns.{unknown[0]} is none of {', '.join(theirs)}")
     if lacking:
         raise UsageError(
-            f"{table.file}: no column {', '.join(lacking)}; there are {', '.join(frame.columns)}; "
-            "say under `columns` what they are called there"
+            f"{table.file}: no column {', '.join(lacking)}; there are "
+            f"{', '.join(map(str, frame.columns))}; say under `columns` what they are called there"
         )
     present = {name: column for name, column in theirs.items() if column in frame}
     return frame[list(present.values())].set_axis(list(present), axis=1)
@@ -161,8 +132,8 @@ def _tasks(table: OtherTable, frame: "pd.DataFrame") -> Iterator[tuple[AnyTask, 
     records: list[Any] = empty.to_dict("records")
     groups: dict[tuple[Any, ...], list[Row]] = {}
     for number, cells in enumerate(records, start=1):
-        values = tuple(_plain(cells[name]) for name in table.facts)
-        groups.setdefault(values, []).append(Row(cells, f"{table.file}, row {number}"))
+        row = Row(cells, f"{table.file}, row {number}")
+        groups.setdefault(tuple(_fact(name, row) for name in table.facts), []).append(row)
     for values, rows in groups.items():
         facts = dict(zip(table.facts, values, strict=True))
         yield task_of(table.space, _with_facts(table.scenario, facts)), rows
@@ -172,21 +143,38 @@ def _with_facts(scenario: Any, facts: dict[str, Any]) -> Any:
     if not facts:
         return scenario
     name = " ".join([scenario.name, *(f"{fact}={value}" for fact, value in facts.items())])
+    name = name.replace("/", "-").encode()[:LONGEST_NAME].decode(errors="ignore")
     whole = scenario.model_dump() | {"name": name, "facts": {**scenario.facts, **facts}}
-    return OwnScenario.model_validate(whole)
+    return parse(whole, OwnScenario, f"scenario {name}")
+
+
+def _fact(name: str, row: Row) -> Any:
+    try:
+        return TypeAdapter(Fact).validate_python(_plain(row.cells[name]))
+    except ValidationError as error:
+        raise UsageError(f"{row.where}: fact {name}: {error.errors()[0]['msg']}") from None
 
 
 def _own(task: OwnTask, rows: Sequence[Row]) -> Iterator[Evaluation]:
     for row in rows:
-        reason, reward = row.cells.get(REASON), row.cells["reward"]
+        reason, reward = _reason(row), row.cells["reward"]
         if reason is None and reward is None:
             raise UsageError(f"{row.where}: neither reward nor {REASON}")
         yield Evaluation(
             design=_design(task, row),
             scenario=task.scenario.digest,
             reward=_number("reward", row) if reason is None else None,
-            infeasible=None if reason is None else Infeasible(kind="own", reason=str(reason)),
+            infeasible=None if reason is None else Infeasible(kind="own", reason=reason),
         )
+
+
+def _reason(row: Row) -> str | None:
+    """Return why a row is infeasible; a truth value or a number says only that it is."""
+    said = _plain(row.cells.get(REASON))
+    word = str(said).strip().lower()
+    if said is None or word in NO:
+        return None
+    return REASON if word in YES else str(said)
 
 
 def _of_chips(task: Task, rows: Sequence[Row]) -> Iterator[Evaluation]:
@@ -200,15 +188,21 @@ def _of_chips(task: Task, rows: Sequence[Row]) -> Iterator[Evaluation]:
             raise UsageError(f"{row.where}: no accuracy, and the chip can be built")
         else:
             mean = _number("accuracy", row)
+            if not 0 <= mean <= 1:
+                raise UsageError(f"{row.where}: accuracy {mean:g} is no share from 0 to 1")
             known = Accuracy(mean=mean, std=0.0, quantile_10=mean, draws=1, clean=None)
             yield judge(screened, known, task.scenario)
 
 
 def _number(column: str, row: Row) -> float:
+    cell = row.cells[column]
     try:
-        return float(row.cells[column])
-    except ValueError:
-        raise UsageError(f"{row.where}: {column} {row.cells[column]!r} is no number") from None
+        number = float(cell)
+    except (ValueError, TypeError, OverflowError):
+        raise UsageError(f"{row.where}: {column} {in_short(cell)} is no number") from None
+    if not isfinite(number) or abs(number) > LARGEST:
+        raise UsageError(f"{row.where}: {column} {number} is not within {LARGEST:.0e} of 0")
+    return number
 
 
 def _design(task: AnyTask, row: Row) -> Design:
@@ -220,14 +214,18 @@ def _index(parameter: Parameter, row: Row) -> int:
     """Return which choice a cell names; 8, 8.0 and "8" are one."""
     value = _plain(row.cells[parameter.name])
     for index, choice in enumerate(parameter.choices):
-        if value == choice or str(value) == str(choice):
+        if str(value) == str(choice) or (_is_number(value) and value == choice):
             return index
     offered = ", ".join(map(str, parameter.choices[:20]))
-    raise UsageError(f"{row.where}: {parameter.name} {value!r} is none of {offered}")
+    raise UsageError(f"{row.where}: {parameter.name} {in_short(value)} is none of {offered}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _plain(value: Any) -> Any:
     """Return a cell as YAML would hold it: whole numbers without a point."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    return value.item() if hasattr(value, "item") else value
+    return value.item() if isinstance(value, np.generic) else value

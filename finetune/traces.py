@@ -12,12 +12,15 @@ from math import inf
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from pydantic import ValidationError
+
 from cim_sim.accuracy.bench.columns import layers_of
 from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.config import UsageError
 from cim_sim.evaluate import Evaluation, judge, screen
 from cim_sim.files import read_table, write_table, write_whole
 from cim_sim.hardware import FreeHardware
+from cim_sim.own import AnySpace
 from cim_sim.paths import readable
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
@@ -25,7 +28,9 @@ from search.record.runs import RunRecord, read_run
 from search.record.tasks import AnyTask, Task, read_tasks
 
 TRACES, SCENARIOS = "traces.parquet", "scenarios.jsonl"
+AGAIN = "make the traces again: python -m finetune traces"
 
+COLUMNS = ("space", "scenario", "source", "evidence", "reward", "evaluation")
 SAME = 1e-4
 """Sigmas this close are one: a cell's, rounded, converts to a weight's."""
 
@@ -139,7 +144,7 @@ def write_traces(folder: Path, tasks: Sequence[AnyTask], traces: Sequence[Trace]
         }
         for trace in traces
     ]
-    write_table(folder / TRACES, pd.DataFrame(rows))
+    write_table(folder / TRACES, pd.DataFrame(rows, columns=list(COLUMNS)))
     lines = [task.model_dump_json() + "\n" for task in tasks]
     write_whole(folder / SCENARIOS, "".join(lines))
 
@@ -160,18 +165,42 @@ def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list
     """Return the tasks, and the traces by (space, scenario digest).
 
     Raises:
-        UsageError: the files are absent.
+        UsageError: the files are absent or damaged.
     """
     if not (folder / TRACES).is_file():
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
-    traces: dict[tuple[str, str], list[Trace]] = {}
-    rows: list[Any] = read_table(folder / TRACES).to_dict("records")
-    for row in rows:
-        evaluation = Evaluation.model_validate_json(row["evaluation"])
-        trace = Trace(row["space"], row["source"], row["evidence"], evaluation)
-        traces.setdefault((row["space"], row["scenario"]), []).append(trace)
     # A task that was searched several times is one task, with all its designs.
-    return list(dict.fromkeys(read_tasks(folder / SCENARIOS, "make the traces again"))), traces
+    tasks = list(dict.fromkeys(read_tasks(folder / SCENARIOS, AGAIN)))
+    spaces: dict[tuple[str, str], list[AnySpace]] = {}
+    for task in tasks:
+        spaces.setdefault((task.space.name, task.scenario.digest), []).append(task.space)
+    traces: dict[tuple[str, str], list[Trace]] = {}
+    rows: list[Any] = read_table(folder / TRACES, COLUMNS).to_dict("records")
+    for number, row in enumerate(rows, start=1):
+        trace = _read(row, spaces, f"{folder / TRACES}, row {number}")
+        traces.setdefault((trace.space, trace.evaluation.scenario), []).append(trace)
+    return tasks, traces
+
+
+def _read(
+    row: Mapping[str, Any], spaces: Mapping[tuple[str, str], Sequence[AnySpace]], where: str
+) -> Trace:
+    """Return a row as a trace.
+
+    Raises:
+        UsageError: it is damaged, of no task, or its design lies outside the task's space.
+    """
+    try:
+        evaluation = Evaluation.model_validate_json(row["evaluation"])
+    except ValidationError as error:
+        fault = error.errors()[0]["msg"]
+        raise UsageError(f"{where}: not an evaluation: {fault}; {AGAIN}") from None
+    offered = spaces.get((row["space"], evaluation.scenario))
+    if not offered:
+        raise UsageError(f"{where}: its task is not in {SCENARIOS}; {AGAIN}")
+    if all(faults := [space.check(evaluation.design) for space in offered]):
+        raise UsageError(f"{where}: {'; '.join(faults[0][:6])}; {AGAIN}")
+    return Trace(row["space"], row["source"], row["evidence"], evaluation)
 
 
 def _trained(row: Mapping[str, Any]) -> Trained:

@@ -33,14 +33,15 @@ def prepare(
     Raises:
         UsageError: recipe, base or data are not usable, or the loss mask is wrong.
     """
-    from finetune.dataset import read_manifest
+    from finetune.dataset import require_tasks
     from finetune.preflight import counted, inspect
     from finetune.recipe import load_recipe, told
 
     recipe = load_recipe(config, overrides, out)
-    given = read_manifest(data).counts["train"]
+    manifest = require_tasks(data)
+    given = manifest.counts["train"]
     imitates = recipe.adaptation.method == "sft"
-    dialogue = read_manifest(data).recipe.style == "dialogue"
+    dialogue = manifest.recipe.style == "dialogue"
     if imitates and dialogue and not recipe.training.assistant_only_loss:
         raise UsageError(
             f"{config}: {data} holds dialogues, whose results must not be learnt: write "
@@ -110,19 +111,17 @@ def _started(model: "PreTrainedModel", adapter: Path, recipe: "Recipe", base: Pa
     Raises:
         UsageError: it is not finished, of another base or renderer, or of another rank.
     """
-    from peft import PeftModel
-
-    from finetune.adapter import require_base
+    from finetune.adapter import put_on, require_base
 
     require_base(adapter, base)
-    model = PeftModel.from_pretrained(model, adapter, is_trainable=True)
-    rank = model.peft_config["default"].r
+    started = put_on(model, adapter, trainable=True)
+    rank = started.peft_config["default"].r
     if rank != recipe.model.lora_r:
         raise UsageError(
             f"{adapter}: its rank is {rank}, the recipe says lora_r: {recipe.model.lora_r}; to go "
             f"on from it, write lora_r: {rank} and lora_alpha as in its adapter_config.json"
         )
-    return model
+    return started
 
 
 def _base(recipe: "Recipe") -> Path:
@@ -138,12 +137,17 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
     Raises:
         UsageError: `out` is in use.
     """
-    checkpoints = sorted(out.glob("checkpoint-*"), key=lambda path: int(path.name.split("-")[1]))
+    found = [path for path in out.glob("checkpoint-*") if _steps(path).isdecimal()]
+    checkpoints = sorted(found, key=lambda path: int(_steps(path)))
     if resume:
         return next(filter(_is_whole, reversed(checkpoints)), None)
     if not overwrite and out.is_dir() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty: --resume goes on, --overwrite starts afresh")
     return None
+
+
+def _steps(checkpoint: Path) -> str:
+    return checkpoint.name.removeprefix("checkpoint-")
 
 
 def _is_whole(checkpoint: Path) -> bool:

@@ -4,9 +4,9 @@ Regret is normalised: 0 at the best known design of a scenario, 1 at the median 
 and until something is feasible. Lower is better everywhere.
 """
 
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cim_sim.config import Config
 from cim_sim.intervals import Interval
@@ -138,6 +138,12 @@ class ArmResult(Config):
     effort: Effort
     foresight: Foresight | None = None
     """None: nothing was expected."""
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Self:
+        if self.episodes not in self.regret:
+            raise ValueError(f"regret: nothing after {self.episodes} episodes, its budget")
+        return self
 
 
 class Match(Config):

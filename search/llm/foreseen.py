@@ -8,7 +8,7 @@ none, and costs no second request.
 
 import re
 from collections.abc import Mapping, Sequence
-from math import exp
+from math import exp, isfinite
 from typing import NamedTuple
 
 from search.record.trace import Exchange
@@ -43,7 +43,8 @@ def likelihood(tokens: Sequence[Token]) -> float | None:
     """Return the log probability of a reply, up to the accuracy that it may go on with."""
     texts = [token.text.strip() for token in tokens]
     end = texts.index("accuracy") if "accuracy" in texts else len(tokens)
-    return sum(token.logprob for token in tokens[:end]) if tokens else None
+    total = sum(token.logprob for token in tokens[:end])
+    return total if tokens and isfinite(total) else None
 
 
 def expectation(exchange: Exchange) -> float | None:

@@ -1,9 +1,11 @@
 """The lookup table: training tasks and the best designs that a search found for each."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from cim_sim.config import UsageError
 from cim_sim.files import read_table, write_table
 from cim_sim.space import Design, from_wire
 from search.record.tasks import Task
@@ -43,11 +45,18 @@ def read_lookup(path: Path) -> list[Solved]:
         UsageError: the file is missing or not such a table.
     """
     rows: list[Any] = read_table(path, ["task", "designs", "evaluations"]).to_dict("records")
-    return [
-        Solved(
-            Task.model_validate_json(row["task"]),
-            tuple(from_wire(value) for value in json.loads(row["designs"])),
-            int(row["evaluations"]),
-        )
-        for row in rows
-    ]
+    return [_solved(row, f"{path}, row {number}") for number, row in enumerate(rows, start=1)]
+
+
+def _solved(row: Mapping[str, Any], where: str) -> Solved:
+    try:
+        task = Task.model_validate_json(row["task"])
+        designs = tuple(from_wire(value) for value in json.loads(row["designs"]))
+        solved = Solved(task, designs, int(row["evaluations"]))
+    except (ValueError, TypeError) as error:  # pydantic's and JSON's are ValueErrors
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"{where}: not a task with its best designs: {reason:.200}") from None
+    for design in designs:
+        if faults := task.space.check(design):
+            raise UsageError(f"{where}: {'; '.join(faults[:6])}")
+    return solved

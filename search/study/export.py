@@ -1,11 +1,14 @@
 """Runs as Optuna studies, for optuna-dashboard and Optuna's own analysis."""
 
+import tempfile
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from cim_sim.config import UsageError
+from cim_sim.files import replacing
 from search.optimizers.optuna_study import limits_of, violations
 from search.record.runs import RunRecord
 from search.record.trace import Trial
@@ -23,21 +26,31 @@ def to_optuna(runs: Sequence[RunRecord], database: Path) -> dict[str, int]:
     """
     import optuna
 
-    database.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        database.open("x").close()
-    except FileExistsError:
-        raise UsageError(f"{database}: is there already; name a new file") from None
+    if database.exists() or database.is_symlink():
+        raise UsageError(f"{database}: is there already; name a new file")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
-    counts = {}
-    for run in runs:
-        name = f"{run.config.scenario.name}/{run.config.optimizer}/{run.path}"
-        study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
-        study.set_user_attr("manifest", run.manifest.model_dump(mode="json"))
-        study.add_trials([_trial(trial, run) for trial in run.trials])
-        counts[name] = len(run.trials)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    # Written elsewhere first: an export that fails leaves nothing, and a `?` in a path would be
+    # the beginning of options to SQLAlchemy.
+    with tempfile.TemporaryDirectory() as scratch:
+        made = Path(scratch) / "studies.db"
+        storage = optuna.storages.RDBStorage(f"sqlite:///{made}")
+        counts = {_study(run, storage): len(run.trials) for run in runs}
+        storage.engine.dispose()
+        with replacing(database) as beside:
+            copyfile(made, beside)
     return counts
+
+
+def _study(run: RunRecord, storage: Any) -> str:
+    """Write a run as a study, and return its name."""
+    import optuna
+
+    name = f"{run.config.scenario.name}/{run.config.optimizer}/{run.path}"
+    study = optuna.create_study(study_name=name, storage=storage, direction="maximize")
+    study.set_user_attr("manifest", run.manifest.model_dump(mode="json"))
+    study.add_trials([_trial(trial, run) for trial in run.trials])
+    return name
 
 
 def _trial(trial: Trial, run: RunRecord) -> Any:
@@ -58,9 +71,13 @@ def _trial(trial: Trial, run: RunRecord) -> Any:
         else None,
     )
     # Optuna keeps the local time of the machine, without a zone.
-    began = datetime.fromisoformat(trial.started_at).astimezone().replace(tzinfo=None)
+    try:
+        began = datetime.fromisoformat(trial.started_at).astimezone().replace(tzinfo=None)
+        exported.datetime_complete = began + timedelta(seconds=trial.seconds)
+    except (ValueError, OverflowError):
+        where = f"{run.path / 'trials.jsonl'}:{trial.step + 1}"
+        raise UsageError(f"{where}: no time: {trial.started_at!r:.40}, {trial.seconds}") from None
     exported.datetime_start = began
-    exported.datetime_complete = began + timedelta(seconds=trial.seconds)
     return exported
 
 

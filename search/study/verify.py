@@ -114,7 +114,10 @@ def winners(
         here = feasible[feasible["scenario"] == task.name]
         for (arm, screen), group in here.groupby(["arm", "screen"], sort=False):
             row = group.sort_values("reward", kind="stable").iloc[-1]
-            amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
+            try:
+                amounts = row[["reward", "accuracy", "energy_pj", "latency_ns"]].astype(float)
+            except (ValueError, TypeError) as error:
+                raise UsageError(f"trials.parquet: {task.name}, {arm}: {error!s:.200}") from None
             design = parse_design(str(row["design"]), f"{task.name}, {arm}")
             name = f"{arm}+screen{screen}" if screen else str(arm)
             best.append(Winner(task, name, design, *amounts.tolist()))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cim_sim.config import UsageError, canonical_json, digest, dump, load, parse
+from cim_sim.config import UsageError, canonical_json, digest, dump, load, parse, read_yaml
 from cim_sim.scenario import Scenario
 
 GOOD = """
@@ -81,3 +81,60 @@ def test_name_is_not_part_of_a_scenarios_identity(tmp_path):
     other = load(written(tmp_path, GOOD.replace("small", "other")), Scenario)
     assert one.digest == other.digest
     assert one.digest != one.model_copy(update={"training_sigma": 0.0}).digest
+
+
+def bomb(levels, width=10):
+    lists = [f"l{n}: &l{n} [{', '.join([f'*l{n - 1}'] * width)}]" for n in range(1, levels)]
+    return "\n".join([f"l0: &l0 [{', '.join(['1'] * width)}]", *lists])
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        (GOOD + "name: again\n", "not YAML: the key name stands twice"),
+        (bomb(9), "not YAML: its aliases stand for more than 1,000,000 values"),
+        ("a: &a [*a]", "nested too deeply"),
+        ("[" * 5000 + "]" * 5000, "nest"),
+    ],
+)
+def test_a_file_that_would_mislead_or_never_end_is_refused(tmp_path, text, fault):
+    with pytest.raises(UsageError, match=fault):
+        load(written(tmp_path, text), Scenario)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"), [("[" * 9999, "nested too deeply"), ('{"a": NaN}', "NaN is no number of")]
+)
+def test_json_too(tmp_path, text, fault):
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(UsageError, match=fault):
+        read_yaml(tmp_path / "a.json")
+
+
+def test_aliases_and_merged_keys_are_welcome(tmp_path):
+    text = GOOD.replace("hardware: ", "hardware: &h ") + "limits: {area_um2: 1.0e+7}\n"
+    assert load(written(tmp_path, text), Scenario).limits.area_um2 == 1e7
+    merged = "a: &a {x: 1, y: 2}\nb: {<<: *a, y: 3}\n"
+    assert read_yaml(written(tmp_path, merged))["b"] == {"x": 1, "y": 3}
+
+
+def test_an_error_shows_little_of_a_large_value():
+    with pytest.raises(UsageError) as caught:
+        parse(list(range(10**6)), Scenario, "here")
+    assert str(caught.value).startswith("here: expected keys of Scenario, found [0, 1, 2,")
+    assert len(str(caught.value)) < 150
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "a/b", "../x", "a\nb", "\x1b[2J", "a\u2028b", "x" * 201]
+)
+def test_a_name_is_a_folder_s(tmp_path, name):
+    whole = read_yaml(written(tmp_path, GOOD)) | {"name": name}
+    with pytest.raises(UsageError, match="name: a folder is called so: expected printable"):
+        parse(whole, Scenario, "here")
+
+
+def test_a_normaliser_leaves_rewards_finite(tmp_path):
+    text = GOOD.replace("metric: energy", "metric: energy, normaliser_pj: 1.0e-308")
+    with pytest.raises(UsageError, match="normaliser_pj: Input should be greater than or equal to"):
+        load(written(tmp_path, text), Scenario)

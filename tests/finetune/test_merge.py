@@ -6,6 +6,7 @@ import pytest
 
 from cim_sim.config import Stopped, UsageError
 from finetune import merge as module
+from finetune.adapter import WEIGHTS
 from finetune.merge import WORST_MEAN, load_model, load_tuned, merge_adapter
 from search.record.adapter import MERGED
 
@@ -43,3 +44,48 @@ def test_an_unfinished_adapter_is_refused(tmp_path):
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"adapter_manifest.json: .*no finished adapter"):
         load_tuned(tmp_path)
+
+
+def damaged(adapter, tmp_path, change):
+    """Copy an adapter with other weights."""
+    from safetensors.torch import load_file, save_file
+
+    copy = tmp_path / "adapter"
+    shutil.copytree(adapter, copy, ignore=shutil.ignore_patterns("checkpoint-*", MERGED))
+    weights = change(load_file(copy / WEIGHTS))
+    save_file(weights, copy / WEIGHTS, metadata={"format": "pt"})
+    return copy
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (lambda all_: {k: v * float("nan") for k, v in all_.items()}, "is not finite"),
+        (lambda all_: dict(list(all_.items())[1:]), r"1 faults: .*lora_A\.weight is missing"),
+        (lambda all_: {f"x.{k}": v for k, v in all_.items()}, "is missing"),
+        (lambda all_: {k: v[:1] for k, v in all_.items()}, "PEFT cannot load the adapter: Runtime"),
+    ],
+)
+def test_weights_that_are_not_the_adapter_s_are_refused(adapter, tmp_path, change, fault):
+    with pytest.raises(UsageError, match=fault):
+        merge_adapter(damaged(adapter, tmp_path, change), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "text", "fault"),
+    [
+        ("adapter_config.json", "[]", "is no configuration of a LoRA adapter"),
+        ("adapter_config.json", '{"peft_type": "EVIL"}', "is no configuration of a LoRA adapter"),
+        ("adapter_config.json", '{"peft_type": "LORA", "r": "x"}', "PEFT cannot load the adapter"),
+        ("adapter_config.json", "[" * 9999, "nested too deeply"),
+        (WEIGHTS, "torn", "PEFT cannot load the adapter: SafetensorError"),
+    ],
+)
+def test_damaged_files_of_an_adapter_are_named(adapter, tmp_path, name, text, fault):
+    copy = damaged(adapter, tmp_path, lambda weights: weights)
+    (copy / name).write_text(text)
+    with pytest.raises(UsageError, match=fault):
+        load_tuned(copy)

@@ -1,6 +1,8 @@
 """What other programs evaluated becomes traces."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import numpy as np
 import optuna
@@ -116,7 +118,7 @@ def test_what_is_wrong_with_a_file_is_named(csv, changes, text, fault):
 
 def test_a_database_of_another_kind_is_refused(tmp_path):
     (tmp_path / "study.db").write_text("no database")
-    with pytest.raises(UsageError, match=r"study\.db: not a SQLite file, in which Optuna keeps"):
+    with pytest.raises(UsageError, match=r"study\.db: not a database in which Optuna keeps"):
         list(table_traces(table(tmp_path / "study.db")))
 
 
@@ -199,3 +201,74 @@ def test_tables_become_a_data_set(csv, tmp_path, capsys):
     manifest = json.loads((out / "manifest.json").read_text())
     assert set(manifest["sources"]) == {"table"}
     assert manifest["given"]["trace_evaluations"] == 4
+
+
+def test_a_column_of_truth_values_says_which_rows_are_infeasible(tmp_path):
+    file = tmp_path / "past.csv"
+    file.write_text("tile,flow,reward,infeasible\n8,ws,0.5,False\n16,os,0.7,0\n32,ws,0.9,True\n")
+    ((_, traces),) = table_traces(table(file))
+    assert [one.evaluation.reward for one in traces] == [0.5, 0.7, None]
+    assert traces[2].evaluation.infeasible.reason == "infeasible"
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("tile,flow,reward\n8,ws,0.5,9\n16,ws,0.5,9\n", "not a CSV file that can be read"),
+        ("tile,flow,reward\n8,ws,inf\n", "row 1: reward inf is not within 1e\\+20 of 0"),
+        ("tile,flow,reward\n8,ws,1e300\n", "row 1: reward 1e\\+300 is not within"),
+        ("tile,flow,reward\n8,ws," + "9" * 400 + "\n", "row 1: reward"),
+    ],
+)
+def test_a_row_that_would_be_misread_is_named(tmp_path, text, fault):
+    file = tmp_path / "past.csv"
+    file.write_text(text)
+    with pytest.raises(UsageError, match=fault):
+        list(table_traces(table(file)))
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        (np.array([1, 2]), "row 1: fact depth: Value error, expected a number or a line of text"),
+        ({"a": 1}, "row 1: fact depth: Value error, expected"),
+        (None, "row 1: fact depth: Value error, expected"),
+        ("a\nb", "row 1: fact depth: Value error, expected"),
+    ],
+)
+def test_a_fact_is_a_number_or_a_line(tmp_path, cell, fault):
+    file = tmp_path / "past.parquet"
+    pd.DataFrame({"tile": [8], "flow": ["ws"], "reward": [1.0], "d": [cell]}).to_parquet(file)
+    with pytest.raises(UsageError, match=fault):
+        list(table_traces(table(file, facts={"depth": "d"})))
+
+
+def test_a_database_is_only_read_whatever_its_name(tmp_path):
+    file = tmp_path / "a%41?b.db"
+    with closing(sqlite3.connect(tmp_path / "plain.db")) as made:
+        made.execute("create table mine (x)")
+    (tmp_path / "plain.db").rename(file)
+    before = file.read_bytes()
+    with pytest.raises(UsageError, match="not a database in which Optuna keeps studies: no such"):
+        list(table_traces(table(file)))
+    assert file.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == [file.name]
+    file.write_bytes(before[:50])
+    with pytest.raises(UsageError, match="not a database in which Optuna keeps studies"):
+        list(table_traces(table(file)))
+
+
+def test_a_study_is_read_and_left_as_it_was(tmp_path):
+    made = optuna.create_study(study_name="s", storage=f"sqlite:///{tmp_path / 'made.db'}")
+    spread = {"tile": optuna.distributions.CategoricalDistribution([8, 16, 32])}
+    spread["flow"] = optuna.distributions.CategoricalDistribution(["ws", "os"])
+    trial = optuna.trial.create_trial(
+        params={"tile": 8, "flow": "ws"}, distributions=spread, value=2.0
+    )
+    made.add_trial(trial)
+    file = tmp_path / "b?c.db"
+    (tmp_path / "made.db").rename(file)
+    before = file.read_bytes()
+    ((_, (trace,)),) = table_traces(table(file))
+    assert trace.evaluation.reward == -2.0
+    assert file.read_bytes() == before

@@ -1,5 +1,6 @@
 """Algorithm 2: the order of work, what costs an episode, screening, replay."""
 
+import re
 import shutil
 from itertools import chain, islice, repeat
 
@@ -233,8 +234,9 @@ def test_a_refused_replay_leaves_the_manifest_as_it_was(run_of, tmp_path):
     run_of(tmp_path / "run", episodes=3)
     trials, manifest = tmp_path / "run" / "trials.jsonl", tmp_path / "run" / "manifest.json"
     # Its first two designs: that of the trial and that of its evaluation.
-    edited = trials.read_text().replace('"layers":[[', '"layers":[[16,1],[', 2)
-    trials.write_text(edited)
+    first = re.search(r'"layers":\[\[\d+,(\d+)', text := trials.read_text())
+    other = first[0].removesuffix(first[1]) + ("3" if first[1] == "1" else "1")
+    trials.write_text(text.replace(first[0], other, 2))
     before = manifest.read_bytes()
     with pytest.raises(UsageError, match="step 0 cannot be replayed"):
         run_of(tmp_path / "run", episodes=4, resume=True)
