@@ -188,7 +188,7 @@ def _similar_files(path: Path) -> str:
 def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
     # A part in brackets is the tag of a union's member; no file has such a key.
     place = tuple(part for part in detail["loc"] if not str(part).startswith("("))
-    key = ".".join(str(part) for part in place) or "the whole"
+    key = ".".join(map(_shown, place)) or "the whole"
     if detail["type"] == "extra_forbidden":
         known = _field_names(kind, place[:-1])
         close = get_close_matches(str(place[-1]), known, n=1)
@@ -200,6 +200,11 @@ def _fault(kind: type[BaseModel], detail: ErrorDetails) -> str:
     if detail["type"] == "value_error":
         return f"{key}: {detail['msg'].removeprefix('Value error, ')}"
     return f"{key}: {detail['msg']}, found {in_short(detail['input'])}"
+
+
+def _shown(part: int | str) -> str:
+    """Return a key as it may be printed: a file's may hold what a terminal obeys."""
+    return str(part) if str(part).isprintable() else in_short(part)
 
 
 def _field_names(kind: type[BaseModel], location: tuple[int | str, ...]) -> list[str]:

@@ -12,6 +12,7 @@ from cim_sim.config import UsageError
 if TYPE_CHECKING:
     import pandas as pd
 
+UNREADABLE = (sqlite3.Error, RuntimeError, ValueError, KeyError)
 VIOLATED = "a constraint of the study is violated"
 
 
@@ -58,6 +59,7 @@ def _loaded(file: Path, name: str | None) -> tuple[Any, Sequence[Any]]:
         UsageError: it is no database of Optuna, or holds no such study.
     """
     import optuna
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -74,7 +76,7 @@ def _loaded(file: Path, name: str | None) -> tuple[Any, Sequence[Any]]:
             study = optuna.load_study(study_name=wanted, storage=storage)
             complete = (optuna.trial.TrialState.COMPLETE,)
             return study, study.get_trials(deepcopy=False, states=complete)
-        except (sqlite3.Error, SQLAlchemyError, RuntimeError, ValueError, KeyError) as error:
+        except (*UNREADABLE, SQLAlchemyError, OptunaError) as error:
             fault = (str(error).splitlines() or [""])[0]
             raise UsageError(
                 f"{file}: not a database in which Optuna keeps studies: {fault:.200}"

@@ -152,7 +152,8 @@ def _fact(name: str, row: Row) -> Any:
     try:
         return TypeAdapter(Fact).validate_python(_plain(row.cells[name]))
     except ValidationError as error:
-        raise UsageError(f"{row.where}: fact {name}: {error.errors()[0]['msg']}") from None
+        fault = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{row.where}: fact {name}: {fault}") from None
 
 
 def _own(task: OwnTask, rows: Sequence[Row]) -> Iterator[Evaluation]:

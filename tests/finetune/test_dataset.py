@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cim_sim.config import UsageError
-from finetune.dataset import DatasetRecipe, build, read_manifest, read_split
+from finetune import dataset as module
+from finetune.dataset import DatasetRecipe, build, read_manifest, read_split, require_tasks
 from search.llm.examples import renderer_digest
 from search.llm.prompt import render
 from search.llm.reply import parse_reply
@@ -84,3 +85,49 @@ def test_changed_conversations_are_refused(data, tmp_path):
 def test_traces_without_a_feasible_design_are_no_dataset(tasks):
     with pytest.raises(UsageError, match="no training scenario has a feasible design"):
         build(tasks, {}, DatasetRecipe())
+
+
+def resealed(data, tmp_path, name, text):
+    """Copy a dataset with another file, whose manifest says that all is well."""
+    for file in data.glob("*.json*"):
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    manifest["digest"] = module._digest(tmp_path)
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("{", "Invalid JSON"),
+        ("[]", "object"),
+        ('{"prompt": [{"role": "user", "content": "x"}]}', "completion: Field required"),
+        ('{"prompt": "x", "completion": []}', "prompt: Input should be a valid array"),
+        ('{"prompt": [{"role": "user"}], "completion": []}', "every turn is a role and a content"),
+    ],
+)
+def test_a_damaged_conversation_is_named(data, tmp_path, line, fault):
+    folder = resealed(data, tmp_path, "train.jsonl", line + "\n")
+    with pytest.raises(UsageError, match=rf"train\.jsonl:1: not a conversation: .*{fault}.*python"):
+        read_split(folder, "train")
+
+
+def test_an_empty_split_is_named(data, tmp_path):
+    folder = resealed(data, tmp_path, "train.jsonl", "")
+    with pytest.raises(UsageError, match=r"train\.jsonl: holds no conversation: make the dataset"):
+        read_split(folder, "train")
+
+
+def test_a_line_may_hold_any_character(data, tmp_path):
+    turns = [{"role": "user", "content": "a\u2028b\x85c"}]
+    line = json.dumps({"prompt": turns, "completion": turns}, ensure_ascii=False) + "\n"
+    assert read_split(resealed(data, tmp_path, "train.jsonl", line), "train")[0]["prompt"] == turns
+
+
+def test_a_dataset_without_its_tasks_teaches_nothing(data, tmp_path):
+    assert require_tasks(data) == read_manifest(data)
+    folder = resealed(data, tmp_path, "scenarios.jsonl", "")
+    with pytest.raises(UsageError, match=r"scenarios\.jsonl: \d+ of the \d+ scenarios that"):
+        require_tasks(folder)

@@ -4,7 +4,8 @@ import pytest
 
 from cim_sim.config import UsageError
 from cim_sim.evaluate import screen
-from finetune.traces import bench_traces, read_bench, read_traces, write_traces
+from cim_sim.files import read_table, write_table
+from finetune.traces import TRACES, bench_traces, read_bench, read_traces, write_traces
 from search.study.family import tasks as family
 
 
@@ -49,3 +50,37 @@ def test_traces_come_back_from_their_files(tasks, traces, tmp_path):
 def test_a_missing_bench_says_how_to_make_one(tmp_path):
     with pytest.raises(UsageError, match=r"no table of an accuracy bench; make one: make bench"):
         read_bench(tmp_path / "none.parquet")
+
+
+@pytest.mark.parametrize(
+    ("cell", "fault"),
+    [
+        (("evaluation", "{"), "row 1: not an evaluation: Invalid JSON"),
+        (("evaluation", None), "row 1: not an evaluation: JSON input should be"),
+        (
+            ("space", "elsewhere"),
+            "row 1: its task is not in scenarios.jsonl; make the traces again",
+        ),
+    ],
+)
+def test_a_damaged_row_is_named(tasks, traces, tmp_path, cell, fault):
+    rows = traces[tasks[0].space.name, tasks[0].scenario.digest][:2]
+    write_traces(tmp_path, tasks[:1], rows)
+    table = read_table(tmp_path / TRACES)
+    table.loc[0, cell[0]] = cell[1]
+    write_table(tmp_path / TRACES, table)
+    with pytest.raises(UsageError, match=rf"traces\.parquet, {fault}"):
+        read_traces(tmp_path)
+
+
+def test_a_design_outside_the_space_of_its_task_is_named(tasks, traces, tmp_path):
+    rows = traces[tasks[0].space.name, tasks[0].scenario.digest][:1]
+    narrow = tasks[0].space.model_copy(update={"channels": (8,)})
+    write_traces(tmp_path, [tasks[0].model_copy(update={"space": narrow})], rows)
+    with pytest.raises(UsageError, match=r"row 1: layer 1: channels \d+ not in \{8\}"):
+        read_traces(tmp_path)
+
+
+def test_traces_of_nothing_are_still_a_table(tasks, tmp_path):
+    write_traces(tmp_path, tasks[:1], [])
+    assert read_traces(tmp_path) == ([tasks[0]], {})

@@ -6,7 +6,7 @@ import pytest
 from cim_sim.config import read_yaml
 from search.comparison.compare import compare
 from search.comparison.equality import Arm, require_comparable
-from search.comparison.figure import figures
+from search.comparison.figure import draw, figures
 from search.comparison.isaac import references_of
 from search.comparison.page import page
 from search.comparison.sources import Gathered, Source
@@ -47,6 +47,13 @@ def test_rewards_are_drawn_to_episode_20_and_after_it(make, make_model):
     assert random == pytest.approx(mean[20:], abs=1e-4, nan_ok=True)
     assert early.get_legend_handles_labels()[1] == ["base", "random"]
     assert early.get_shared_y_axes().joined(early, late)
+
+
+def test_a_dollar_in_a_name_is_no_mathematics(make, tmp_path):
+    gathered = Gathered([Source(make("a", episodes=6), r"$\frac{a$")], 0)
+    result = compare(gathered, require_comparable(gathered), "the command")
+    draw(result, tmp_path)
+    assert r"$\frac{a$" in (tmp_path / "regret.svg").read_text()
 
 
 def test_short_runs_have_no_figure_of_rewards(make):

@@ -78,6 +78,22 @@ def test_a_damaged_middle_line_is_refused_with_its_place(begun, line):
         read_run(begun)
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "fault"),
+    [
+        ("[[", "[[17,3],[", "trials.jsonl:1: expected 6 layers, found 7; layer 1: channels 17"),
+        ('"duplicate_of":null', '"duplicate_of":5', "it repeats step 5, which is not before it"),
+        ('"scenario":"', '"scenario":"f', "its scenario is f"),
+    ],
+)
+def test_a_trial_of_another_run_is_refused(run_of, tmp_path, old, new, fault):
+    run_of(tmp_path / "run", episodes=3)
+    file = tmp_path / "run" / "trials.jsonl"
+    file.write_text(file.read_text().replace(old, new))
+    with pytest.raises(UsageError, match=fault):
+        read_run(tmp_path / "run")
+
+
 def test_missing_or_doubled_lines_are_refused(begun):
     file = begun / "trials.jsonl"
     lines = file.read_bytes().splitlines(keepends=True)

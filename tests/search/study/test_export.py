@@ -1,7 +1,10 @@
 """The verb `export`: Optuna studies, read back with Optuna, and the data set of trajectories."""
 
 import json
+import re
+import sqlite3
 import sys
+from contextlib import closing
 from datetime import datetime
 
 import optuna
@@ -46,6 +49,20 @@ def test_a_study_holds_every_trial_of_its_run(run_of, export, tmp_path):
         assert theirs.user_attrs["step"] == ours.step
         assert theirs.datetime_start.astimezone() == datetime.fromisoformat(ours.started_at)
         assert theirs.duration.total_seconds() == pytest.approx(ours.seconds, abs=1e-5)
+
+
+def test_an_export_lands_whole_and_where_it_is_told(run_of, export, tmp_path):
+    run_of(tmp_path / "run", episodes=2)
+    database = tmp_path / "a%41?b.db"
+    assert export(tmp_path / "run", "--to", "optuna", "--out", database)[0] == 0
+    with closing(sqlite3.connect(database)) as made:
+        assert made.execute("select count(*) from trials").fetchone() == (2,)
+    trials = tmp_path / "run" / "trials.jsonl"
+    trials.write_text(re.sub(r'"started_at":"[^"]*"', '"started_at":"noon"', trials.read_text()))
+    code, _, err = export(tmp_path / "run", "--to", "optuna", "--out", tmp_path / "other.db")
+    assert code == 2
+    assert "trials.jsonl:1: no time: 'noon', 0" in err
+    assert sorted(one.name for one in tmp_path.iterdir()) == [database.name, "run"]
 
 
 def test_a_run_that_is_named_twice_is_one_study(run_of, export, tmp_path):

@@ -110,6 +110,38 @@ def test_jobs_cover_everything_once_and_screened_arms_are_apart(tmp_path):
     assert tasks[3].out == tmp_path / "runs" / "embedded-latency" / "short-screen4" / "seed0"
 
 
+def test_the_faults_of_all_arms_are_named_at_once(tmp_path):
+    arms = {
+        "good": {"optimizer": "random", "episodes": 3},
+        "a": {"optimizer": "randon", "episodes": 3},
+        "b": {"optimizer": "genetic", "episodes": 3, "settings": {"population": 6}},
+    }
+    with pytest.raises(UsageError) as caught:
+        jobs(sweep_config(arms=arms), tmp_path)
+    first, second = str(caught.value).splitlines()
+    assert first == "arms.a: optimizer randon is not known; did you mean random?"
+    assert second.startswith("arms.b: settings of optimizer genetic: population is not known")
+
+
+@pytest.mark.parametrize("name", ["../x", "/tmp/x", "..", "", "a\n"])
+def test_an_arm_s_runs_stay_in_the_sweep(name):
+    with pytest.raises(UsageError, match=r"a folder is called so: expected printable"):
+        sweep_config(arms={name: {"optimizer": "random", "episodes": 3}})
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seeds": 10**9},
+        {"screens": [0] * 50_000},
+        {"scenarios": {"split": "near", "count": 10**9}},
+    ],
+)
+def test_a_sweep_that_would_never_end_is_refused_before_it_is_planned(change):
+    with pytest.raises(UsageError, match=r"runs, at most 100,000 make a sweep"):
+        sweep_config(**change)
+
+
 def test_settings_are_completed_before_anything_runs(tmp_path):
     small = {"optimizer": "genetic", "episodes": 5, "settings": {"population_size": 6}}
     task = jobs(sweep_config(arms={"small": small}), tmp_path)[0]
