@@ -17,10 +17,13 @@ MOST_LAYERS = 64
 OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
 
 
+Width = Annotated[int, Field(strict=True, ge=1, le=65536)]
+
+
 class ConvChoice(NamedTuple):
     """The free part of one convolution layer."""
 
-    channels: Annotated[int, Field(strict=True, ge=1, le=65536)]
+    channels: Width
     kernel: Annotated[int, Field(strict=True, ge=1, le=64)]
 
 
@@ -105,7 +108,7 @@ class Space(Config):
     """The ordered parameters of a design with their choices."""
 
     name: Name
-    channels: tuple[Count, ...] = Field(min_length=1)
+    channels: tuple[Width, ...] = Field(min_length=1)
     kernels: tuple[OddKernel, ...] = Field(min_length=1)
     layers: Annotated[int, Field(ge=1, le=MOST_LAYERS)] = 6
     hardware: HardwareChoices = HardwareChoices()

@@ -80,6 +80,7 @@ def finished(
     import pandas as pd
 
     from search.study.sweep import SweepConfig
+    from search.study.verify import COLUMNS
 
     if not sweeps:
         raise UsageError("no sweep is named; type: python -m search verify runs/rivals")
@@ -93,5 +94,5 @@ def finished(
                 f"{sweep}: its first {scenarios} scenarios, its evaluator or its accuracy_seed are "
                 f"not those of {sweeps[0]}; verify sweeps over the same problems, or each alone"
             )
-    trials = pd.concat([read_table(sweep / "trials.parquet") for sweep in sweeps])
+    trials = pd.concat([read_table(sweep / "trials.parquet", COLUMNS) for sweep in sweeps])
     return configs[0].tasks[:scenarios], configs[0].accuracy_seed, trials

@@ -170,13 +170,14 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
         UsageError: an optimiser or one of its settings is not known, or a scenario and the space
             do not fit, or two runs would be the same.
     """
+    for task in config.tasks:
+        config.require_judges(task)
+        if isinstance(task, Task):
+            task.scenario.require_fits(task.space)
     _require_arms(config)
     runs = []
     for seed in range(config.seeds):
         for task in config.tasks:
-            config.require_judges(task)
-            if isinstance(task, Task):
-                task.scenario.require_fits(task.space)
             for screen in config.screens:
                 for name, arm in config.arms.items():
                     folder = f"{name}-screen{screen}" if screen else name

@@ -26,6 +26,9 @@ from search.stats import Resampling
 if TYPE_CHECKING:
     import pandas as pd
 
+COLUMNS: tuple[str, ...] = ("scenario", "arm", "screen", "step", "design", "reward", "accuracy")
+COLUMNS += ("energy_pj", "latency_ns")
+"""Of a table of trials, those that decide who wins."""
 SEEDS = 3
 """Trainings of each design."""
 
