@@ -75,22 +75,24 @@ def traces(tasks, trained_networks):
     }
 
 
-@pytest.fixture(scope="session")
-def data(tasks, traces, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
+def written(folder, tasks, traces, recipe):
+    """Write a dataset with its tasks beside it, and return its folder."""
     lines = [task.model_dump_json() + "\n" for task in tasks]
     (folder / SCENARIOS).write_text("".join(lines))
-    recipe = DatasetRecipe(examples=6)
     write(folder, build(tasks, traces, recipe), recipe)
     return folder
+
+
+@pytest.fixture(scope="session")
+def data(tasks, traces, tmp_path_factory):
+    recipe = DatasetRecipe(examples=6)
+    return written(tmp_path_factory.mktemp("data"), tasks, traces, recipe)
 
 
 @pytest.fixture(scope="session")
 def dialogues(tasks, traces, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("dialogues")
     recipe = DatasetRecipe(examples=2, style="dialogue")
-    write(folder, build(tasks, traces, recipe), recipe)
-    return folder
+    return written(tmp_path_factory.mktemp("dialogues"), tasks, traces, recipe)
 
 
 @pytest.fixture(scope="session")
