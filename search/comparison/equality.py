@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 from cim_sim.config import canonical_json
 from search.comparison.sources import Gathered, Source
 from search.llm.model import ModelConfig
-from search.optimizers import asked_by, is_oracle, model_of
+from search.optimizers import asked_by, is_oracle, model_of, settings_of, warm
 from search.record.manifest import differences
 from search.record.runs import RunRecord
 from search.study.scales import by_scenario
@@ -241,7 +241,8 @@ def _name(source: Source) -> str:
     screen = f"+screen{config.screen}" if config.screen else ""
     if source.label:
         return source.label + screen
-    if config.optimizer == "warm":
-        parts = config.settings["first"]["optimizer"], config.settings["then"]["optimizer"]
-        return f"{model.name if model else parts[0]}, then {parts[1]}{screen}"
+    settings = settings_of(config.optimizer, config.settings)
+    if isinstance(settings, warm.Settings):
+        first = model.name if model else settings.first.optimizer
+        return f"{first}, then {settings.then.optimizer}{screen}"
     return (model.name if model else config.optimizer) + screen
