@@ -240,8 +240,7 @@ def save(
     out, source = Path(trainer.args.output_dir), read_manifest(data)
     base = _base(recipe)
     tokenizer = trainer.processing_class
-    # PEFT writes this name into adapter_config.json; the resolved directory loads anywhere here.
-    trainer.model.peft_config["default"].base_model_name_or_path = str(base)
+    _name_base(trainer.model.peft_config["default"], recipe, base)
     # DPO keeps the adapter that it began with as a second one.
     trainer.model.save_pretrained(str(out), selected_adapters=["default"])
     save_tokenizer(tokenizer, out)
@@ -281,6 +280,18 @@ def save(
             versions=versions(),
         ),
     )
+
+
+def _name_base(config: Any, recipe: "Recipe", base: Path) -> None:
+    """Say in what becomes adapter_config.json what the adapter belongs to.
+
+    A directory is named in full, which loads from anywhere here; a model of the hub by its name,
+    which loads anywhere.
+    """
+    name, revision = str(recipe.model.model_name_or_path), recipe.model.model_revision
+    local = Path(name).exists() or Path(name).suffix == ".gguf"
+    config.base_model_name_or_path = str(base) if local else name
+    config.revision = None if local else revision
 
 
 def _no_jump(checkpoint: Path) -> Any:

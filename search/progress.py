@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from cim_sim.progress import on_terminal, stepped
 from search.record.manifest import RunConfig
+from search.record.summary import summarise
 from search.record.trace import Trial
 
 
@@ -16,13 +17,13 @@ def shown(config: RunConfig, before: Sequence[Trial]) -> Iterator[Callable[[Tria
         config: of the run.
         before: trials that an earlier session recorded.
     """
-    rewards = [trial.score for trial in before if trial.feasible]
+    trials = list(before)
     if before:
         print(f"going on after {len(before)} of {config.episodes} episodes", flush=True)
 
     def best_with(trial: Trial) -> str:
-        rewards.extend([trial.score] if trial.feasible else [])
-        return f"best {max(rewards):.4f}" if rewards else "best none"
+        trials.append(trial)
+        return standing(trials)
 
     with stepped(config.optimizer, config.episodes, len(before)) as step:
 
@@ -34,6 +35,15 @@ def shown(config: RunConfig, before: Sequence[Trial]) -> Iterator[Callable[[Tria
                 print(place, *known[::-1], design, sep="  ", flush=True)
 
         yield told
+
+
+def standing(trials: Sequence[Trial]) -> str:
+    """Say how good a search is so far, and which share of it came to nothing."""
+    counts = summarise(trials)
+    best = "best none" if counts.best_reward is None else f"best {counts.best_reward:.4f}"
+    shares = {"infeasible": counts.infeasible, "failed": counts.failures}
+    told = (f", {count / len(trials):.0%} {kind}" for kind, count in shares.items() if count)
+    return best + "".join(told)
 
 
 def outcome(trial: Trial) -> str:

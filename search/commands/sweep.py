@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from cim_sim import cli
-from cim_sim.config import dump, load
+from cim_sim.config import dump, load, parse
 from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.workers import Executor
 from search.commands.compare import EXIT_REFUSED
@@ -24,6 +24,7 @@ def sweep(
     resume: bool = False,
     evaluator: Literal["surrogate", "trained"] | None = None,
     split: Split | None = None,
+    seeds: cli.Count | None = None,
     workers: cli.Count = 2,
     executor: Executor = "processes",
     cache: Path = ACCURACY_CACHE,
@@ -41,6 +42,7 @@ def sweep(
         resume: go on with the sweep in --out.
         evaluator: where accuracies come from, instead of what the file says.
         split: which tasks of the family, instead of what the file says.
+        seeds: how many of them, instead of what the file says.
         workers: processes; each does one search at a time.
         executor: where they run; `ray` uses the cluster at RAY_ADDRESS, or starts a local one.
         cache: where trained accuracies are kept.
@@ -62,8 +64,10 @@ def sweep(
         wanted = wanted.model_copy(update={"evaluator": evaluator})
     if split:
         wanted = of_split(wanted, split)
+    if seeds:
+        wanted = parse(wanted.model_dump(mode="json") | {"seeds": seeds}, SweepConfig, "--seeds")
     out = out or Path("runs") / (f"{config.stem}-{split}" if split else config.stem)
-    again = _go_on(config, out, evaluator, split)
+    again = _go_on(config, out, evaluator=evaluator, split=split, seeds=seeds)
     tasks = jobs(wanted, out)
     if dry_run:
         return _plan(wanted, tasks, out, resume)
@@ -127,10 +131,10 @@ def _run(tasks: "list[Job]", workers: int, cache: Path, executor: Executor) -> "
     return failures
 
 
-def _go_on(config: Path, out: Path, evaluator: str | None, split: Split | None) -> str:
+def _go_on(config: Path, out: Path, **options: object) -> str:
     import shlex
 
     command = ["python", "-m", "search", "sweep", str(config), "--out", str(out), "--resume"]
-    command += ["--evaluator", evaluator] if evaluator else []
-    command += ["--split", split] if split else []
+    for name, value in options.items():
+        command += [f"--{name}", str(value)] if value else []
     return f"what is recorded stays; go on with: {shlex.join(command)}"

@@ -1,12 +1,14 @@
 """Training: a resume goes on where it was, and a used directory is refused."""
 
 import shutil
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
-from finetune.train import fit, last_checkpoint, prepare
+from finetune.train import _name_base, fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
 
@@ -79,3 +81,14 @@ def test_a_used_directory_is_refused_and_resuming_begins_what_was_never_begun(tm
 def test_an_unknown_base_says_what_to_do():
     with pytest.raises(UsageError, match="neither a directory here nor a model of the hub"):
         ensure("no-such/model")
+
+
+@pytest.mark.parametrize(
+    ("name", "wanted"),
+    [("org/model", ("org/model", "abc")), (".", ("/made/of/it", None))],
+)
+def test_an_adapter_names_a_model_of_the_hub_as_everybody_finds_it(name, wanted):
+    model = SimpleNamespace(model_name_or_path=name, model_revision="abc")
+    config = SimpleNamespace()
+    _name_base(config, SimpleNamespace(model=model), Path("/made/of/it"))
+    assert (config.base_model_name_or_path, config.revision) == wanted

@@ -44,6 +44,7 @@ def test_a_run_says_a_line_a_trial_and_ends_with_json(search, tmp_path):
     assert said["best_design"] == best.design.wire()
     assert (said["episodes"], said["failures"], said["trained"]) == (6, 0, 0)
     assert said["infeasible"] == sum(not trial.feasible for trial in record.trials)
+    assert f"best {best.score:.4f}, {said['infeasible'] / 6:.0%} infeasible" in lines[-2]
     assert record.manifest.status == "done"
     assert record.manifest.stopped_by == "episodes"
 

@@ -373,10 +373,16 @@ def test_the_evaluator_of_the_command_line_wins(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_command_to_go_on_repeats_the_evaluator(file):
-    code, _, err = finish(start(file, "/proc/sweep", "--evaluator", "trained"))
+def test_the_command_to_go_on_repeats_the_options(file):
+    options = ("--evaluator", "trained", "--seeds", "2")
+    code, _, err = finish(start(file, "/proc/sweep", *options))
     assert code == 1
-    assert "--resume --evaluator trained" in err
+    assert "--resume --evaluator trained --seeds 2" in err
+
+
+def test_an_option_says_how_many_seeds(file, said, tmp_path):
+    plan, _ = said("sweep", file, "--seeds", 5, "--out", tmp_path / "sweep", "--dry-run")
+    assert (plan["runs"], plan["finished"]) == (2 * 2 * 2 * 5, 0)
 
 
 @pytest.mark.slow
