@@ -155,7 +155,11 @@ def _typed(rows: Sequence[dict[str, Any]]) -> "pd.DataFrame":
 
     table = pd.DataFrame(rows)
     others = [name for name in map(str, table) if name not in COLUMNS]
-    table = table[[*COLUMNS, *others]].astype({name: one.kind for name, one in COLUMNS.items()})
+    kinds = {name: one.kind for name, one in COLUMNS.items()}
+    try:
+        table = table[[*COLUMNS, *others]].astype(kinds)
+    except (OverflowError, ValueError, TypeError) as error:
+        raise UsageError(f"a run holds what no column can: {error!s:.200}") from None
     for name in others:
         table[name] = table[name].convert_dtypes()
         if table[name].dtype == object:

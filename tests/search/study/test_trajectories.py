@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from cim_sim.config import UsageError
 from search.record.runs import read_run
 from search.record.tasks import TaskLine
 from search.study.sweep import SweepConfig, begin, jobs, run_all
@@ -60,6 +61,12 @@ def test_a_row_says_all_of_a_trial(run_of, loaded, tmp_path):
         assert row["given.cost_model"] == (config.optimizer == "greybox")
         assert row["digest.scenario"] == config.scenario.digest
     assert len({row["run"] for row in rows}) == 2
+
+
+def test_a_number_that_no_column_holds_is_said(run_of, tmp_path):
+    run_of(tmp_path / "a", episodes=1, seed=2**70)
+    with pytest.raises(UsageError, match="a run holds what no column can: Python int too large"):
+        write_trajectories(named(tmp_path / "a"), tmp_path / "out")
 
 
 def test_a_problem_of_the_users_own_and_a_chip_share_a_table(own, run_of, loaded, tmp_path):
