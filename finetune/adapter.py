@@ -1,5 +1,6 @@
 """What an adapter's directory holds beside PEFT's files, and what it must be served on."""
 
+import warnings
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -67,7 +68,9 @@ def put_on(model: "PreTrainedModel", adapter: Path, *, trainable: bool = False) 
         raise UsageError(f"{file} is missing; only safetensors are read")
     try:
         weights = load_file(file)
-        tuned = PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
+            tuned = PeftModel.from_pretrained(model, adapter, is_trainable=trainable)
     except (SafetensorError, OSError, ValueError, TypeError, LookupError, RuntimeError) as error:
         reason = (str(error).splitlines() or [""])[0]
         fault = f"{type(error).__name__}: {reason:.200}"
