@@ -13,12 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from cim_sim.config import Config
-from cim_sim.evaluate import Evaluation, Infeasible
+from cim_sim.evaluate import Evaluation, Infeasible, Reward
 from cim_sim.space import Design
 from search.evaluators.command import answer_of, require_program, words_of
 from search.evaluators.function import function_of
@@ -32,14 +32,24 @@ Ask = Callable[[Question], Any]
 """Answers in plain data; raises what it likes."""
 
 
+def _utf8(text: str) -> str:
+    text.encode()  # lone halves of a pair cannot be written; their error is a ValueError
+    return text
+
+
+Reason = Annotated[str, Field(min_length=1, max_length=10_000), AfterValidator(_utf8)]
+Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_utf8)]
+"""Of a number."""
+
+
 class Answer(Config):
     """What an evaluator of the user's own says of a design."""
 
-    reward: float | None = None
+    reward: Reward | None = None
     """Higher is better."""
-    infeasible: str | None = Field(default=None, min_length=1)
+    infeasible: Reason | None = None
     """Why there is no reward."""
-    measured: dict[str, float] = Field(default_factory=dict)
+    measured: Annotated[dict[Label, float], Field(max_length=1000)] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _not_both(self) -> Self:
