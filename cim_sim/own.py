@@ -175,7 +175,8 @@ AnyScenario = Scenario | OwnScenario
 def is_own(data: Any) -> bool:
     """Whether plain data, or an object, is a space or a scenario of the user's own."""
     if isinstance(data, dict):
-        return not {"choices", "choose", "facts"}.isdisjoint(data)
+        ours = {"channels", "kernels", "hardware", "variation"}.isdisjoint(data)
+        return not {"choices", "choose", "facts"}.isdisjoint(data) or (ours and bool(data))
     return isinstance(data, (OwnSpace, OwnScenario))
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field, field_validator
@@ -96,12 +96,19 @@ class DatasetManifest(Config):
     renderer: str
     trained_on: tuple[str, ...]
     held_out: tuple[str, ...]
-    counts: Annotated[dict[Literal["train", "validation"], Natural], Field(min_length=2)]
+    counts: dict[str, Natural]
     given: Given = Given()
     """What the traces cost."""
     sources: dict[str, int]
     """Conversations of both splits by where the answer's accuracy comes from."""
     recipe: DatasetRecipe
+
+    @field_validator("counts")
+    @classmethod
+    def _of_both_splits(cls, counts: dict[str, int]) -> dict[str, int]:
+        if counts.keys() != set(SPLITS):
+            raise ValueError(f"expected {' and '.join(SPLITS)}, found {', '.join(counts)}")
+        return counts
 
 
 def build(
@@ -185,7 +192,7 @@ def write(
         renderer=renderer_digest(recipe.style),
         trained_on=tuple(sorted({example.scenario for example in splits["train"]})),
         held_out=tuple(sorted({example.scenario for example in splits["validation"]})),
-        counts={"train": len(splits["train"]), "validation": len(splits["validation"])},
+        counts={name: len(examples) for name, examples in splits.items()},
         given=given,
         sources=_counts(example.source for example in every),
         recipe=recipe,
@@ -239,11 +246,10 @@ def read_split(folder: Path, name: str) -> "Dataset":
     """Return one split as a Hugging Face dataset with the columns `prompt` and `completion`."""
     from datasets import Dataset
 
-    read_manifest(folder)
-    file = folder / f"{name}.jsonl"
+    file, expected = folder / f"{name}.jsonl", read_manifest(folder).counts[name]
     conversations = read(file, Conversation, MEND).records
-    if not conversations:
-        raise UsageError(f"{file}: holds no conversation: {MEND}")
+    if not conversations or len(conversations) != expected:
+        raise UsageError(f"{file}: holds {len(conversations)} conversations of {expected}: {MEND}")
     return Dataset.from_list([one.model_dump() for one in conversations])
 
 

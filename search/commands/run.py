@@ -96,6 +96,11 @@ def run(
         write_whole(out / "verified.json", result.model_dump_json(indent=2) + "\n")
         print(top_page(result))
         summary["verified_rewards"] = [round(winner.reward, 6) for winner in result.winners]
+    if summary["best_reward"] is None:
+        print(
+            f"nothing feasible in {summary['episodes']} episodes: {summary['infeasible']} were "
+            f"infeasible, {summary['failures']} failed"
+        )
     cli.emit(run=str(out), optimizer=wanted.optimizer, **summary)
     return 0
 

@@ -73,6 +73,11 @@ def _notes_on(arm: ArmResult) -> Iterator[str]:
             f"{arm.name} found nothing feasible in {arm.never_feasible:.0%} of its runs; "
             "that counts as regret 1."
         )
+    if arm.shares.failed:
+        yield (
+            f"{arm.shares.failed:.0%} of the episodes of {arm.name} failed (a crash, a timeout, or "
+            "no answer): they count as spent, and found nothing."
+        )
     if arm.origin is None:
         return
     if arm.origin.words.startswith("unknown"):

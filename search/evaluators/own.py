@@ -42,6 +42,11 @@ Label = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_utf8
 """Of a number."""
 
 
+EXPECTED = (
+    'expected an object like {"reward": 0.8, "measured": {"cycles": 512}} or {"infeasible": "why"}'
+)
+
+
 class Answer(Config):
     """What an evaluator of the user's own says of a design."""
 
@@ -115,7 +120,7 @@ class OwnEvaluator(NamedTuple):
             question = {"design": design.wire(), "facts": facts, "seed": self.seed}
             found = read_answer(ask(question))
         if not free and found.reward is None and found.infeasible is None:
-            raise BadAnswer("neither `reward` nor `infeasible` in the answer")
+            raise BadAnswer(f"neither a reward nor why there is none; {EXPECTED}")
         fault = Infeasible(kind="own", reason=found.infeasible) if found.infeasible else None
         return Evaluation(
             design=design,
@@ -136,10 +141,8 @@ def read_answer(data: Any) -> Answer:
         return Answer.model_validate(data)
     except ValidationError as error:
         faults = [f"{'.'.join(map(str, one['loc']))} {one['msg']}" for one in error.errors()[:4]]
-        raise BadAnswer(
-            f"{data!r:.200} is no answer: {'; '.join(fault.strip() for fault in faults)}; expected "
-            'an object like {"reward": 0.8, "measured": {"cycles": 512}} or {"infeasible": "why"}'
-        ) from None
+        said = "; ".join(fault.strip() for fault in faults)
+        raise BadAnswer(f"{data!r:.200} is no answer: {said}; {EXPECTED}") from None
 
 
 def own_evaluator(task: OwnTask, judge: Judge, workers: int = 1) -> OwnEvaluator:

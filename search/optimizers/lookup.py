@@ -10,7 +10,7 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from cim_sim.space import Design, Space
 from cim_sim.types import Count
 from search.landscape import draw
@@ -77,9 +77,14 @@ def solved_tasks(table: Path) -> tuple[Solved, ...]:
     """Return the tasks of a table for which something feasible was found.
 
     Raises:
-        UsageError: the table is missing.
+        UsageError: the table is missing, damaged or empty.
     """
-    return tuple(row for row in read_lookup(table) if row.designs)
+    solved = tuple(row for row in read_lookup(table) if row.designs)
+    if not solved:
+        raise UsageError(
+            f"{table}: holds no task with a design; make one: python -m search lookup-table"
+        )
+    return solved
 
 
 def recalled(task: Task, solved: Sequence[Solved], count: int) -> Iterator[Design]:

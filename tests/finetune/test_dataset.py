@@ -94,6 +94,7 @@ def resealed(data, tmp_path, name, text):
     (tmp_path / name).write_text(text, encoding="utf-8")
     manifest = json.loads((tmp_path / "manifest.json").read_text())
     manifest["digest"] = module._digest(tmp_path)
+    manifest["counts"]["train"] = max(1, len(text.split("\n")) - 1)
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     return tmp_path
 
@@ -116,7 +117,9 @@ def test_a_damaged_conversation_is_named(data, tmp_path, line, fault):
 
 def test_an_empty_split_is_named(data, tmp_path):
     folder = resealed(data, tmp_path, "train.jsonl", "")
-    with pytest.raises(UsageError, match=r"train\.jsonl: holds no conversation: make the dataset"):
+    with pytest.raises(
+        UsageError, match=r"train\.jsonl: holds 0 conversations of 1: make the dataset"
+    ):
         read_split(folder, "train")
 
 
