@@ -121,6 +121,13 @@ def test_a_script_file_answers_by_seed(tmp_path):
     assert replies == ["one", "two", "one"]
 
 
+@pytest.mark.parametrize(("content", "fault"), [(b"", "is empty; write"), (b"\xff", "not a text")])
+def test_a_script_that_says_nothing_is_named(tmp_path, content, fault):
+    (tmp_path / "script.txt").write_bytes(content)
+    with pytest.raises(UsageError, match=rf"script\.txt: {fault}"):
+        Scripted(tmp_path / "script.txt")
+
+
 def over_http(http_model, *replies, **changes):
     server = http_model(*replies)
     model = MODEL.model_copy(update={"base_url": server.base_url, **changes})
