@@ -97,18 +97,15 @@ def _bare_step(model: Any, batch: dict[str, Any], optimizer: Any) -> None:
 
 def _few_dialogues(folder: Path) -> Path:
     from cim_sim.space import Space
-    from finetune.dataset import DatasetRecipe, build, write
-    from finetune.traces import bench_traces, read_bench
+    from finetune.dataset import DatasetRecipe, make_dataset
+    from finetune.traces import bench_traces, read_bench, write_traces
     from search.study.family import tasks as family
 
     space = load(EMBEDDED_SPACE, Space)
     tasks = family("train", SCENARIOS, space=space, bench_sigmas=True)
     trained = read_bench(BENCH_TABLE)
-    traces = {
-        (space.name, task.scenario.digest): list(bench_traces(task, trained)) for task in tasks
-    }
-    recipe = DatasetRecipe(style="dialogue", examples=4)
-    write(folder, build(tasks, traces, recipe), recipe)
+    write_traces(folder, tasks, [one for task in tasks for one in bench_traces(task, trained)])
+    make_dataset(folder, DatasetRecipe(style="dialogue", examples=4))
     return folder
 
 

@@ -244,8 +244,6 @@ def _start(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
     environment = {**ENVIRONMENT, **os.environ}
     watched = [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *words]
     with log.open("ab") as output:
-        output.write(f"{hand_command(words)}\n".encode())
-        output.flush()
         return subprocess.Popen(
             watched,
             stdin=subprocess.PIPE,
