@@ -15,8 +15,6 @@ from cim_sim.types import Choice, Count, Frozen, Name, Named
 MOST_LAYERS = 64
 """Convolutions of a network; the paper's has 6."""
 OddKernel = Annotated[int, Field(strict=True, ge=1, le=15)]
-
-
 Width = Annotated[int, Field(strict=True, ge=1, le=65536)]
 
 
@@ -84,7 +82,7 @@ def parse_design(text: str, where: str) -> Design:
 class Parameter(NamedTuple):
     """One free decision: its name (`layer1.kernel`, `hardware.subarray`) and its choices."""
 
-    name: Name
+    name: str
     choices: tuple[Choice, ...]
     ordered: bool = False
     """Whether names lie between one another as numbers always do."""

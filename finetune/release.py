@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from cim_sim.config import UsageError
 from cim_sim.files import whole_folder, write_whole
-from finetune.adapter import WEIGHTS, trainings, weights_digest, write_manifest
+from finetune.adapter import PEFT_CONFIG, WEIGHTS, trainings, weights_digest, write_manifest
 from finetune.dequantise import save_tokenizer
 from finetune.inference import fixed_answers, logprobs_of, mean_difference
 from finetune.learn import stage
@@ -26,8 +26,6 @@ from search.record.adapter import (
     read_manifest,
 )
 from search.record.tasks import read_tasks
-
-PEFT_CONFIG = "adapter_config.json"
 
 
 class Source(NamedTuple):
