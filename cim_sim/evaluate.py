@@ -19,8 +19,9 @@ AccuracySource = Callable[[Sequence[Query]], Sequence[Accuracy]]
 """Answers accuracy questions: by training, or by a surrogate."""
 
 Amount = Annotated[float, Field(ge=0, le=1e30)]
-Reward = Annotated[float, Field(ge=-1e20, le=1e20)]
-"""Far from where sums of them, or their distances, are no numbers any more."""
+LARGEST_REWARD = 1e20
+"""Far from where sums of rewards, or their distances, are no numbers any more."""
+Reward = Annotated[float, Field(ge=-LARGEST_REWARD, le=LARGEST_REWARD)]
 AMOUNTS = ("energy_pj", "latency_ns", "area_um2")
 
 

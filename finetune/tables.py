@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from cim_sim.accuracy.query import Accuracy
 from cim_sim.config import Config, UsageError, in_short, parse
-from cim_sim.evaluate import Evaluation, Infeasible, judge, screen
+from cim_sim.evaluate import LARGEST_REWARD, Evaluation, Infeasible, judge, screen
 from cim_sim.files import read_table
 from cim_sim.own import OwnScenario
 from cim_sim.space import Design, Parameter
@@ -37,8 +37,6 @@ NO = {"", "0", "0.0", "false", "no", "none", "nan"}
 """What such a cell may say of a row that has one."""
 YES = {"1", "1.0", "true", "yes"}
 """What it may say without a reason."""
-LARGEST = 1e20
-"""Of a reward."""
 
 
 class OtherTable(Config):
@@ -201,8 +199,8 @@ def _number(column: str, row: Row) -> float:
         number = float(cell)
     except (ValueError, TypeError, OverflowError):
         raise UsageError(f"{row.where}: {column} {in_short(cell)} is no number") from None
-    if not isfinite(number) or abs(number) > LARGEST:
-        raise UsageError(f"{row.where}: {column} {number} is not within {LARGEST:.0e} of 0")
+    if not isfinite(number) or abs(number) > LARGEST_REWARD:
+        raise UsageError(f"{row.where}: {column} {number} is not within {LARGEST_REWARD:.0e} of 0")
     return number
 
 

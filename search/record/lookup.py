@@ -53,12 +53,8 @@ def _solved(row: Mapping[str, Any], where: str) -> Solved:
         task = Task.model_validate_json(row["task"])
         designs = tuple(from_wire(value) for value in json.loads(row["designs"]))
         solved = Solved(task, designs, int(row["evaluations"]))
-    except (
-        ValueError,
-        TypeError,
-        OverflowError,
-        RecursionError,
-    ) as error:  # pydantic's and JSON's are ValueErrors
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        # Those of pydantic and of JSON are ValueErrors.
         reason = str(error).splitlines()[0]
         raise UsageError(f"{where}: not a task with its best designs: {reason:.200}") from None
     for design in designs:
