@@ -111,7 +111,7 @@ def _recounted(place: Placement) -> tuple[Floats, Floats, Floats]:
     return full_then_last, last_then_full, corner * (free_cols + free_rows * across)
 
 
-def _array_energy(place: Placement, classes: PeClasses, planes: Floats) -> Floats:
+def _array_energy(place: Placement, classes: PeClasses, planes: Floats) -> list[Floats]:
     """ADC, shift-add and other energy of all subarrays, themselves of four classes."""
     size = place.chip.setting.size
     reader = Reader(place.chip.setting, place.vectors, planes)
@@ -133,7 +133,11 @@ def _array_energy(place: Placement, classes: PeClasses, planes: Floats) -> Float
         row_part * col_part * part_part,
     )
     energies = [*reader.energy(full, (full, col_left)), *reader.energy(row_left, (full, col_left))]
-    return in_order(count * energy for count, energy in zip(counts, energies, strict=True))
+    by_component = zip(*energies, strict=True)
+    return [
+        in_order(count * energy for count, energy in zip(counts, of_classes, strict=True))
+        for of_classes in by_component
+    ]
 
 
 def _pe_sum_energy(place: Placement, classes: PeClasses) -> Floats:

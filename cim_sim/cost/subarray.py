@@ -42,10 +42,10 @@ class Reader:
     planes: Floats
     """Share of ones on each value plane of the inputs, [planes, layers, designs]."""
 
-    def energy(self, rows: Floats, widths: Sequence[Floats]) -> list[Floats]:
+    def energy(self, rows: Floats, widths: Sequence[Floats]) -> list[tuple[Floats, ...]]:
         """Energy of subarrays of which `rows` are used, for each of some used columns.
 
-        Of all bit-vectors, pJ, [3, layers, designs]: ADC, shift-add and the rest.
+        Of all bit-vectors, pJ: ADC, shift-add and the rest, each [layers, designs].
         """
         c = self.setting.constants
         bit_vectors = INPUT_BITS * self.vectors
@@ -53,9 +53,10 @@ class Reader:
         fixed_adc = bit_vectors * c.base_adc_pj + c.active_adc_pj * active
         accumulation = bit_vectors * c.base_accumulation_pj
         other = bit_vectors * c.base_other_pj + c.active_other_pj * active
-        idle = 1 + in_order(np.exp(rows * self._log_zero))  # the sign plane is always idle
+        # The sign plane is always idle. A plane at a time stays in the processor's cache.
+        idle = 1 + in_order(np.exp(rows * plane) for plane in self._log_zero)
         adcs = [fixed_adc + self.vectors * self._columns_pj(rows, used, idle) for used in widths]
-        return [np.stack([adc, accumulation, other]) for adc in adcs]
+        return [(adc, accumulation, other) for adc in adcs]
 
     @cached_property
     def _mean(self) -> Floats:
@@ -63,9 +64,9 @@ class Reader:
         return np.asarray(in_order(self.planes) / INPUT_BITS)
 
     @cached_property
-    def _log_zero(self) -> Floats:
+    def _log_zero(self) -> list[Floats]:
         """Logarithm of the share of zeros on each plane."""
-        return np.log1p(-self.planes)
+        return [np.log1p(-plane) for plane in self.planes]
 
     def _columns_pj(self, rows: Floats, columns: Floats, idle: Floats) -> Floats:
         """Energy of the sense amplifiers for one input vector, all its planes together."""
