@@ -85,7 +85,8 @@ def _trainer(method: str, data: Path, parts: dict[str, Any]) -> "Trainer":
     """Return TRL's trainer of a method with the data that it learns from."""
     from finetune import preferences
     from finetune.answer_loss import trainer_class
-    from finetune.dataset import read_split
+    from finetune.dataset import read_manifest, read_split
+    from finetune.values import with_values
 
     if method == "dpo":
         from trl import DPOTrainer
@@ -98,7 +99,12 @@ def _trainer(method: str, data: Path, parts: dict[str, Any]) -> "Trainer":
         return GRPOTrainer(**parts, reward_funcs=ladder, **_splits(preferences.questions, data))
     # Questions have the columns `prompt` and `completion`, of which TRL masks the prompt; dialogues
     # are masked turn by turn. Logits are computed at what is left alone.
-    return trainer_class()(**parts, **_splits(read_split, data))
+    trainer = trainer_class()(**parts, **_splits(read_split, data))
+    if read_manifest(data).recipe.turns.value:
+        tokenizer = parts["processing_class"]
+        trainer.train_dataset = with_values(trainer.train_dataset, tokenizer)
+        trainer.eval_dataset = with_values(trainer.eval_dataset, tokenizer)
+    return trainer
 
 
 def _splits(read: "Callable[[Path, str], Dataset]", data: Path) -> dict[str, "Dataset"]:

@@ -9,6 +9,7 @@ from cim_sim.paths import BENCH_TABLE
 from cim_sim.space import HardwareChoices, Space
 from finetune.base import SMOLLM2, ensure
 from finetune.dataset import DatasetRecipe, build, write
+from finetune.dialogues import Turns
 from finetune.targets import surrogate_traces
 from finetune.traces import SCENARIOS, bench_traces, read_bench
 from search.llm.model import ModelConfig, ServerSettings
@@ -93,6 +94,13 @@ def data(tasks, traces, tmp_path_factory):
 def dialogues(tasks, traces, tmp_path_factory):
     recipe = DatasetRecipe(examples=2, style="dialogue")
     return written(tmp_path_factory.mktemp("dialogues"), tasks, traces, recipe)
+
+
+@pytest.fixture(scope="session")
+def foreseeing(tasks, traces, tmp_path_factory):
+    """Dialogues that say accuracies."""
+    recipe = DatasetRecipe(examples=2, style="dialogue", turns=Turns(value=True))
+    return written(tmp_path_factory.mktemp("foreseeing"), tasks, traces, recipe)
 
 
 @pytest.fixture(scope="session")
