@@ -1,12 +1,11 @@
 """A language model proposes: Algorithm 1 and its relatives, with errors told to the model."""
 
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -15,7 +14,7 @@ from cim_sim.space import Design
 from search.llm.choice import chosen
 from search.llm.client import Client
 from search.llm.connection import connected, identity
-from search.llm.dialogue import EXPECTED, hideable
+from search.llm.dialogue import hideable
 from search.llm.history import Entry, entries
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
@@ -23,7 +22,6 @@ from search.llm.prompt import (
     CAN_HIDE,
     Message,
     Style,
-    answer,
     answer_regex,
     render,
     require_style,
@@ -40,8 +38,6 @@ from search.record.trace import Exchange, Failure, Trial
 
 REPLY_SHOWN = 300
 """Characters of an unusable reply that the model sees again; the record keeps all."""
-MOST_RECALLED = 64
-"""Designs of training tasks that a search puts before a model at most."""
 
 
 class Settings(Config):
@@ -55,9 +51,6 @@ class Settings(Config):
     similar: Annotated[int, Field(ge=0)] = 0
     """So many designs of similar training tasks stand in the first turn of a dialogue: the first
     ones that `lookup` would propose. A blind task is similar to none, nor is the user's own."""
-    recalled: Annotated[int, Field(ge=0)] = 0
-    """Of the proposals that are screened for a slot so many are what `lookup` would propose next
-    and not the model's own, but for one at least; of each it says the accuracy that it expects."""
     table: Path = LOOKUP_TABLE
     """Where those are looked up."""
 
@@ -72,8 +65,6 @@ class Settings(Config):
             raise ValueError(f"similar: only the style dialogue shows designs, not {self.style}")
         if self.value and self.style != "dialogue":
             raise ValueError(f"value: only the style dialogue asks for it, not {self.style}")
-        if self.recalled and not (self.value and self.constrained):
-            raise ValueError("recalled: needs value: true and constrained: true")
         return self
 
     @field_validator("model", mode="before")
@@ -111,28 +102,17 @@ def asked(
     return told(task.scenario, task.space, history, settings.style)
 
 
-class Question(NamedTuple):
-    """One of the requests for a slot."""
-
-    step: int
-    draw: int
-    given: Design | None
-    """Of which the model says what it expects; None: it proposes."""
-
-
 class LlmOptimizer:
     """Shows a model the scenario and what has been tried, and asks for a design.
 
     The designs of one batch, and all that are screened for a slot, are asked for at once, from the
-    same prompt with different seeds. Some of the screened ones may be recalled from training tasks:
-    the model is then held to the very design, and only its expectation is its own.
+    same prompt with different seeds.
     """
 
     def __init__(self, problem: Problem, settings: Settings, client: Client) -> None:
         require_askable(settings.style, problem.task)
         self._problem, self._settings, self._client = problem, settings, client
         self._similar = known_designs(problem.task, settings.table, settings.similar)
-        self._recalled = _recalled(problem, settings)
         space = problem.task.space
         regex = answer_regex(space, value=settings.value)
         self._constraint = {"regex": regex} if settings.constrained else None
@@ -147,37 +127,24 @@ class LlmOptimizer:
             UsageError: the server refuses, or a recorded request differs.
         """
         prompt = asked(self._problem.task, self._settings, self._similar, self._history)
-        questions, draws = list(self._questions(count)), self._problem.draws
+        steps, draws = range(self._step, self._step + count), self._problem.draws
         self._step += count
-        replies = self._replies(questions, prompt)
+        replies = self._replies([(step, draw) for step in steps for draw in range(draws)], prompt)
         parts = [replies[at : at + draws] for at in range(0, len(replies), draws)]
         known, proposals = {entry.design for entry in self._history}, list[Proposal]()
-        best = max((one.score for one in self._history if one.score is not None), default=None)
         for part in parts:
-            proposal = chosen(part, self._problem, known, best)
+            proposal = chosen(part, self._problem, known)
             known |= {proposal.design} if proposal.design else set()
             proposals.append(proposal)
         return proposals
 
-    def _questions(self, count: int) -> Iterator[Question]:
-        """Yield the requests for the next `count` slots: the model's own first."""
-        tried = {entry.design for entry in self._history}
-        own = max(1, self._problem.draws - self._settings.recalled)
-        # Others with every step: what the model thinks little of is not put before it for ever.
-        passed = self._step * (self._problem.draws - own) % max(1, len(self._recalled))
-        order = [*self._recalled[passed:], *self._recalled[:passed]]
-        new = (design for design in order if design not in tried)
-        for step in range(self._step, self._step + count):
-            for draw in range(self._problem.draws):
-                yield Question(step, draw, next(new, None) if draw >= own else None)
-
-    def _replies(self, questions: list[Question], prompt: Sequence[Message]) -> list[Proposal]:
-        """Ask each once, side by side."""
-        if len(questions) == 1:
-            return [self._conversation(questions[0], prompt)]
-        pool = ThreadPoolExecutor(min(len(questions), self._settings.model.concurrency))
+    def _replies(self, places: list[tuple[int, int]], prompt: Sequence[Message]) -> list[Proposal]:
+        """Ask once for each (step, draw), side by side."""
+        if len(places) == 1:
+            return [self._conversation(*places[0], prompt)]
+        pool = ThreadPoolExecutor(min(len(places), self._settings.model.concurrency))
         try:
-            return _gathered([pool.submit(self._conversation, one, prompt) for one in questions])
+            return _gathered([pool.submit(self._conversation, *place, prompt) for place in places])
         except KeyboardInterrupt:
             self._client.close()
             raise
@@ -193,19 +160,15 @@ class LlmOptimizer:
         self._step += len(trials)
         self.update(trials)
 
-    def _conversation(self, question: Question, prompt: Sequence[Message]) -> Proposal:
+    def _conversation(self, step: int, draw: int, prompt: Sequence[Message]) -> Proposal:
         """Ask, and tell the model what is wrong, until there is a design or patience ends."""
-        step, draw, given = question
-        constraint = self._constraint
-        if given is not None:
-            constraint = {"regex": re.escape(answer(given)) + EXPECTED}
         messages, exchanges = list(prompt), list[Exchange]()
         tries = self._settings.retries + 1
         for attempt in range(draw * tries, (draw + 1) * tries):
             try:
                 seed = self._seed(step, attempt)
                 exchange = self._client.complete(
-                    step, attempt, messages, seed, constraint, weighed=self._problem.draws > 1
+                    step, attempt, messages, seed, self._constraint, weighed=self._problem.draws > 1
                 )
             except SearchStopped as stop:
                 raise SearchStopped(str(stop), tuple(exchanges)) from None
@@ -241,19 +204,9 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
-        shown = settings.similar or settings.recalled
-        given += behind(settings.table) if shown and isinstance(problem.task, Task) else Given()
-        # Among several answers costs decide, where the model says what it expects of accuracy.
-        given += Given(cost_model=settings.value and problem.draws > 1)
+        shown = settings.similar and isinstance(problem.task, Task)
+        given += behind(settings.table) if shown else Given()
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
-
-
-def _recalled(problem: Problem, settings: Settings) -> list[Design]:
-    """Return designs of training tasks that are feasible for free, in the order of `lookup`."""
-    count = MOST_RECALLED if settings.recalled and problem.draws > 1 else 0
-    designs = known_designs(problem.task, settings.table, count)
-    free = problem.screen(designs) if designs else []
-    return [one.design for one in free if one.infeasible is None]
 
 
 def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:
