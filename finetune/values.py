@@ -3,7 +3,7 @@
 A model that says what accuracy it expects of a design ranks its own answers by that. Taught at the
 good answers alone it had seen no accuracy of others, and the results before a question told it less
 than their mean would have. Of a poor design the digits of its accuracy carry loss, not the design:
-twice the lessons in the same sequences.
+more lessons in the same sequences.
 """
 
 import re
