@@ -18,6 +18,7 @@ from search.optimizers import (
     marl,
     neighbours,
     random,
+    ranked,
     reinforce,
     surrogate,
     tpe,
@@ -73,6 +74,7 @@ OPTIMIZERS: dict[str, Kind] = {
     "surrogate": Kind(surrogate.Settings, plain(surrogate.SurrogateOptimizer, surrogate.given)),
     "warm": Kind(warm.Settings, _warm),
     "llm": Kind(llm.Settings, llm.opened),
+    "ranked": Kind(ranked.Settings, ranked.opened),
     "gpt4-replay": Kind(gpt4_replay.Settings, plain(gpt4_replay.Gpt4Replay)),
 }
 

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import numpy as np
 from pydantic import Field
 
 from cim_sim.config import Config
-from cim_sim.types import Count, Indices
+from cim_sim.types import Count, Floats, Indices
 from search.landscape import draw, neighbours, prices
 from search.optimizers.acquisition import Belief, features, log_improvement
 from search.optimizers.lookup import Settings as LookupSettings
@@ -26,10 +26,21 @@ from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE
 from search.record.trace import Trial
 
-MEAN, SPREAD = 0.6, 0.1
-"""Accuracy before any result: about this, and off by as much for all designs together."""
-TREND, BUMP, NOISE = 0.05, 0.05, 0.01
-"""Standard deviations of a slope per feature, of a smooth deviation from it, of one training."""
+MEAN = 0.6
+"""Accuracy before any result is about this."""
+NOISE = 0.01
+"""Standard deviation of one training."""
+
+
+class Spreads(NamedTuple):
+    """Standard deviations of what is not known of accuracy before any result."""
+
+    constant: float = 0.1
+    """Of all designs together."""
+    trend: float = 0.05
+    """Of the slope per feature."""
+    bump: float = 0.05
+    """Of a smooth deviation from that."""
 
 
 class Settings(Config):
@@ -126,23 +137,39 @@ def believed_accuracy(
 ) -> Belief:
     """Return what results say of the accuracy of other designs.
 
-    A Gaussian process whose spreads are set beforehand: a handful of results could not tell them.
-
     Args:
         problem: the task.
         rows: designs with a result, at least one.
         accuracies: of them.
         asked: population.
     """
+    off = deviation(problem, np.array(rows), np.array(accuracies) - MEAN, asked, Spreads())
+    return Belief(off.mean + MEAN, off.std)
+
+
+def deviation(
+    problem: Problem, rows: Indices, values: Floats, asked: Indices, spreads: Spreads
+) -> Belief:
+    """Return what deviations from a first belief of accuracy say of those of other designs.
+
+    A Gaussian process whose spreads are set beforehand: a handful of results could not tell them.
+
+    Args:
+        problem: the task.
+        rows: designs with a result, at least one.
+        values: how far they were off.
+        asked: population.
+        spreads: of the deviations.
+    """
     from sklearn.gaussian_process import GaussianProcessRegressor
     from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
     kernel = (
-        ConstantKernel(SPREAD**2)
-        + ConstantKernel(TREND**2) * DotProduct(1.0)
-        + ConstantKernel(BUMP**2) * Matern(2.0, nu=2.5)
+        ConstantKernel(spreads.constant**2)
+        + ConstantKernel(spreads.trend**2) * DotProduct(1.0)
+        + ConstantKernel(spreads.bump**2) * Matern(2.0, nu=2.5)
     )
     model = GaussianProcessRegressor(kernel, alpha=NOISE**2, optimizer=None)
-    model.fit(features(problem, np.array(rows)), np.array(accuracies) - MEAN)
+    model.fit(features(problem, rows), values)
     mean, std = model.predict(features(problem, asked), return_std=True)
-    return Belief(np.atleast_1d(mean) + MEAN, np.maximum(np.atleast_1d(std), 1e-9))
+    return Belief(np.atleast_1d(mean), np.maximum(np.atleast_1d(std), 1e-9))

@@ -22,8 +22,18 @@ I think that {'tile': 9.0, "buffer": "large", "dataflow": "os"} is better.
 {"tile":99,"dataflow":"os","buffer":"large"}
 no
 """
-CHIPS_ONLY = ("greybox", "informed", "lookup", "neighbours", "surrogate", "warm", "gpt4-replay")
+CHIPS_ONLY = (
+    "greybox",
+    "informed",
+    "lookup",
+    "neighbours",
+    "ranked",
+    "surrogate",
+    "warm",
+    "gpt4-replay",
+)
 """What knows networks on compute-in-memory chips; `warm` begins with `lookup` unless told."""
+WITH_MODEL = {"ranked": {"model": {"name": "m", "model": "x"}}}
 SMALL = {"genetic": {"population_size": 4}, "tpe": {"n_startup_trials": 4}}
 
 
@@ -53,7 +63,7 @@ def test_every_generic_optimiser_searches_and_resumes_exactly(own, arm, tmp_path
 @pytest.mark.parametrize("name", CHIPS_ONLY)
 def test_what_knows_only_chips_refuses_in_one_sentence(own, name, tmp_path):
     with pytest.raises(UsageError, match="one layer is your own, and this optimiser asks"):
-        own(tmp_path / "run", optimizer=name)
+        own(tmp_path / "run", optimizer=name, settings=WITH_MODEL.get(name, {}))
 
 
 def test_a_warm_start_of_generic_optimisers_is_one(own, tmp_path):

@@ -23,7 +23,7 @@ I cannot help with that.
 LCDA = {"space": "configs/spaces/lcda.yaml"}
 FIXED = ("llm", "gpt4-replay")
 """Optimisers whose answers are written down here or in the sources."""
-SEEDLESS = ("gpt4-replay", "lookup", "neighbours", "surrogate")
+SEEDLESS = ("gpt4-replay", "lookup", "neighbours", "ranked", "surrogate")
 """Those that draw nothing, or end at the same best designs whatever they draw."""
 GREYBOX = {"n_startup_trials": 6, "pool": 100, "climbs": 2, "rounds": 1}
 SETTINGS = {
@@ -32,6 +32,7 @@ SETTINGS = {
     "greybox": GREYBOX,
     "neighbours": {"tasks": 3, "first": 3},
     "informed": {"pool": 50},
+    "ranked": {"model": {"name": "held", "model": "x", "base_url": "http://x/v1"}, "recalled": 6},
     "warm": {"episodes": 5, "then": {"settings": GREYBOX}},
 }
 """Small ones, with which every part of an optimiser has its turn within `EPISODES`."""
@@ -46,6 +47,12 @@ def _little_effort(monkeypatch):
     """An evolution that is short, but reaches the same machinery."""
     effort = Effort(start=200, rounds=3, children=50, parents=20)
     monkeypatch.setattr("search.optimizers.surrogate.EFFORT", effort)
+
+
+@pytest.fixture(autouse=True)
+def _held(monkeypatch, held):
+    """`ranked` asks a model that writes what it is held to."""
+    monkeypatch.setattr("search.optimizers.ranked.connected", held)
 
 
 @pytest.fixture(params=OPTIMIZERS)
@@ -136,7 +143,7 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
         assert run.config == whole
 
 
-NEED_THE_SCENARIO = ("greybox", "informed", "surrogate", "warm", "gpt4-replay")
+NEED_THE_SCENARIO = ("ranked", "greybox", "informed", "surrogate", "warm", "gpt4-replay")
 
 
 def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tmp_path):
@@ -160,9 +167,10 @@ def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tm
         ("neighbours", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("surrogate", r"[\d,]+ trainings, cost model"),
         ("informed", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
+        ("ranked", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("warm", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
     ],
 )
 def test_the_manifest_says_what_an_arm_was_given(run_of, name, words, tmp_path):
-    run_of(tmp_path / "run", optimizer=name, episodes=1)
+    run_of(tmp_path / "run", optimizer=name, episodes=1, settings=SETTINGS.get(name, {}))
     assert re.fullmatch(words, read_run(tmp_path / "run").manifest.given.words)
