@@ -144,7 +144,7 @@ class LlmOptimizer:
             return [self._conversation(*places[0], prompt)]
         pool = ThreadPoolExecutor(min(len(places), self._settings.model.concurrency))
         try:
-            return _gathered([pool.submit(self._conversation, *place, prompt) for place in places])
+            return gathered([pool.submit(self._conversation, *place, prompt) for place in places])
         except KeyboardInterrupt:
             self._client.close()
             raise
@@ -209,7 +209,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
         yield Opened(LlmOptimizer(problem, settings, client), model, lineage, given)
 
 
-def _gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:
+def gathered(futures: Sequence["Future[Proposal]"]) -> list[Proposal]:
     """Return the proposals in order, or stop with every exchange that came in.
 
     Raises:

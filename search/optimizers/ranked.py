@@ -8,7 +8,7 @@ model is a regression here and proposes nothing of its own; `warm` lets a search
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import islice
 from typing import Self
@@ -32,7 +32,7 @@ from search.optimizers.acquisition import Belief, log_improvement
 from search.optimizers.informed import Spreads, deviation
 from search.optimizers.lookup import Settings as LookupSettings
 from search.optimizers.lookup import behind, drawn, known_designs, recalled, solved_tasks
-from search.proposal import Opened, Problem, Proposal, SearchStopped
+from search.proposal import Opened, Problem, Proposal
 from search.record.given import Given
 from search.record.runs import Run
 from search.record.trace import Exchange, Trial
@@ -135,27 +135,30 @@ class Ranked:
         pool = ThreadPoolExecutor(settings.model.concurrency)
         try:
             places = range(len(self._rows))
-            futures = [pool.submit(self._expectation, place, prompt) for place in places]
-            exchanges = _gathered(futures)
+            futures = [pool.submit(self._weighing, place, prompt) for place in places]
+            weighings = llm.gathered(futures)
         except KeyboardInterrupt:
             self._client.close()
             raise
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+        exchanges = tuple(exchange for one in weighings for exchange in one.exchanges)
         self._expected = np.array([expectation(exchange) for exchange in exchanges], dtype=float)
-        return tuple(exchanges)
+        return exchanges
 
-    def _expectation(self, place: int, prompt: Sequence[Message]) -> Exchange:
-        design = answer(self._problem.chip.space.decode(self._rows[place].tolist()))
-        held = {"regex": re.escape(design) + EXPECTED}
+    def _weighing(self, place: int, prompt: Sequence[Message]) -> Proposal:
+        """Return a recalled design with the one exchange that says what is expected of it."""
+        design = self._problem.chip.space.decode(self._rows[place].tolist())
+        text = answer(design)
+        held = {"regex": re.escape(text) + EXPECTED}
         seed = int(self._problem.generator(f"request {place}", 0).integers(2**31))
         exchange = self._client.complete(0, place, prompt, seed, held, weighed=True)
-        if not (exchange.reply or "").startswith(design) or expectation(exchange) is None:
+        if not (exchange.reply or "").startswith(text) or expectation(exchange) is None:
             raise UsageError(
                 f"model {self._settings.model.name} replied {exchange.reply!r:.60} and was held to "
-                f"{design} and an accuracy: ranked needs vLLM, as path in a model configuration has"
+                f"{text} and an accuracy: ranked needs vLLM, as path in a model configuration has"
             )
-        return exchange
+        return Proposal(design, exchanges=(exchange,))
 
 
 @contextmanager
@@ -189,19 +192,3 @@ def weighed(problem: Problem, settings: Settings) -> Indices:
         found += list(rows[prices(problem.scenario, space, rows).allowed])
     rows = np.array(found[: settings.recalled], dtype=np.int64)
     return rows.reshape(-1, len(space.parameters))
-
-
-def _gathered(futures: Sequence["Future[Exchange]"]) -> list[Exchange]:
-    """Return the exchanges in order, or stop with all that came in.
-
-    Raises:
-        SearchStopped: the server has died.
-        UsageError: it refuses; the earliest failure is raised.
-    """
-    failures = [error for future in futures if (error := future.exception())]
-    if not failures:
-        return [future.result() for future in futures]
-    if not isinstance(failures[0], SearchStopped):
-        raise failures[0]
-    came = tuple(future.result() for future in futures if future.exception() is None)
-    raise SearchStopped(str(failures[0]), came)

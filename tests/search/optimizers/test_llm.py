@@ -325,7 +325,7 @@ def test_an_interrupt_in_a_batch_does_not_wait_for_the_model(monkeypatch):
     def interrupt(futures):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("search.optimizers.llm._gathered", interrupt)
+    monkeypatch.setattr("search.optimizers.llm.gathered", interrupt)
     slow = MODEL.model_copy(update={"pause_s": 60.0, "tries": 9})
     client = Client(slow, Asked(lambda request: Unavailable("busy")))
     llm = LlmOptimizer(PROBLEM, SETTINGS.model_copy(update={"model": slow}), client)
