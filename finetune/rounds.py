@@ -44,7 +44,7 @@ class RoundsRecipe(Config):
     """Number of the first of them."""
     episodes: Count = 10
     screen: Natural = 8
-    asked: Path = Path("configs/search/local.yaml")
+    asked: Path = Path("configs/search/author-local.yaml")
     """How the model is asked."""
     training: Path = Path("configs/finetune/smollm2.yaml")
     overrides: tuple[str, ...] = ()

@@ -111,6 +111,7 @@ def _step(
         if old != new and isinstance(config.scenario, Scenario):
             findings = [_line(one) for one in explained(old, new, config.scenario)]
     messages = exchanges[0].request.get("messages", []) if exchanges else []
+    asked = [str(message.get("content", "")) for message in messages if message["role"] == "user"]
     return Step(
         episode=trial.step + 1,
         design=in_short(new) if new else "no design",
@@ -119,7 +120,7 @@ def _step(
         changes=changes,
         findings=tuple(findings),
         expected=expected(trial, exchanges, config.space),
-        asked=_end(str(messages[-1].get("content", ""))) if messages else None,
+        asked=_end(asked[-1]) if asked else None,
         replies=tuple(_beginning(one.reply or "") for one in exchanges),
     )
 

@@ -23,6 +23,9 @@ Constraint = Mapping[str, str | list[str]]
 WEIGHED: Mapping[str, Any] = {"logprobs": True, "top_logprobs": 12}
 """Asks for the likeliest tokens at each place: ten digits and some more."""
 
+GO_ON: Mapping[str, Any] = {"add_generation_prompt": False, "continue_final_message": True}
+"""Asks for the rest of the last message instead of an answer to it."""
+
 
 class Completion(NamedTuple):
     """What a model answered."""
@@ -87,6 +90,7 @@ class Client:
         constraint: Constraint | None = None,
         *,
         weighed: bool = False,
+        begun: str = "",
     ) -> Exchange:
         """Return the exchange, with its reply; whether that is a design is not asked here.
 
@@ -97,12 +101,16 @@ class Client:
             seed: of the sampling.
             constraint: what the reply must be, which vLLM alone takes; None: any text.
             weighed: whether to ask for the probabilities of tokens; see `search.llm.foreseen`.
+            begun: how the reply begins, which the model reads instead of writing it; vLLM alone.
 
         Raises:
             SearchStopped: the server gave no answer after all tries.
             UsageError: the server refuses the request, or the record holds another one.
         """
         request = self.request(messages, seed, constraint) | dict(WEIGHED if weighed else {})
+        if begun:
+            request["messages"].append({"role": "assistant", "content": begun})
+            request |= GO_ON
         known = self._recorded.get((step, attempt))
         if known is not None:
             _require_equal(known, request)
@@ -113,11 +121,11 @@ class Client:
             step=step,
             attempt=attempt,
             request=request,
-            reply=_writable(completion.text),
+            reply=begun + _writable(completion.text),
             finish_reason=completion.finish_reason,
             usage=completion.usage,
-            expected=expected_accuracy(completion.tokens),
-            logprob=likelihood(completion.tokens),
+            expected=expected_accuracy(completion.tokens, begun),
+            logprob=None if begun else likelihood(completion.tokens),
             started_at=started_at,
             seconds=time.perf_counter() - start,
         )

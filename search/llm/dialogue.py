@@ -30,8 +30,12 @@ KEPT = 6
 
 VALUE = "Add the accuracy that you expect."
 """Asks for `expected` after the design."""
-EXPECTED = r" accuracy 0\.[0-9][0-9]"
-"""Regular expression of it, with the blank before."""
+BEGUN = "accuracy 0."
+"""How `expected` begins."""
+DECIMALS = "[0-9][0-9]"
+"""Regular expression of what follows."""
+EXPECTED = rf" accuracy 0\.{DECIMALS}"
+"""Regular expression of all of it, with the blank before."""
 
 
 def expected(accuracy: float) -> str:

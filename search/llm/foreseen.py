@@ -26,14 +26,15 @@ class Token(NamedTuple):
     """Log probability of the likeliest tokens at its place."""
 
 
-def expected_accuracy(tokens: Sequence[Token]) -> float | None:
+def expected_accuracy(tokens: Sequence[Token], begun: str = "") -> float | None:
     """Return the mean of the two decimals that end a reply; None where it ends otherwise.
 
-    The mean of the tenths, and of the hundredths that follow the tenth that was drawn. A tokenizer
-    that joins digits has no such distribution, and then there is none.
+    `begun` is what stood before the tokens. The mean of the tenths, and of the hundredths that
+    follow the tenth that was drawn. A tokenizer that joins digits has no such distribution, and
+    then there is none.
     """
     said = [token for token in tokens if not token.text.startswith("<|")]
-    if not WRITTEN.search("".join(token.text for token in said)):
+    if not WRITTEN.search(begun + "".join(token.text for token in said)):
         return None
     tenths, hundredths = (_mean_digit(token) for token in said[-2:])
     return None if tenths is None or hundredths is None else tenths / 10 + hundredths / 100

@@ -9,6 +9,7 @@ from cim_sim.config import Config, UsageError, parse
 from search.llm.model import ModelConfig
 from search.optimizers import (
     bayesian,
+    boosted,
     genetic,
     gpt4_replay,
     greybox,
@@ -72,6 +73,7 @@ OPTIMIZERS: dict[str, Kind] = {
     "lookup": Kind(lookup.Settings, plain(lookup.Lookup, lookup.given)),
     "neighbours": Kind(neighbours.Settings, plain(neighbours.Neighbours, neighbours.given)),
     "surrogate": Kind(surrogate.Settings, plain(surrogate.SurrogateOptimizer, surrogate.given)),
+    "boosted": Kind(boosted.Settings, plain(boosted.boosted, boosted.given)),
     "warm": Kind(warm.Settings, _warm),
     "llm": Kind(llm.Settings, llm.opened),
     "ranked": Kind(ranked.Settings, ranked.opened),

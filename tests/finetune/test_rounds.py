@@ -22,7 +22,7 @@ from search.study.family import tasks as family
 
 def test_a_model_is_taught_in_the_style_that_it_is_asked_in(tmp_path):
     file = tmp_path / "rounds.yaml"
-    file.write_text("{asked: configs/search/local.yaml, dataset: {style: codesign}}")
+    file.write_text("{asked: configs/search/author-local.yaml, dataset: {style: codesign}}")
     with pytest.raises(UsageError, match=r"asked in style dialogue .* taught in style codesign"):
         load_rounds(file)
     assert load_rounds("configs/finetune/rounds.yaml").dataset.turns.similar == 4

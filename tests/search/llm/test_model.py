@@ -5,6 +5,8 @@ from search.llm.connection import connected, endpoint_of, identity
 from search.llm.examples import renderer_digest
 from search.llm.model import ModelConfig, Sampling, directory_digest, require_present
 from search.optimizers.llm import Settings
+from search.optimizers.ranked import Settings as RankedSettings
+from search.optimizers.warm import Settings as WarmSettings
 
 REMOTE = ModelConfig(name="m", model="org/m")
 
@@ -27,17 +29,31 @@ def test_contradictions_are_refused(fields, message):
     assert message in str(caught.value)
 
 
-@pytest.mark.parametrize("arm", ["base", "local", "demo"])
+@pytest.mark.parametrize("arm", ["base", "local", "released", "demo"])
 def test_the_committed_configurations_ask_alike(arm):
     """So that a comparison of base and tuned is one of the models alone."""
     model = load(f"configs/models/{arm}.yaml", ModelConfig)
-    settings = parse(read_yaml(f"configs/search/{arm}.yaml")["settings"], Settings, arm)
-    assert settings.model == model
+    asked = read_yaml(f"configs/search/{arm}.yaml")
+    assert asked["optimizer"] == "warm"
+    settings = parse(asked["settings"], WarmSettings, arm)
+    assert (settings.episodes, settings.then.optimizer) == (8, "informed")
+    assert settings.first.optimizer == "ranked"
+    first = parse(settings.first.settings, RankedSettings, arm)
+    assert first == RankedSettings(model=model)
+    assert first.model_dump().items() >= as_an_author(model).model_dump().items()
     assert (model.max_model_len, model.concurrency) == (4096, 16)
     assert model.sampling == Sampling(temperature=1.0)
-    assert settings == Settings(
-        model=model, style="dialogue", similar=4, constrained=True, value=True
-    )
+
+
+@pytest.mark.parametrize("arm", ["base", "local"])
+def test_authors_are_asked_in_the_same_dialogue(arm):
+    model = load(f"configs/models/{arm}.yaml", ModelConfig)
+    settings = parse(read_yaml(f"configs/search/author-{arm}.yaml")["settings"], Settings, arm)
+    assert settings == as_an_author(model)
+
+
+def as_an_author(model):
+    return Settings(model=model, style="dialogue", similar=4, constrained=True, value=True)
 
 
 def test_an_absent_model_says_which_command_makes_it(tmp_path):

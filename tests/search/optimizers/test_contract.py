@@ -23,7 +23,7 @@ I cannot help with that.
 LCDA = {"space": "configs/spaces/lcda.yaml"}
 FIXED = ("llm", "gpt4-replay")
 """Optimisers whose answers are written down here or in the sources."""
-SEEDLESS = ("gpt4-replay", "lookup", "neighbours", "ranked", "surrogate")
+SEEDLESS = ("boosted", "gpt4-replay", "lookup", "neighbours", "ranked", "surrogate")
 """Those that draw nothing, or end at the same best designs whatever they draw."""
 GREYBOX = {"n_startup_trials": 6, "pool": 100, "climbs": 2, "rounds": 1}
 SETTINGS = {
@@ -143,7 +143,15 @@ def test_settings_are_whole_and_read_back_equal(config, task, tmp_path):
         assert run.config == whole
 
 
-NEED_THE_SCENARIO = ("ranked", "greybox", "informed", "surrogate", "warm", "gpt4-replay")
+NEED_THE_SCENARIO = (
+    "boosted",
+    "ranked",
+    "greybox",
+    "informed",
+    "surrogate",
+    "warm",
+    "gpt4-replay",
+)
 
 
 def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tmp_path):
@@ -168,6 +176,7 @@ def test_a_blind_task_is_searched_by_results_or_refused(run_of, config, task, tm
         ("surrogate", r"[\d,]+ trainings, cost model"),
         ("informed", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("ranked", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
+        ("boosted", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
         ("warm", r"[\d,]+ trace evaluations, [\d,]+ trainings, cost model"),
     ],
 )

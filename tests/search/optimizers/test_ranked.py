@@ -13,9 +13,10 @@ from search.landscape import prices
 from search.llm.client import Client, Completion
 from search.llm.prompt import answer
 from search.llm.reply import parse_reply
+from search.optimizers.judged import Judged, weighed
 from search.optimizers.lookup import Settings as LookupSettings
 from search.optimizers.lookup import recalled, solved_tasks
-from search.optimizers.ranked import Ranked, Settings, weighed
+from search.optimizers.ranked import Judge, Settings
 from search.proposal import Problem, SearchStopped
 from search.record.lookup import LOOKUP_TABLE
 from search.record.tasks import Task
@@ -43,8 +44,9 @@ def problem():
 def ranked(problem, held_model):
     def made(accuracy=None, settings=SETTINGS, asks=problem):
         model = held_model(accuracy)
-        rows = weighed(asks, settings)
-        return Ranked(asks, settings, Client(settings.model, model), rows), model, rows
+        rows = weighed(asks, LOOKUP_TABLE, settings.recalled)
+        judge = Judge(asks, settings, Client(settings.model, model), rows)
+        return Judged(asks, rows, judge.asked), model, rows
 
     return made
 
@@ -67,7 +69,7 @@ def test_it_weighs_the_first_designs_of_lookup_that_are_feasible_for_free(ranked
     wanted = [answer(next(free)) for _ in range(8)]
     said = [parse_reply(exchange.reply, TASK.space) for exchange in first.exchanges]
     assert names(rows) == [answer(one) for one in said] == wanted
-    assert len({str(request["messages"]) for request in model.requests}) == 1
+    assert len({str(request["messages"][:-1]) for request in model.requests}) == 1
     assert answer(first.design) in wanted
     optimizer.suggest(7)
     assert len(model.requests) == 8, "it is asked once"
@@ -109,16 +111,18 @@ def test_results_correct_what_is_expected_of_the_others(ranked):
 def test_a_model_that_is_not_held_to_the_design_is_refused(problem):
     class Free:
         def send(self, request):
-            return Completion("[[32,3]] accuracy 0.50", "stop", {})
+            return Completion("I expect 50 %", "stop", {})
 
         def close(self):
             pass
 
-    rows = weighed(problem, SETTINGS)
-    optimizer = Ranked(problem, SETTINGS, Client(SETTINGS.model, Free()), rows)
-    said = "model m replied '[[32,3]] accuracy 0.50' and was held to " + names(rows)[0]
+    rows = weighed(problem, LOOKUP_TABLE, 8)
+    judge = Judge(problem, SETTINGS, Client(SETTINGS.model, Free()), rows)
+    said = (
+        f"model m replied 'I expect 50 %' and was held to two decimals after {names(rows)[0]} acc"
+    )
     with pytest.raises(UsageError, match=re.escape(said) + ".*ranked needs vLLM"):
-        optimizer.suggest(1)
+        judge.asked()
 
 
 def test_a_dead_server_keeps_the_expectations_that_came_in(problem, held_model):
@@ -128,10 +132,10 @@ def test_a_dead_server_keeps_the_expectations_that_came_in(problem, held_model):
                 raise SearchStopped("the server has died")
             return super().send(request)
 
-    rows = weighed(problem, SETTINGS)
-    optimizer = Ranked(problem, SETTINGS, Client(SETTINGS.model, Dies()), rows)
+    rows = weighed(problem, LOOKUP_TABLE, 8)
+    judge = Judge(problem, SETTINGS, Client(SETTINGS.model, Dies()), rows)
     with pytest.raises(SearchStopped, match="the server has died") as stop:
-        optimizer.suggest(1)
+        judge.asked()
     assert [exchange.attempt for exchange in stop.value.exchanges] == [0, 1, 2]
 
 
@@ -139,13 +143,13 @@ def test_a_blind_task_has_no_costs_to_rank_by():
     blind = Task(scenario=TASK.scenario, space=TASK.space, told=False)
     screen = Evaluator(TASK.scenario, TASK.space, accuracy_of).screen
     with pytest.raises(UsageError, match="the task is blind"):
-        weighed(Problem(blind, screen, seed=0), SETTINGS)
+        weighed(Problem(blind, screen, seed=0), LOOKUP_TABLE, 8)
 
 
 def test_a_task_whose_nearest_designs_all_fail_looks_further():
     (task,) = tasks("validation", 1, first=0)
     problem = Problem(task, Evaluator(task.scenario, task.space, accuracy_of).screen, seed=0)
-    assert 0 < len(weighed(problem, SETTINGS)) <= 8
+    assert 0 < len(weighed(problem, LOOKUP_TABLE, 8)) <= 8
 
 
 @pytest.mark.parametrize("off", ["value", "constrained"])
