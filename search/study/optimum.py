@@ -5,6 +5,7 @@ Small spaces are enumerated. In others independent searches start anew until som
 best reward; how many of how many agreed says how sure it is.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -117,7 +118,8 @@ def known(scenario: Scenario, space: Space, folder: Path = FOLDER) -> Optimum:
     best = find(scenario, space, predicted(scenario, space, surrogate.load()))
     best = best.model_copy(update={"digests": identity})
     folder.mkdir(parents=True, exist_ok=True)
-    write_whole(file, best.model_dump_json() + "\n")
+    with suppress(FileNotFoundError):  # another program has just kept the same one
+        write_whole(file, best.model_dump_json() + "\n")
     return best
 
 

@@ -66,6 +66,17 @@ def test_a_scenario_that_the_surrogate_does_not_know_is_refused(scenario, space,
         optimum.known(larger, space, tmp_path)
 
 
+def test_two_programs_may_find_one_optimum_at_the_same_time(scenario, space, tmp_path, monkeypatch):
+    monkeypatch.setattr(optimum, "SAMPLE", 300)
+    monkeypatch.setattr(optimum, "AGREEING", 1)
+
+    def taken(file, text):
+        raise FileNotFoundError(2, "No such file or directory", str(file))
+
+    monkeypatch.setattr(optimum, "write_whole", taken)
+    assert optimum.known(scenario(), space, tmp_path).reward is not None
+
+
 def test_a_known_optimum_is_read_back_and_the_verb_prints_it(
     scenario, space, tmp_path, monkeypatch, capsys
 ):
