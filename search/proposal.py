@@ -56,7 +56,7 @@ class Problem:
             raise UsageError(
                 f"scenario {self.task.name} is your own, and this optimiser asks the cost model or "
                 "tasks of compute-in-memory chips; use random, reinforce, marl, genetic, tpe, "
-                "bayesian, or llm"
+                "bayesian, or llm (configs/search/author-local.yaml)"
             )
         return self.task
 
