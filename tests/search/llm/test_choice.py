@@ -141,6 +141,9 @@ def spelt(text, *, tenths, hundredths):
 def test_the_mean_over_the_digits_is_expected_and_not_the_one_that_was_drawn():
     weighed = spelt("[] accuracy 0.", tenths={"5": 0.6, "4": 0.2, " ": 0.2}, hundredths={"3": 1.0})
     assert expected_accuracy(weighed) == pytest.approx((0.6 * 5 + 0.2 * 4) / 0.8 / 10 + 0.03)
+    _, *digits = weighed
+    assert expected_accuracy(digits, "[] accuracy 0.") == expected_accuracy(weighed)
+    assert expected_accuracy(digits) is None
     exchange = replied("[] accuracy 0.53")
     assert expectation(exchange) == 0.53
     assert expectation(exchange.model_copy(update={"expected": 0.505})) == 0.505

@@ -1,5 +1,6 @@
 """The real server, with a random model: start-up, sampling, rubbish, sudden death, clean end."""
 
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,10 @@ from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, Sampling, ServerSettings, directory_digest
 from search.llm.prompt import answer
 from search.llm.server import serving
+from search.optimizers.judged import weighed
 from search.optimizers.llm import LlmOptimizer, Settings
+from search.optimizers.ranked import Judge
+from search.optimizers.ranked import Settings as RankedSettings
 from search.proposal import Problem, SearchStopped
 from search.record.runs import read_run
 from search.record.tasks import Task
@@ -43,6 +47,7 @@ def test_a_local_model_is_served_searched_with_and_stopped(small_model, tmp_path
         _seeds_decide(client)
         _rubbish_is_recorded(client, model)
         _a_constraint_leaves_designs_alone(Client(_longer(model), endpoint))
+        _a_design_is_read_and_its_accuracy_is_written(client)
         family[0].kill()
         with pytest.raises(SearchStopped, match="the server of model small ended by itself"):
             client.complete(9, 0, ASK, 0)
@@ -80,6 +85,21 @@ def _a_constraint_leaves_designs_alone(client):
             (proposal,) = llm.suggest(1)
             assert not space.check(proposal.design)
             assert proposal.exchanges[0].reply == answer(proposal.design)
+
+
+def _a_design_is_read_and_its_accuracy_is_written(client):
+    """What the model would never write stands before two decimals of its own."""
+    problem = Problem(Task(scenario=examples.ENERGY, space=SPACE), lambda designs: [], seed=0)
+    one_by_one = client.model.model_copy(update={"concurrency": 1})
+    settings = RankedSettings(model=one_by_one, similar=0)
+    rows = weighed(problem, settings.table, 3)
+    accuracy, exchanges = Judge(problem, settings, client, rows).asked()
+    for row, expected, exchange in zip(rows, accuracy, exchanges, strict=True):
+        design = re.escape(answer(SPACE.decode(row.tolist())))
+        assert re.fullmatch(design + r" accuracy 0\.[0-9][0-9]", exchange.reply)
+        assert exchange.usage["completion_tokens"] <= 3
+        assert expected == exchange.expected
+        assert 0 < expected < 1
 
 
 def _rubbish_is_recorded(client, model):
