@@ -111,7 +111,9 @@ def _step(
         if old != new and isinstance(config.scenario, Scenario):
             findings = [_line(one) for one in explained(old, new, config.scenario)]
     messages = exchanges[0].request.get("messages", []) if exchanges else []
-    asked = [str(message.get("content", "")) for message in messages if message["role"] == "user"]
+    asked = [
+        str(message.get("content", "")) for message in messages if message.get("role") == "user"
+    ]
     return Step(
         episode=trial.step + 1,
         design=in_short(new) if new else "no design",

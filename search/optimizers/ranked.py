@@ -47,7 +47,7 @@ class Settings(llm.Settings):
         return self
 
 
-class Judge:
+class Weigher:
     """A language model that says once what accuracy it expects of each recalled design."""
 
     def __init__(self, problem: Problem, settings: Settings, client: Client, rows: Indices) -> None:
@@ -110,5 +110,5 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
     with connected(settings.model, run.path, run.exchanges.records) as client:
         given = lineage.adapter.manifest.given if lineage.adapter else Given()
         given += behind(settings.table) + Given(cost_model=True)
-        judge = Judge(problem, settings, client, rows)
-        yield Opened(Judged(problem, rows, judge.asked), model, lineage, given)
+        weigher = Weigher(problem, settings, client, rows)
+        yield Opened(Judged(problem, rows, weigher.asked), model, lineage, given)

@@ -19,8 +19,8 @@ from search.llm.prompt import answer
 from search.llm.server import serving
 from search.optimizers.judged import weighed
 from search.optimizers.llm import LlmOptimizer, Settings
-from search.optimizers.ranked import Judge
 from search.optimizers.ranked import Settings as RankedSettings
+from search.optimizers.ranked import Weigher
 from search.proposal import Problem, SearchStopped
 from search.record.runs import read_run
 from search.record.tasks import Task
@@ -93,7 +93,7 @@ def _a_design_is_read_and_its_accuracy_is_written(client):
     one_by_one = client.model.model_copy(update={"concurrency": 1})
     settings = RankedSettings(model=one_by_one, similar=0)
     rows = weighed(problem, settings.table, 3)
-    accuracy, exchanges = Judge(problem, settings, client, rows).asked()
+    accuracy, exchanges = Weigher(problem, settings, client, rows).asked()
     for row, expected, exchange in zip(rows, accuracy, exchanges, strict=True):
         design = re.escape(answer(SPACE.decode(row.tolist())))
         assert re.fullmatch(design + r" accuracy 0\.[0-9][0-9]", exchange.reply)

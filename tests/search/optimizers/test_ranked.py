@@ -16,7 +16,7 @@ from search.llm.reply import parse_reply
 from search.optimizers.judged import Judged, weighed
 from search.optimizers.lookup import Settings as LookupSettings
 from search.optimizers.lookup import recalled, solved_tasks
-from search.optimizers.ranked import Judge, Settings
+from search.optimizers.ranked import Settings, Weigher
 from search.proposal import Problem, SearchStopped
 from search.record.lookup import LOOKUP_TABLE
 from search.record.tasks import Task
@@ -45,8 +45,8 @@ def ranked(problem, held_model):
     def made(accuracy=None, settings=SETTINGS, asks=problem):
         model = held_model(accuracy)
         rows = weighed(asks, LOOKUP_TABLE, settings.recalled)
-        judge = Judge(asks, settings, Client(settings.model, model), rows)
-        return Judged(asks, rows, judge.asked), model, rows
+        weigher = Weigher(asks, settings, Client(settings.model, model), rows)
+        return Judged(asks, rows, weigher.asked), model, rows
 
     return made
 
@@ -117,12 +117,12 @@ def test_a_model_that_is_not_held_to_the_design_is_refused(problem):
             pass
 
     rows = weighed(problem, LOOKUP_TABLE, 8)
-    judge = Judge(problem, SETTINGS, Client(SETTINGS.model, Free()), rows)
+    weigher = Weigher(problem, SETTINGS, Client(SETTINGS.model, Free()), rows)
     said = (
         f"model m replied 'I expect 50 %' and was held to two decimals after {names(rows)[0]} acc"
     )
     with pytest.raises(UsageError, match=re.escape(said) + ".*ranked needs vLLM"):
-        judge.asked()
+        weigher.asked()
 
 
 def test_a_dead_server_keeps_the_expectations_that_came_in(problem, held_model):
@@ -133,9 +133,9 @@ def test_a_dead_server_keeps_the_expectations_that_came_in(problem, held_model):
             return super().send(request)
 
     rows = weighed(problem, LOOKUP_TABLE, 8)
-    judge = Judge(problem, SETTINGS, Client(SETTINGS.model, Dies()), rows)
+    weigher = Weigher(problem, SETTINGS, Client(SETTINGS.model, Dies()), rows)
     with pytest.raises(SearchStopped, match="the server has died") as stop:
-        judge.asked()
+        weigher.asked()
     assert [exchange.attempt for exchange in stop.value.exchanges] == [0, 1, 2]
 
 
