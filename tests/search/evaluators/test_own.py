@@ -23,6 +23,7 @@ I think that {'tile': 9.0, "buffer": "large", "dataflow": "os"} is better.
 no
 """
 CHIPS_ONLY = (
+    "boosted",
     "greybox",
     "informed",
     "lookup",
