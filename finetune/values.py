@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from cim_sim.config import UsageError
+
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
@@ -26,8 +28,22 @@ def with_values(rows: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Datas
     Args:
         rows: with the columns `input_ids` and `labels`.
         tokenizer: theirs.
+
+    Raises:
+        UsageError: in what the tokenizer makes of a chat no accuracy would be found.
     """
     said = tokenizer(SAID, add_special_tokens=False)["input_ids"]
+    chat = [
+        {"role": "user", "content": "Propose."},
+        {"role": "assistant", "content": f"[]{SAID}53"},
+    ]
+    ids = tokenizer.apply_chat_template(chat, return_dict=False)
+    if tokenizer.decode([ids[place] for place in value_places(ids, said, tokenizer)]) != "53":
+        raise UsageError(
+            f"{tokenizer.name_or_path}: its tokens do not set the digits of {SAID + '53'!r} apart "
+            "up to the end of a turn, so accuracies cannot be taught; make the dataset with "
+            "value: false under turns"
+        )
 
     def taught(row: dict[str, Any]) -> dict[str, list[int]]:
         labels = list(row["labels"])

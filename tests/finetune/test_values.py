@@ -1,14 +1,17 @@
 """The accuracies that a dialogue says of poor designs are taught, and nothing else of them."""
 
 import json
+from copy import deepcopy
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cim_sim.config import UsageError
+from datasets import Dataset
 from finetune.answer_loss import MASKED
 from finetune.train import prepare
-from finetune.values import SAID, value_places
+from finetune.values import SAID, value_places, with_values
 
 TOLD = "Limits: area none, accuracy 0.55.\nAdd the accuracy that you expect."
 
@@ -60,3 +63,10 @@ def test_of_poor_designs_the_accuracy_alone_is_taught(recipe_file, foreseeing, t
         assert trainer.processing_class.decode(learnt) == "".join(expected)
         said += sum(not one["train"] for one in spoken)
     assert said
+
+
+def test_a_tokenizer_whose_turns_end_elsewhere_is_refused(smollm2_tokenizer):
+    other = deepcopy(smollm2_tokenizer)
+    other.eos_token = "<|endoftext|>"
+    with pytest.raises(UsageError, match=r"digits of ' accuracy 0.53' apart.*value: false under"):
+        with_values(Dataset.from_dict({"input_ids": [[1]], "labels": [[1]]}), other)
