@@ -8,12 +8,15 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from tempfile import TemporaryFile
+from typing import IO, Any
 
 from cim_sim.config import UsageError
 
 SAID = 400
 """Characters of the end of stderr, or of a bad answer, that a failure keeps."""
+LONGEST_ANSWER = 2**20
+"""Bytes of the end of what a program prints that are read."""
 
 
 class CommandFailed(Exception):
@@ -68,22 +71,26 @@ def _answer(words: Sequence[str], question: Mapping[str, Any], timeout_s: float)
 
 
 def _run(words: Sequence[str], question: str, timeout_s: float) -> tuple[int, str, str]:
-    """Return exit code, stdout and stderr; whatever ends this, the program and its children end."""
-    with subprocess.Popen(
-        words,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-        start_new_session=True,
-    ) as process:
+    """Return exit code and the ends of stdout and stderr, which go to files: they may be long.
+
+    Whatever interrupts this, the program and its children end.
+    """
+    with TemporaryFile() as said, TemporaryFile() as errors:
+        process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=said, stderr=errors, start_new_session=True
+        )
         try:
-            said, errors = process.communicate(question, timeout_s)
+            process.communicate(question.encode(), timeout_s)
         except subprocess.TimeoutExpired:
             raise TimeoutError(f"no answer within {timeout_s:g} s") from None
         finally:
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-    return process.returncode, said, errors
+                process.wait()
+        return process.returncode, _end(said), _end(errors)
+
+
+def _end(file: IO[bytes]) -> str:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - LONGEST_ANSWER))
+    return file.read().decode(errors="replace")

@@ -40,6 +40,14 @@ def test_the_last_line_is_the_answer(program):
     assert found == {"reward": 0.25, "measured": {"cycles": 257}}
 
 
+def test_of_a_long_log_the_end_is_read(program):
+    long = "print('é' * 10**6); print('x' * 10**6, file=sys.stderr)\n"
+    words = program(f"{long}print()\n{ANSWERS}")
+    assert answer_of(words, QUESTION, timeout_s=60, retries=0)["reward"] == 0.25
+    with pytest.raises(CommandFailed, match=r"stdout is no JSON: '.é{399}'"):
+        answer_of(program(long), QUESTION, timeout_s=60, retries=0)
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
