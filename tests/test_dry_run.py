@@ -195,8 +195,8 @@ def test_what_is_done_to_models_is_said(dry, tmp_path):
 
 def test_the_data_of_a_fine_tuning_are_counted(dry, tmp_path):
     said = dry("finetune", "traces", "--out", tmp_path / "data")
-    assert said["surrogate"] == "3000 training tasks searched"
-    assert said["parts"] == "60, of which 0 are there"
+    assert said["surrogate"] == "1500 training tasks searched"
+    assert said["parts"] == "30, of which 0 are there"
     err = dry("finetune", "dataset", "--data", tmp_path, code=2)
     assert "traces.parquet is missing; make it: python -m finetune traces" in err
     write_traces(tmp_path, tasks("train", 2), [])
