@@ -75,10 +75,13 @@ def _run(words: Sequence[str], question: str, timeout_s: float) -> tuple[int, st
 
     Whatever interrupts this, the program and its children end.
     """
-    with TemporaryFile() as said, TemporaryFile() as errors:
-        process = subprocess.Popen(
+    with (
+        TemporaryFile() as said,
+        TemporaryFile() as errors,
+        subprocess.Popen(
             words, stdin=subprocess.PIPE, stdout=said, stderr=errors, start_new_session=True
-        )
+        ) as process,
+    ):
         try:
             process.communicate(question.encode(), timeout_s)
         except subprocess.TimeoutExpired:
@@ -87,7 +90,6 @@ def _run(words: Sequence[str], question: str, timeout_s: float) -> tuple[int, st
             if process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
         return process.returncode, _end(said), _end(errors)
 
 
