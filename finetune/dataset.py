@@ -21,6 +21,7 @@ from cim_sim.config import Config, UsageError, load
 from cim_sim.files import read, write_whole
 from cim_sim.types import Natural
 from finetune.dialogues import Dialogue, Turns, dialogues, repeats
+from finetune.judgements import judgements
 from finetune.targets import EVALUATIONS
 from finetune.traces import SCENARIOS, Trace, read_traces
 from search.llm.examples import renderer_digest
@@ -129,7 +130,9 @@ def build(
         rows = traces.get((task.space.name, task.scenario.digest), [])
         split = "validation" if task.scenario.digest in held else "train"
         count = recipe.examples
-        if recipe.style == "dialogue":
+        if recipe.style == "dialogue" and recipe.turns.judged:
+            drawn = judgements(task, rows, recipe.turns, rng)
+        elif recipe.style == "dialogue":
             drawn = dialogues(task, rows, recipe.turns, rng)
             count *= repeats(task, rows, recipe.turns)
         else:
@@ -184,7 +187,7 @@ def write(
     for name, examples in splits.items():
         rows = [example._asdict() for example in examples]
         (folder / f"{name}.jsonl").write_text(_lines(rows), encoding="utf-8")
-        views = [{"messages": _marked(example)} for example in examples]
+        views = [{"messages": turns} for example in examples for turns in _marked(example, recipe)]
         (folder / "messages" / f"{name}.jsonl").write_text(_lines(views), encoding="utf-8")
     every = [example for examples in splits.values() for example in examples]
     manifest = DatasetManifest(
@@ -322,12 +325,16 @@ def _distinct(examples: Sequence[Example]) -> list[Example]:
     return list({json.dumps(example[:2]): example for example in examples}.values())
 
 
-def _marked(example: Example) -> list[dict[str, Any]]:
-    """Return all turns; `train` marks those that carry loss, in the word that Axolotl knows."""
-    taught = [message["role"] == "assistant" for message in example.completion]
-    marks = [False] * len(example.prompt) + taught
-    turns = [*example.prompt, *example.completion]
-    return [{**turn, "train": mark} for turn, mark in zip(turns, marks, strict=True)]
+def _marked(example: Example, recipe: DatasetRecipe) -> Iterator[list[dict[str, Any]]]:
+    """Yield all turns; `train` marks those that carry loss, in the word that Axolotl knows.
+
+    Designs that are judged each alone make as many conversations.
+    """
+    alone = recipe.turns.judged and recipe.style == "dialogue"
+    told = [{**turn, "train": False} for turn in example.prompt]
+    said = [{**turn, "train": turn["role"] == "assistant"} for turn in example.completion]
+    for part in [[turn] for turn in said] if alone else [said]:
+        yield [*told, *part]
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> str:

@@ -12,10 +12,10 @@ share of the dialogues some facts, or all, are hidden.
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from cim_sim.config import Config
 from cim_sim.space import Design
@@ -65,6 +65,15 @@ class Turns(Config):
     """Times as many dialogues about a task in which the first similar design is not feasible."""
     value: bool = False
     """Whether each answer also says the accuracy that its design has."""
+    judged: Annotated[int, Field(ge=0, le=1000)] = 0
+    """In a dialogue's place so many designs, each a first answer of its own (`judgements.py`); 0:
+    dialogues."""
+
+    @model_validator(mode="after")
+    def _says_what_is_judged(self) -> Self:
+        if self.judged and not self.value:
+            raise ValueError("judged teaches the accuracy of each design: set value to true")
+        return self
 
 
 def dialogues(

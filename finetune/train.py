@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from finetune.recipe import Recipe
 
 
+JUDGED = ("correlation", "error")
+"""What a judge's trainer measures on held-out scenarios beside the loss (`judging.py`)."""
+
+
 def prepare(
     config: Path, overrides: Sequence[str], data: Path, out: Path
 ) -> tuple["Trainer", "Recipe", "Check"]:
@@ -40,7 +44,8 @@ def prepare(
     recipe = load_recipe(config, overrides, out)
     manifest = require_tasks(data)
     given = manifest.counts["train"]
-    imitates = recipe.adaptation.method == "sft"
+    judges = _judges(recipe, data)
+    imitates = recipe.adaptation.method == "sft" and not judges
     dialogue = manifest.recipe.style == "dialogue"
     if imitates and dialogue and not recipe.training.assistant_only_loss:
         raise UsageError(
@@ -61,14 +66,17 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from finetune import shared_prefix
     from finetune.recipe import adapter_of, quantisation_of
 
     base = _base(recipe)
+    judges = _judges(recipe, data)
+    shared_prefix.register()
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(
         base,
         dtype=recipe.model.dtype,
-        attn_implementation=recipe.model.attn_implementation,
+        attn_implementation=shared_prefix.NAME if judges else recipe.model.attn_implementation,
         quantization_config=quantisation_of(recipe),
     )
     start = recipe.adaptation.adapter_name_or_path
@@ -78,7 +86,41 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
         "processing_class": tokenizer,
         "peft_config": None if start else adapter_of(recipe),
     }
-    return _trainer(recipe.adaptation.method, data, parts)
+    return _judge(data, parts) if judges else _trainer(recipe.adaptation.method, data, parts)
+
+
+def _judges(recipe: "Recipe", data: Path) -> bool:
+    """Whether the data are judgements, from which accuracies alone are learnt.
+
+    Raises:
+        UsageError: they are, and the recipe learns by preferences or rewards.
+    """
+    from finetune.dataset import read_manifest
+
+    drawn = read_manifest(data).recipe
+    judges = drawn.style == "dialogue" and drawn.turns.judged > 0
+    if judges and recipe.adaptation.method != "sft":
+        raise UsageError(
+            f"{data} holds judgements, of which method {recipe.adaptation.method} knows nothing: "
+            "write method: sft, or make dialogues (judged: 0)"
+        )
+    return judges
+
+
+def _judge(data: Path, parts: dict[str, Any]) -> "Trainer":
+    """Return the trainer of a judge, with the lessons in tokens."""
+    from peft import get_peft_model
+
+    from finetune.dataset import read_split
+    from finetune.judging import rows, trainer_class
+
+    model, config = parts["model"], parts.pop("peft_config")
+    parts["model"] = get_peft_model(model, config) if config else model
+    lessons = {
+        name: rows(split, parts["processing_class"])
+        for name, split in _splits(read_split, data).items()
+    }
+    return trainer_class()(**parts, **lessons)
 
 
 def _trainer(method: str, data: Path, parts: dict[str, Any]) -> "Trainer":
@@ -195,7 +237,8 @@ def fit(
 ) -> dict[str, Any]:
     """Train, save the adapter, and return losses, steps and seconds, those before a resume too.
 
-    Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward.
+    Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward. A judge
+    adds how its held-out accuracies are ordered, and how far they are off.
     """
     from finetune.elapsed import Clock
 
@@ -204,7 +247,7 @@ def fit(
     method = recipe.adaptation.method
     measure = "eval_reward" if method == "grpo" else "eval_loss"
     # Held-out answers before and after tell learning from the mere falling of a training loss.
-    before = trainer.evaluate()[measure]
+    before = trainer.evaluate()
     steps = trainer.args.max_steps
     if checkpoint is not None and 0 < steps <= _state(checkpoint)["global_step"]:
         _take_over(trainer, checkpoint)
@@ -215,11 +258,9 @@ def fit(
             trainer.add_callback(_no_jump(checkpoint))
         result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         training = {"training": float(result.training_loss)}
-    losses = {
-        "held-out before": before,
-        "held-out after": trainer.evaluate()[measure],
-        **training,
-    }
+    after = trainer.evaluate()
+    losses = {"held-out before": before[measure], "held-out after": after[measure], **training}
+    losses |= {name: after[f"eval_{name}"] for name in JUDGED if f"eval_{name}" in after}
     elapsed = clock.elapsed
     if trainer.is_world_process_zero():
         save(trainer, recipe, data, losses, elapsed)

@@ -1,0 +1,206 @@
+"""Training a judge: what accuracy each of many designs has in a scenario, before any result.
+
+A search reads the mean of the digits that a model weighs (`search/llm/foreseen.py`), so that mean
+is taught: the tenths between which it has to lie share the probability (two-hot labels, as in
+Schrittwieser et al. 2020, "MuZero", appendix F), and the hundredths say nothing. What a search
+needs first is the order of the designs of one scenario, of which that loss sees little, since
+scenarios are further apart than designs; so one minus their correlation is added.
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+from cim_sim.config import UsageError
+from finetune.values import DIGITS, SAID
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedTokenizerBase, Trainer
+
+    from datasets import Dataset
+
+HUNDREDTHS = 4.5
+"""Mean of the second digit, whatever the design: 4 and 5 are as probable."""
+LEAST_SPREAD = 1e-3
+"""Added to how far designs are apart, in tenths: where all are said to be alike, no order is."""
+
+
+def rows(lessons: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
+    """Return the lessons in tokens: the prompt, each design up to its digits, and its accuracy.
+
+    Columns: `input_ids`, the prompt up to where an answer begins; `designs`, [designs][tokens], the
+    answer up to its tenth; `tenths`, the token of that; `accuracies`.
+
+    Raises:
+        UsageError: an answer says no accuracy, or the tokenizer joins digits.
+    """
+
+    def encoded(text: str) -> list[int]:
+        ids: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    if len(encoded(SAID + "53")) != len(encoded(SAID)) + 2:
+        raise UsageError(
+            f"{tokenizer.name_or_path}: its tokens join the digits of {SAID + '53'!r}, so no judge "
+            "can be made of this model; train it on dialogues (judged: 0)"
+        )
+
+    def taught(row: Mapping[str, Any]) -> dict[str, Any]:
+        said = [turn["content"].rpartition(SAID) for turn in row["completion"]]
+        if not all(design and DIGITS.fullmatch(digits) for design, _, digits in said):
+            raise UsageError(
+                f"an answer without {SAID.strip()}NN at its end: make the dataset again"
+            )
+        return {
+            "input_ids": tokenizer.apply_chat_template(
+                row["prompt"], add_generation_prompt=True, return_dict=False
+            ),
+            "designs": [encoded(design + SAID) for design, *_ in said],
+            "tenths": [encoded(digits[0])[-1] for *_, digits in said],
+            "accuracies": [float(f"0.{digits}") for *_, digits in said],
+        }
+
+    return lessons.map(taught, desc="Reading judgements")
+
+
+def collated(lessons: Sequence[Mapping[str, Any]]) -> "dict[str, torch.Tensor]":
+    """Return one lesson as a batch: its prompt, and blocks of one length behind it.
+
+    Raises:
+        UsageError: several lessons at once.
+    """
+    import torch
+
+    if len(lessons) != 1:
+        raise UsageError(
+            "a lesson in judging is a batch of many designs: write per_device_train_batch_size: 1 "
+            "and per_device_eval_batch_size: 1, and more gradient_accumulation_steps"
+        )
+    (lesson,) = lessons
+    prompt, designs = lesson["input_ids"], lesson["designs"]
+    texts = [[*design, tenth] for design, tenth in zip(designs, lesson["tenths"], strict=True)]
+    longest = max(map(len, texts))
+    start = len(prompt)
+    # What fills a block up stands behind all that is read, so it is never seen.
+    filled = [token for text in texts for token in text + text[-1:] * (longest - len(text))]
+    places = [start + block * longest + len(text) - 2 for block, text in enumerate(texts)]
+    positions = [*range(start), *list(range(start, start + longest)) * len(texts)]
+    return {
+        "input_ids": torch.tensor([prompt + filled]),
+        "position_ids": torch.tensor([positions]),
+        "places": torch.tensor(places),
+        "accuracies": torch.tensor(lesson["accuracies"]),
+        "beginning": torch.tensor(start),
+    }
+
+
+def expected(logits: "torch.Tensor") -> "torch.Tensor":
+    """Return the mean digit, [designs], of the logits of the ten digits, [designs, 10]."""
+    import torch
+
+    return logits.softmax(-1) @ torch.arange(10.0, device=logits.device)
+
+
+def order(said: "torch.Tensor", found: "torch.Tensor") -> "torch.Tensor":
+    """Return the correlation of what is said of designs with what was found, both [designs]."""
+    one, other = said - said.mean(), found - found.mean()
+    spread = (one.square().mean().sqrt() + LEAST_SPREAD) * (
+        other.square().mean().sqrt() + LEAST_SPREAD
+    )
+    return (one * other).mean() / spread
+
+
+def two_hot(mean: "torch.Tensor") -> "torch.Tensor":
+    """Return probabilities of the ten digits, [designs, 10], whose mean is `mean`, [designs]."""
+    import torch
+
+    digits = torch.arange(10.0, device=mean.device)
+    return (1 - (mean.clamp(0, 9)[:, None] - digits).abs()).clamp(min=0)
+
+
+def judged_loss(
+    tenths: "torch.Tensor",
+    hundredths: "torch.Tensor",
+    digits: "torch.Tensor",
+    accuracies: "torch.Tensor",
+) -> "torch.Tensor":
+    """Return the loss of one lesson: nats a digit, and one minus the correlation.
+
+    Args:
+        tenths: logits of the first digit, [designs, vocabulary].
+        hundredths: of the second.
+        digits: tokens of 0 to 9, [10].
+        accuracies: [designs].
+    """
+    wanted = two_hot(10 * accuracies - HUNDREDTHS / 10)
+    nothing = two_hot(accuracies.new_full(accuracies.shape, HUNDREDTHS))
+    nats = [
+        -(labels * logits.log_softmax(-1)[:, digits]).sum(-1).mean()
+        for labels, logits in ((wanted, tenths), (nothing, hundredths))
+    ]
+    return sum(nats) + 1 - order(expected(tenths[:, digits]), accuracies)
+
+
+@cache
+def trainer_class() -> "type[Trainer]":
+    """Return the trainer of a judge; made on demand, since transformers takes seconds to import."""
+    import torch
+    from transformers import Trainer
+
+    class JudgeTrainer(Trainer):  # type: ignore[misc]
+        """Teaches accuracies, and measures the order and the error of held-out ones."""
+
+        def __init__(self, **named: Any) -> None:
+            named["args"].remove_unused_columns = False
+            super().__init__(**named, data_collator=collated)
+            self.model_accepts_loss_kwargs = False  # each lesson counts alike
+            self.held_out: list[tuple[float, float]] = []
+            tokenizer = self.processing_class
+            self._digits = torch.tensor(tokenizer.convert_tokens_to_ids([*"0123456789"]))
+
+        def compute_loss(
+            self,
+            model: Any,
+            inputs: dict[str, Any],
+            return_outputs: bool = False,
+            num_items_in_batch: Any = None,
+        ) -> Any:
+            places, accuracies = inputs["places"], inputs["accuracies"]
+            head = self.accelerator.unwrap_model(model).get_output_embeddings()
+            with self.accelerator.autocast():
+                found = model(
+                    input_ids=inputs["input_ids"],
+                    position_ids=inputs["position_ids"],
+                    beginning=int(inputs["beginning"]),
+                    blocks=len(places),
+                    use_cache=False,
+                    output_hidden_states=True,
+                    logits_to_keep=1,
+                )
+                states = found.hidden_states[-1][0]
+                tenths, hundredths = head(states[places]), head(states[places + 1])
+            tenths, digits = tenths.float(), self._digits.to(tenths.device)
+            if not model.training:
+                said = expected(tenths[:, digits])
+                off = (said - 10 * accuracies + HUNDREDTHS / 10).square().mean().sqrt() / 10
+                self.held_out.append((float(off), float(order(said, accuracies))))
+            loss = judged_loss(tenths, hundredths.float(), digits, accuracies)
+            return (loss, found) if return_outputs else loss
+
+        def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
+            inputs = self._prepare_inputs(inputs)
+            with torch.no_grad():
+                return self.compute_loss(model, inputs).detach(), None, None
+
+        def evaluate(self, *args: Any, **named: Any) -> dict[str, float]:
+            """Return what Trainer does, the mean correlation and the root mean square error."""
+            self.held_out = []
+            metrics: dict[str, float] = super().evaluate(*args, **named)
+            off, correlation = map(fmean, zip(*self.held_out, strict=True))
+            both = torch.tensor([off, correlation], device=self.args.device)
+            off, correlation = self.accelerator.reduce(both, "mean").tolist()
+            return {**metrics, "eval_error": off, "eval_correlation": correlation}
+
+    return JudgeTrainer
