@@ -139,9 +139,11 @@ def build(
             drawn = _questions(task, rows, recipe, rng)
         splits[split] += [_example(task, one) for one in islice(drawn, count)]
     if not splits["train"]:
+        judges = recipe.style == "dialogue" and recipe.turns.judged
+        lacking = "two designs with an accuracy" if judges else "a feasible design"
         raise UsageError(
-            "no training scenario has a feasible design in its traces: more trained networks are "
-            "needed (make bench-accuracy N=150), or scenarios with looser limits"
+            f"no training scenario has {lacking} in its traces: more trained networks are needed "
+            "(make bench-accuracy N=150), or scenarios with looser limits"
         )
     if not splits["validation"]:
         raise UsageError(

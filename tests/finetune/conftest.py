@@ -104,6 +104,14 @@ def foreseeing(tasks, traces, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def judged(tasks, traces, tmp_path_factory):
+    """Judgements of eight designs each."""
+    turns = Turns(judged=8, similar=4, value=True)
+    recipe = DatasetRecipe(examples=2, style="dialogue", turns=turns)
+    return written(tmp_path_factory.mktemp("judged"), tasks, traces, recipe)
+
+
+@pytest.fixture(scope="session")
 def recipe_file(small_model, tmp_path_factory):
     file = tmp_path_factory.mktemp("recipe") / "small.yaml"
     file.write_text(f"model_name_or_path: {small_model}{RECIPE}")

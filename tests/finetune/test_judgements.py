@@ -1,0 +1,101 @@
+"""Judgements: designs that each answer a scenario alone, in the words of the search that asks."""
+
+import json
+from itertools import islice
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from cim_sim.config import UsageError
+from finetune.dataset import DatasetRecipe, build, read_manifest
+from finetune.dialogues import Turns
+from finetune.judgements import judgements
+from search.llm.dialogue import expected
+from search.llm.model import ModelConfig
+from search.llm.prompt import answer
+from search.optimizers import llm
+from search.optimizers.lookup import known_designs
+from search.optimizers.ranked import Settings
+
+TURNS = Turns(judged=5, similar=4, value=True)
+
+
+def drawn(task, rows, turns=TURNS, seed=0):
+    return islice(judgements(task, rows, turns, np.random.default_rng(seed)), 3)
+
+
+def rows_of(task, traces):
+    return traces[task.space.name, task.scenario.digest]
+
+
+def test_prompt_and_answers_are_what_ranked_sends(tasks, traces):
+    settings = Settings(model=ModelConfig(name="m", model="x"))
+    for task in tasks:
+        similar = known_designs(task, settings.table, settings.similar)
+        for lesson in drawn(task, rows_of(task, traces)):
+            assert lesson.prompt == llm.asked(task, settings, similar)
+            for row, turn in zip(lesson.taught, lesson.completion, strict=True):
+                accuracy = row.evaluation.accuracy.mean
+                said = f"{answer(row.evaluation.design)} {expected(accuracy)}"
+                assert turn == {"role": "assistant", "content": said}
+
+
+def test_designs_are_distinct_and_other_ones_each_time(tasks, traces):
+    for task in tasks:
+        lessons = list(drawn(task, rows_of(task, traces)))
+        designs = [[row.evaluation.design for row in lesson.taught] for lesson in lessons]
+        assert all(len(set(one)) == len(one) == TURNS.judged for one in designs)
+        assert len(set(map(frozenset, designs))) == len(designs)
+
+
+def test_a_design_that_fails_the_least_accuracy_is_judged_too(tasks, traces):
+    kinds = {
+        row.evaluation.infeasible and row.evaluation.infeasible.kind
+        for task in tasks
+        for lesson in drawn(task, rows_of(task, traces))
+        for row in lesson.taught
+    }
+    assert kinds == {None, "accuracy"}
+
+
+def test_one_known_design_orders_nothing(tasks, traces):
+    known = [row for row in rows_of(tasks[0], traces) if row.evaluation.accuracy]
+    assert list(drawn(tasks[0], known[:1])) == []
+    assert len(list(drawn(tasks[0], known[:2]))) == 3
+
+
+def test_other_trainers_read_each_design_as_a_conversation_of_its_own(judged):
+    lines = (judged / "train.jsonl").read_text().splitlines()
+    views = (judged / "messages" / "train.jsonl").read_text().splitlines()
+    expected_views = [
+        [*map(unmarked, row["prompt"]), {**turn, "train": True}]
+        for row in map(json.loads, lines)
+        for turn in row["completion"]
+    ]
+    assert [json.loads(view)["messages"] for view in views] == expected_views
+
+
+def unmarked(turn):
+    return {**turn, "train": False}
+
+
+def test_the_card_says_what_a_line_is(judged):
+    card = (judged / "README.md").read_text()
+    assert "Each line is a scenario (`prompt`) and up to 8 designs" in card
+    assert read_manifest(judged).recipe.turns.judged == 8
+
+
+def test_what_is_judged_says_its_accuracy():
+    with pytest.raises(ValidationError, match=r"judged teaches the accuracy.*set value to true"):
+        Turns(judged=8)
+
+
+def test_without_accuracies_there_is_nothing_to_judge(tasks, traces):
+    recipe = DatasetRecipe(style="dialogue", turns=TURNS)
+    known = {
+        place: [row for row in rows if row.evaluation.accuracy][:1]
+        for place, rows in traces.items()
+    }
+    with pytest.raises(UsageError, match="no training scenario has two designs with an accuracy"):
+        build(tasks, known, recipe)
