@@ -1,5 +1,5 @@
 # The face of LCDA-FT: each recipe echoes the real command, which you can type yourself.
-# Variables: MODEL SCENARIO SPACE EPISODES SCREEN SEED CONFIG TRACES OUT N RUNS WORKERS (upper case, all optional).
+# Variables: MODEL SCENARIO SPACE EPISODES SCREEN SEED CONFIG DATA TRACES OUT N RUNS WORKERS (upper case, all optional).
 
 MODEL    ?= local
 SCENARIO ?= embedded-latency
@@ -13,7 +13,9 @@ ARMS     ?= base local random lookup
 RUNS     ?= runs/rivals
 WORKERS  ?= 2
 TRACES   ?=
-CONFIG   ?= configs/finetune/smollm2.yaml
+CONFIG   ?= configs/finetune/smollm2$(if $(TRACES),,-judge).yaml
+# A judge is trained on judgements, every other model on dialogues.
+DATA     ?= configs/finetune/$(if $(TRACES),dialogues-own,$(if $(filter %-judge.yaml,$(CONFIG)),judgements,dialogues)).yaml
 GPU      ?= 0
 PYTHON   ?= python3
 # Index with CPU builds of torch, for machines whose pip would fetch a CUDA build.
@@ -91,7 +93,7 @@ search: $(READY)  ## one search: MODEL=random|base|released|local|... SCENARIO=.
 	$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --screen $(SCREEN) --seed $(SEED) --out $(OUT) $(RESUME)
 
 finetune: $(READY)  ## traces, dataset, LoRA, merge, round trip (CONFIG=..., TRACES=your runs)
-	$(PY) -m finetune pipeline --config $(CONFIG) --data-config configs/finetune/dialogues$(if $(TRACES),-own).yaml \
+	$(PY) -m finetune pipeline --config $(CONFIG) --data-config $(DATA) \
 		$(if $(TRACES),--runs $(TRACES)) --base configs/models/base.yaml --model configs/models/local.yaml $(RESUME)
 
 serve: $(READY)  ## serve MODEL=base|released|local with vLLM until Ctrl-C
@@ -129,7 +131,7 @@ bench: $(READY)  ## speed of the cost model and of the search loop
 	$(PY) -m search bench
 
 bench-training: $(READY)  ## a training step of CONFIG beside a bare PyTorch loop
-	$(PY) -m finetune bench --config $(CONFIG)
+	$(PY) -m finetune bench $(if $(filter command environment,$(firstword $(origin CONFIG))),--config $(CONFIG))
 
 bench-accuracy: $(READY)  ## train the accuracy benchmark table, resumable (N=20 WORKERS=2 PUBLISH=table)
 	$(PY) -m cim_sim bench-accuracy $(if $(N),--n $(N)) --workers $(WORKERS) $(if $(PUBLISH),--publish $(PUBLISH))

@@ -149,5 +149,8 @@ def test_a_training_orders_what_it_was_shown_and_its_adapter_serves(
     assert losses["error"] < before["eval_error"]
     manifest = json.loads((out / "adapter_manifest.json").read_text())
     assert manifest["losses"].keys() == losses.keys()
+    card = (out / "README.md").read_text()
+    assert "# A LoRA adapter that judges pairs" in card
+    assert f"correlation: {losses['correlation']:.4f} (of expected and true accuracies" in card
     tuned = put_on(load_model(small_model)[0], out)
     assert tuned.config._attn_implementation == "sdpa"
