@@ -30,8 +30,8 @@ LEAST_SPREAD = 1e-3
 def rows(lessons: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
     """Return the lessons in tokens: the prompt, each design up to its digits, and its accuracy.
 
-    Columns: `input_ids`, the prompt up to where an answer begins; `designs`, [designs][tokens], the
-    answer up to its tenth; `tenths`, the token of that; `accuracies`.
+    Columns: `input_ids`, the prompt up to where an answer begins; `design_ids`, [designs][tokens],
+    the answer up to its tenth; `tenth_ids`, the token of that; `accuracies`.
 
     Raises:
         UsageError: an answer says no accuracy, or the tokenizer joins digits.
@@ -57,8 +57,8 @@ def rows(lessons: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
             "input_ids": tokenizer.apply_chat_template(
                 row["prompt"], add_generation_prompt=True, return_dict=False
             ),
-            "designs": [encoded(design + SAID) for design, *_ in said],
-            "tenths": [encoded(digits[0])[-1] for *_, digits in said],
+            "design_ids": [encoded(design + SAID) for design, *_ in said],
+            "tenth_ids": [encoded(digits[0])[-1] for *_, digits in said],
             "accuracies": [float(f"0.{digits}") for *_, digits in said],
         }
 
@@ -79,8 +79,8 @@ def collated(lessons: Sequence[Mapping[str, Any]]) -> "dict[str, torch.Tensor]":
             "and per_device_eval_batch_size: 1, and more gradient_accumulation_steps"
         )
     (lesson,) = lessons
-    prompt, designs = lesson["input_ids"], lesson["designs"]
-    texts = [[*design, tenth] for design, tenth in zip(designs, lesson["tenths"], strict=True)]
+    prompt, designs = lesson["input_ids"], lesson["design_ids"]
+    texts = [[*design, tenth] for design, tenth in zip(designs, lesson["tenth_ids"], strict=True)]
     longest = max(map(len, texts))
     start = len(prompt)
     # What fills a block up stands behind all that is read, so it is never seen.

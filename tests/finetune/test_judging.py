@@ -13,6 +13,7 @@ from cim_sim.config import UsageError
 from datasets import Dataset
 from finetune import judging
 from finetune.adapter import put_on
+from finetune.commands.train import train
 from finetune.dataset import read_split
 from finetune.merge import load_model
 from finetune.train import fit, prepare
@@ -87,18 +88,29 @@ def test_tokens_are_prompt_and_design_up_to_its_digits(judged, smollm2_tokenizer
         told = smollm2_tokenizer.decode(row["input_ids"])
         assert told.endswith("Add the accuracy that you expect.<|im_end|>\n<|im_start|>assistant\n")
         for turn, design, tenth, accuracy in zip(
-            lesson["completion"], row["designs"], row["tenths"], row["accuracies"], strict=True
+            lesson["completion"],
+            row["design_ids"],
+            row["tenth_ids"],
+            row["accuracies"],
+            strict=True,
         ):
-            said = smollm2_tokenizer.decode([*design, tenth])
-            assert said == turn["content"][:-1]
+            said = turn["content"][:-1]
+            assert smollm2_tokenizer.decode([*design, tenth]) == said
+            # As a server reads the prompt and the beginning of an answer, in one text.
+            asked = smollm2_tokenizer.apply_chat_template(
+                [*lesson["prompt"], {**turn, "content": said[:-1]}],
+                continue_final_message=True,
+                return_dict=False,
+            )
+            assert asked == row["input_ids"] + design
             assert turn["content"].endswith(f" accuracy {accuracy:.2f}")
 
 
 def test_blocks_are_of_one_length_and_read_at_their_digits():
     lesson = {
         "input_ids": [1, 2, 3],
-        "designs": [[10, 11], [20, 21, 22, 23]],
-        "tenths": [4, 5],
+        "design_ids": [[10, 11], [20, 21, 22, 23]],
+        "tenth_ids": [4, 5],
         "accuracies": [0.41, 0.52],
     }
     batch = judging.collated([lesson])
@@ -124,6 +136,17 @@ def test_an_answer_without_an_accuracy_is_refused(smollm2_tokenizer):
     }
     with pytest.raises(UsageError, match=r"answer without accuracy 0\.NN at its end"):
         judging.rows(Dataset.from_list([lesson]), smollm2_tokenizer)
+
+
+def test_a_dry_run_shows_scenario_designs_and_accuracies(recipe_file, judged, tmp_path, capsys):
+    asked = {"data": judged, "out": tmp_path / "out", "config": recipe_file, "overrides": SETTINGS}
+    assert train(**asked, dry_run=True) == 0
+    shown = capsys.readouterr().out
+    lesson = read_split(judged, "train")[0]
+    assert lesson["prompt"][0]["content"].splitlines()[0] in shown
+    assert lesson["completion"][0]["content"] in shown
+    assert "accuracies: [0." in shown
+    assert "_ids" not in shown
 
 
 def test_a_judge_learns_by_imitation_alone(recipe_file, judged, tmp_path):
