@@ -105,8 +105,13 @@ def test_committed_recipes_are_read(file, tmp_path):
 
     if file.name.startswith("dialogues"):
         assert bool(load(file, DataRecipe).surrogate_tasks) == (file.name != "dialogues-own.yaml")
+    elif file.name == "judgements.yaml":
+        assert load(file, DataRecipe).dataset.turns.judged == 32
     elif file.name == "rounds.yaml":
         assert load_rounds(file).dataset.style == "dialogue"
+    elif file.name.endswith("-judge.yaml"):
+        training = load_recipe(file, ("use_cpu=true",), tmp_path).training
+        assert training.per_device_train_batch_size == training.per_device_eval_batch_size == 1
     else:
         recipe = load_recipe(file, ("use_cpu=true",), tmp_path)
         own = {"dpo": "loss_type", "grpo": "num_generations"}
