@@ -60,6 +60,11 @@ class DatasetRecipe(Config):
     """Of the style `dialogue`, where one conversation teaches several answers."""
     seed: Natural = 0
 
+    @property
+    def judges(self) -> bool:
+        """Whether accuracies alone are taught, each of a design by itself."""
+        return self.style == "dialogue" and self.turns.judged > 0
+
 
 class Example(NamedTuple):
     """One conversation about one scenario; what the assistant says in `completion` is taught."""
@@ -130,7 +135,7 @@ def build(
         rows = traces.get((task.space.name, task.scenario.digest), [])
         split = "validation" if task.scenario.digest in held else "train"
         count = recipe.examples
-        if recipe.style == "dialogue" and recipe.turns.judged:
+        if recipe.judges:
             drawn = judgements(task, rows, recipe.turns, rng)
         elif recipe.style == "dialogue":
             drawn = dialogues(task, rows, recipe.turns, rng)
@@ -139,8 +144,7 @@ def build(
             drawn = _questions(task, rows, recipe, rng)
         splits[split] += [_example(task, one) for one in islice(drawn, count)]
     if not splits["train"]:
-        judges = recipe.style == "dialogue" and recipe.turns.judged
-        lacking = "two designs with an accuracy" if judges else "a feasible design"
+        lacking = "two designs with an accuracy" if recipe.judges else "a feasible design"
         raise UsageError(
             f"no training scenario has {lacking} in its traces: more trained networks are needed "
             "(make bench-accuracy N=150), or scenarios with looser limits"
@@ -332,10 +336,9 @@ def _marked(example: Example, recipe: DatasetRecipe) -> Iterator[list[dict[str, 
 
     Designs that are judged each alone make as many conversations.
     """
-    alone = recipe.turns.judged and recipe.style == "dialogue"
     told = [{**turn, "train": False} for turn in example.prompt]
     said = [{**turn, "train": turn["role"] == "assistant"} for turn in example.completion]
-    for part in [[turn] for turn in said] if alone else [said]:
+    for part in [[turn] for turn in said] if recipe.judges else [said]:
         yield [*told, *part]
 
 

@@ -97,8 +97,7 @@ def _judges(recipe: "Recipe", data: Path) -> bool:
     """
     from finetune.dataset import read_manifest
 
-    drawn = read_manifest(data).recipe
-    judges = drawn.style == "dialogue" and drawn.turns.judged > 0
+    judges = read_manifest(data).recipe.judges
     if judges and recipe.adaptation.method != "sft":
         raise UsageError(
             f"{data} holds judgements, of which method {recipe.adaptation.method} knows nothing: "

@@ -158,7 +158,7 @@ def test_a_judge_learns_by_imitation_alone(recipe_file, judged, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_training_orders_what_it_was_shown_and_its_adapter_serves(
+def test_a_training_orders_what_it_was_shown_and_its_adapter_needs_no_own_attention(
     recipe_file, judged, small_model, tmp_path
 ):
     out = tmp_path / "judge"
