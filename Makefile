@@ -75,7 +75,7 @@ doctor: $(READY)  ## versions, processor, memory, GPU, vLLM and models here, to 
 demo: $(READY)  ## the whole loop: random, lookup, base, fine-tune, tuned, comparison
 	$(PY) -m finetune base
 	$(MAKE) --no-print-directory --jobs 2 demo-classic demo-base
-	$(PY) -m finetune pipeline --config configs/finetune/smollm2-demo.yaml --data-config configs/finetune/dialogues-demo.yaml \
+	$(PY) -m finetune pipeline --config configs/finetune/smollm2-demo-judge.yaml --data-config configs/finetune/judgements-demo.yaml \
 		--base configs/models/base.yaml --model configs/models/demo.yaml --out $(DEMO_OUT)/adapter --resume
 	$(PY) -m search run --config configs/search/demo.yaml $(DEMO) --out $(DEMO_OUT)/local
 	$(PY) -m search compare $(foreach arm,base local random lookup,$(DEMO_OUT)/$(arm)) --out $(DEMO_OUT)

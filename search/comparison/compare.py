@@ -61,7 +61,9 @@ def compare(
     seeds = len(cells) // len({scenario for scenario, _ in cells})
     resampling = Resampling(len(cells) // seeds, seeds)
     curves = {arm.name: _curves(arm, cells, scales) for arm in arms}
-    results = [_result(arm, curves[arm.name], resampling) for arm in arms]
+    results = [
+        _result(arm, curves[arm.name], resampling, _by_training(arm, cells, scales)) for arm in arms
+    ]
     scenarios = [_facts(group, arms, scales) for group in by_scenario(runs).values()]
     first = runs[0]
     session = first.manifest.sessions[0]
@@ -122,21 +124,41 @@ def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathe
     return [(name, seed) for name, own in seeds.items() if len(own) >= most for seed in own[:most]]
 
 
-def _finished(arm: Arm) -> dict[Cell, RunRecord]:
-    return {
-        (run.manifest.digests.scenario, run.config.seed): run
-        for run in arm.runs
-        if is_finished(run)
-    }
+def _finished(arm: Arm) -> dict[Cell, list[RunRecord]]:
+    """Return the runs of each cell that all trainings of the arm's model have finished."""
+    found: dict[Cell, list[RunRecord]] = {}
+    for run in filter(is_finished, arm.runs):
+        found.setdefault((run.manifest.digests.scenario, run.config.seed), []).append(run)
+    return {cell: runs for cell, runs in found.items() if len(runs) == len(arm.trainings)}
 
 
 def _curves(arm: Arm, cells: Sequence[Cell], scales: Mapping[str, RegretEnds]) -> Floats:
-    """Regret after each episode in each cell, [cells, episodes]."""
+    """Regret after each episode in each cell, [cells, episodes], mean over trainings."""
     runs = _finished(arm)
-    return np.array([regret_curve(runs[cell], scales[cell[0]]) for cell in cells])
+    return np.array(
+        [
+            np.mean([regret_curve(run, scales[cell[0]]) for run in runs[cell]], axis=0)
+            for cell in cells
+        ]
+    )
 
 
-def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
+def _by_training(
+    arm: Arm, cells: Sequence[Cell], scales: Mapping[str, RegretEnds]
+) -> dict[int, float]:
+    """Regret at the end by the seed of the training; empty where there is one or none."""
+    trainings = {seed: runs for seed, runs in arm.trainings.items() if seed is not None}
+    if len(trainings) < 2:
+        return {}
+    return {
+        seed: float(_curves(Arm(arm.name, runs), cells, scales)[:, -1].mean())
+        for seed, runs in sorted(trainings.items())
+    }
+
+
+def _result(
+    arm: Arm, curves: Floats, resampling: Resampling, trainings: dict[int, float]
+) -> ArmResult:
     first, budget = arm.first, curves.shape[1]
     trials = [trial for run in arm.runs for trial in run.trials]
     shown = sorted({*(at for at in CHECKPOINTS if at <= budget), budget})
@@ -151,6 +173,7 @@ def _result(arm: Arm, curves: Floats, resampling: Resampling) -> ArmResult:
         screen=first.config.screen,
         runs=len(arm.runs),
         origin=origin_of(arm),
+        trainings=trainings,
         given=first.manifest.given,
         oracle=is_oracle(first.config),
         regret={at: _estimate(curves[:, at - 1], resampling) for at in shown},

@@ -30,15 +30,23 @@ class NotComparable(Exception):
 
 
 class Arm(NamedTuple):
-    """Runs that differ in scenario and seed alone."""
+    """Runs that differ in scenario, seed, and the seed of a model's training alone."""
 
     name: str
     runs: list[RunRecord]
 
     @property
     def first(self) -> RunRecord:
-        """Any of them: settings, model and budget are the same in all."""
+        """Any of them: settings and budget are the same in all, and so is the model's recipe."""
         return self.runs[0]
+
+    @property
+    def trainings(self) -> dict[int | None, list[RunRecord]]:
+        """The runs by the seed of the training that made their model; None: none did here."""
+        found: dict[int | None, list[RunRecord]] = defaultdict(list)
+        for run in self.runs:
+            found[_training_seed(run)].append(run)
+        return found
 
 
 def require_comparable(found: Gathered, factors: Collection[Factor] = ()) -> list[Arm]:
@@ -71,19 +79,48 @@ def require_comparable(found: Gathered, factors: Collection[Factor] = ()) -> lis
 def arms_of(sources: Sequence[Source]) -> list[Arm]:
     """Group runs that differ in scenario and seed alone.
 
-    Language models come first, oracles last, the others in between, each in the order given.
+    Sweeps that call their arms by one name, whose models differ in the seed of their training
+    alone, make one arm. Language models come first, oracles last, the others in between, each in
+    the order given.
     """
     groups: dict[str, list[Source]] = {}
     for source in sources:
         config = source.run.config
-        model = source.run.manifest.model
-        who = [source.label, config.optimizer, config.settings, config.batch, config.screen, model]
+        who = [source.label, config.optimizer, config.batch, config.screen, *_asked_whom(source)]
         groups.setdefault(canonical_json(who), []).append(source)
     arms = [
         Arm(name, [source.run for source in group])
         for name, group in zip(_names([*groups.values()]), groups.values(), strict=True)
     ]
     return sorted(arms, key=_rank)
+
+
+def _asked_whom(source: Source) -> tuple[Any, Any]:
+    """Return how a run asks, and whom: a model, or what all trainings of one recipe share."""
+    run, model = source.run, source.run.manifest.model
+    lineage = run.manifest.lineage
+    adapter = lineage.adapter if lineage else None
+    # An adapter that another one went on from is not made by its recipe alone.
+    if source.label is None or adapter is None or adapter.manifest.went_on_from:
+        return run.config.settings, model
+    training = adapter.manifest.model_dump(
+        mode="json", include={"base_digest", "data_digest", "renderer", "steps", "recipe"}
+    )
+    del training["recipe"]["seed"]
+    return _without_names(run.config.settings), training
+
+
+def _without_names(settings: Any) -> Any:
+    """Return settings without what tells one model from another that is asked alike."""
+    if not isinstance(settings, dict):
+        return settings
+    left = OF_THE_MODEL if "sampling" in settings else set()
+    return {key: _without_names(own) for key, own in settings.items() if key not in left}
+
+
+def _training_seed(run: RunRecord) -> int | None:
+    lineage = run.manifest.lineage
+    return lineage.adapter.manifest.seed if lineage and lineage.adapter else None
 
 
 def _rank(arm: Arm) -> int:
@@ -101,12 +138,13 @@ def _faults_of(arm: Arm) -> list[str]:
             f"{arm.name}: budgets of {words} episodes in one arm; raise the smaller ones: "
             f"python -m search run --resume --episodes {budgets[-1]} --out RUN"
         )
-    counts = Counter((_task(run), run.config.seed) for run in arm.runs).items()
-    faults += [
-        f"{arm.name}: seed {seed} is there {n} times in {task}"
-        for (task, seed), n in counts
-        if n > 1
-    ]
+    for runs in arm.trainings.values():
+        counts = Counter((_task(run), run.config.seed) for run in runs).items()
+        faults += [
+            f"{arm.name}: seed {seed} is there {n} times in {task}"
+            for (task, seed), n in counts
+            if n > 1
+        ]
     proofs = Counter(fault for run in arm.runs for fault in _unproven(run))
     return faults + [
         f"{arm.first.path}: {fault}" + (f" ({count} runs)" if count > 1 else "")

@@ -20,7 +20,9 @@ def origin_of(arm: Arm) -> Origin | None:
         return Origin(words=f"unknown: {reason}")
     if lineage.adapter is None:
         return Origin(words="not tuned here")
-    return Origin(words=f"tuned with {lineage.adapter.path}", nearest=_nearest(arm))
+    lineages = [run.manifest.lineage for run in arm.runs]
+    paths = dict.fromkeys(one.adapter.path for one in lineages if one and one.adapter)
+    return Origin(words=f"tuned with {', '.join(paths)}", nearest=_nearest(arm))
 
 
 def _nearest(arm: Arm) -> Nearest | None:
@@ -82,6 +84,14 @@ def _notes_on(arm: ArmResult) -> Iterator[str]:
         return
     if arm.origin.words.startswith("unknown"):
         yield f"Of {arm.name} nobody knows what it was trained on ({arm.origin.words})."
+    if arm.trainings:
+        seeds = ", ".join(map(str, arm.trainings))
+        ends = ", ".join(f"{regret:.3f}" for regret in arm.trainings.values())
+        yield (
+            f"{arm.name} stands for {len(arm.trainings)} trainings of one recipe, with seeds "
+            f"{seeds}, which end at {ends}: figures are means over them, and intervals are over "
+            "scenarios and the seeds of the searches, for these trainings."
+        )
     near = arm.origin.nearest
     if near and near.task == "itself":
         yield f"{arm.name} was trained on {near.scenario}: its result there shows memory."

@@ -117,6 +117,9 @@ class ArmResult(Config):
     runs: int
     origin: Origin | None
     """None: no language model."""
+    trainings: dict[int, float] = Field(default_factory=dict)
+    """Regret at the end by the seed of the model's training, where there are several; all other
+    figures are means over these trainings, and intervals hold for them alone."""
     given: Given
     """What it had beside the results of its own search."""
     oracle: bool

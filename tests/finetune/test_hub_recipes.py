@@ -74,7 +74,14 @@ def test_every_recipe_says_what_it_needs():
     for file in sorted(RECIPES.glob("*.yaml")):
         head = file.read_text().split("\n", 12)[:12]
         comments = " ".join(line for line in head if line.startswith("#"))
-        if file.stem in (*KINDS, "smollm2", "smollm2-demo", "smollm2-gpu", "qwen3-8b-qlora"):
+        if file.stem in (
+            *KINDS,
+            "smollm2",
+            "smollm2-demo-judge",
+            "smollm2-judge",
+            "smollm2-gpu",
+            "qwen3-8b-qlora",
+        ):
             for word in ("python -m finetune", "Hardware:", "Minutes:", "Memory:"):
                 assert word in comments or word.replace("python -m ", "-m ") in comments, file
             assert "easured" in comments or "Estimated, not run" in comments, file

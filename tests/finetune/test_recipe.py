@@ -105,7 +105,7 @@ def test_committed_recipes_are_read(file, tmp_path):
 
     if file.name.startswith("dialogues"):
         assert bool(load(file, DataRecipe).surrogate_tasks) == (file.name != "dialogues-own.yaml")
-    elif file.name == "judgements.yaml":
+    elif file.name.startswith("judgements"):
         assert load(file, DataRecipe).dataset.turns.judged == 32
     elif file.name == "rounds.yaml":
         assert load_rounds(file).dataset.style == "dialogue"

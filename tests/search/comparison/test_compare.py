@@ -186,6 +186,62 @@ def test_an_arm_of_a_sweep_keeps_its_name(make):
     assert [(arm.name, len(arm.runs)) for arm in arms] == [("x", 2), ("y+screen4", 1)]
 
 
+def trained(run, seed, path="runs/a", **changes):
+    """Give a run a model that was trained with a seed."""
+    manifest = MANIFEST.model_copy(update={"seed": seed, "recipe": {"seed": seed}, **changes})
+    adapter = Adapter(path=path, manifest=manifest, round_trip=PASSED)
+    model = {**run.manifest.model, "weights": "w"}
+    return altered(run, lineage=Lineage(adapter=adapter), model=model)
+
+
+def test_trainings_of_one_recipe_make_one_arm(make, make_model):
+    random = make("a", episodes=9)
+    one = trained(make_model("first", reply=WIDE), 0, "runs/a")
+    other = trained(make_model("second", reply=GOOD), 1, "runs/b")
+
+    def compared(**labelled):
+        sources = [Source(run, label) for label, runs in labelled.items() for run in runs]
+        return compare(Gathered(sources, 0), arms_of(sources), "the command")
+
+    each = {
+        seed: compared(random=[random], judge=[run], rest=[rest]).arms[0].curve[-1]
+        for seed, run, rest in ((0, one, other), (1, other, one))
+    }
+    result = compared(random=[random], judge=[one, other])
+    judge = result.arms[0]
+    assert (judge.name, judge.runs) == ("judge", 2)
+    assert judge.trainings == pytest.approx(each, abs=1e-4)
+    assert each[0] != each[1]
+    assert judge.regret[6].mean.mean == pytest.approx(sum(each.values()) / 2, abs=1e-4)
+    assert judge.origin.words == "tuned with runs/a, runs/b"
+    assert "judge stands for 2 trainings of one recipe, with seeds 0, 1, which end at " in " ".join(
+        result.notes
+    )
+
+
+def test_other_models_of_one_name_stay_arms_of_their_own(make_model):
+    one = trained(make_model("first", reply=WIDE), 0)
+    second = make_model("second", reply=GOOD)
+    faster = trained(second, 1, recipe={"seed": 1, "learning_rate": 1.0})
+    further = trained(second, 1, went_on_from="runs/a")
+    for other in (faster, further, trained(second, 1, data_digest="other")):
+        assert len(arms_of([Source(one, "judge"), Source(other, "judge")])) == 2
+    same = trained(second, 1)
+    assert len(arms_of([Source(one, None), Source(same, None)])) == 2
+    assert len(arms_of([Source(one, "judge"), Source(same, "judge")])) == 1
+
+
+def test_a_cell_that_one_training_has_not_finished_is_left_out(make, make_model):
+    random = [make("a", episodes=9), make("b", episodes=9, seed=1)]
+    runs = [trained(make_model("first", reply=WIDE, seed=seed), 0) for seed in (0, 1)]
+    runs += [trained(make_model("second", reply=GOOD, seed=seed), 1) for seed in (0, 1)]
+    runs[-1] = runs[-1]._replace(trials=runs[-1].trials[:3])
+    sources = [Source(run, "random") for run in random] + [Source(run, "judge") for run in runs]
+    gathered = Gathered(sources, 0)
+    result = compare(gathered, require_comparable(gathered), "the command")
+    assert (result.seeds, result.unfinished) == (1, 1)
+
+
 def test_regret_goes_from_the_best_of_the_runs_to_the_median_of_random(make, make_model):
     random, base = make("a", episodes=9), make_model("base", reply=WIDE)
     result = result_of(random, base)
