@@ -20,6 +20,9 @@ def probe(
 ) -> int:
     """Ask a model which of two kernels is better, and say what others would have answered.
 
+    It is asked three times: held to the two kernels, free, and, as in a search, what accuracy it
+    expects of both designs, from which exact costs make an answer.
+
     Args:
         model: YAML file of a model that vLLM serves, here or behind base_url.
         split: part of the family that is asked about; the rule is fitted on `train`.
@@ -34,6 +37,7 @@ def probe(
     from cim_sim.files import write_whole
     from finetune.probe.ask import ask, settings_for
     from finetune.probe.habit import habits
+    from finetune.probe.judged import by_cost, judged
     from finetune.probe.questions import balanced, drawn
     from finetune.probe.report import Probe, beliefs, page
     from finetune.probe.sceptics import by_rule, looked_up
@@ -57,8 +61,14 @@ def probe(
     every = [question for own, _ in chosen.values() for question in own]
     print(f"{len(every)} questions from {scenarios} scenarios of {split}", flush=True)
     with connected(settings, out) as client:
-        said = ask(client, every)
-    answers = {**said._asdict(), "lookup": looked_up(every), "rule": by_rule(every, training)}
+        said, expected = ask(client, every), judged(client, every)
+    answers = {
+        **said._asdict(),
+        "judged": expected,
+        "cost": by_cost(every),
+        "lookup": looked_up(every),
+        "rule": by_rule(every, training),
+    }
     result = Probe(
         model=who,
         split=split,
@@ -71,6 +81,9 @@ def probe(
     )
     write_whole(out / "probe.json", result.model_dump_json(indent=1) + "\n")
     print(page(result))
-    scores = {kind: one.right["likelier"].mean for kind, one in result.beliefs.items()}
+    scores = {
+        name: {kind: one.right[name].mean for kind, one in result.beliefs.items()}
+        for name in ("likelier", "judged")
+    }
     cli.emit(out=str(out / "probe.json"), questions=len(every), right=scores)
     return 0

@@ -13,8 +13,9 @@ from finetune.probe.truth import KINDS, Kind
 from search.stats import Interval, bootstrap_groups
 
 RESAMPLES = 2000
-ANSWERERS = ("likelier", "written", "lookup", "rule")
-"""The model twice, by likelihood and as free text; then the two that know no language."""
+ANSWERERS = ("likelier", "written", "judged", "cost", "lookup", "rule")
+"""The model by likelihood, as free text, and by the accuracies that it expects, with exact costs;
+then those that know no language: exact costs alone, a lookup, a rule."""
 
 
 class Belief(Config):
@@ -118,7 +119,7 @@ def page(probe: Probe) -> str:
 def _row(kind: Kind, one: Belief | None, dropped: Dropped) -> list[str]:
     lost = f"{dropped.pairs} pairs, {dropped.strata} strata"
     if one is None:
-        return [kind, "0", *[""] * 9, lost]
+        return [kind, "0", *[""] * (len(ANSWERERS) + 5), lost]
     scores = [f"{one.right[name]:.2f}" for name in ANSWERERS]
     shares = [one.larger, one.first, one.answered, one.larger_is_right]
     told = [f"{share:.2f}" for share in shares]

@@ -52,14 +52,8 @@ class Compared(NamedTuple):
 
 def compared(task: Task, smaller: Indices, larger: Indices) -> Compared:
     """Compare pairs of designs of a task's space, [pairs, parameters] each."""
-    low, high = values_of(task, smaller), values_of(task, larger)
-    advantage: dict[Kind, Floats] = {
-        "accuracy": high.accuracy - low.accuracy,
-        "latency": np.log(low.latency_ns / high.latency_ns),
-        "utilisation": np.log(high.utilisation / low.utilisation),
-        "reward": high.reward - low.reward,
-        "feasible": high.feasible.astype(float) - low.feasible,
-    }
+    low, high = (values_of(task, side, true_accuracy(task, side)) for side in (smaller, larger))
+    advantage = advantages(low, high)
     both, apart = low.feasible & high.feasible, np.abs(advantage["accuracy"]) >= CLEAR_ACCURACY
     clear: dict[Kind, Bools] = {
         "accuracy": both & apart,
@@ -72,6 +66,17 @@ def compared(task: Task, smaller: Indices, larger: Indices) -> Compared:
     return Compared(advantage, clear)
 
 
+def advantages(low: Values, high: Values) -> dict[Kind, Floats]:
+    """Return by how much the second of each pair is the better one, [pairs] for each matter."""
+    return {
+        "accuracy": high.accuracy - low.accuracy,
+        "latency": np.log(low.latency_ns / high.latency_ns),
+        "utilisation": np.log(high.utilisation / low.utilisation),
+        "reward": high.reward - low.reward,
+        "feasible": high.feasible.astype(float) - low.feasible,
+    }
+
+
 def surrogate_table() -> str:
     """Return the digest of the accuracy table behind all labels."""
     from cim_sim.accuracy.surrogate.model import load
@@ -79,13 +84,17 @@ def surrogate_table() -> str:
     return load().fitted.table_digest
 
 
-def values_of(task: Task, population: Indices) -> Values:
-    """Evaluate a population as the evaluator `surrogate` does."""
+def true_accuracy(task: Task, population: Indices) -> Floats:
+    """Return the accuracies of a population, [designs], by the evaluator `surrogate`."""
     from cim_sim.accuracy.surrogate.model import load
 
-    scenario, space = task.scenario, task.space
-    price = prices(scenario, space, population)
-    accuracy = predicted(scenario, space, load())(population)
+    return predicted(task.scenario, task.space, load())(population)
+
+
+def values_of(task: Task, population: Indices, accuracy: Floats) -> Values:
+    """Evaluate a population, [designs, parameters], of which accuracies are known or expected."""
+    scenario = task.scenario
+    price = prices(scenario, task.space, population)
     return Values(
         accuracy=accuracy,
         latency_ns=price.latency_ns,

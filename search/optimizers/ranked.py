@@ -12,15 +12,14 @@ from typing import Self
 import numpy as np
 from pydantic import model_validator
 
-from cim_sim.config import UsageError
 from cim_sim.space import Design
 from cim_sim.types import Count, Indices, Natural
 from search.llm.client import Client
 from search.llm.connection import connected, identity
-from search.llm.dialogue import BEGUN, DECIMALS
 from search.llm.foreseen import expectation
 from search.llm.lineage import lineage_of
-from search.llm.prompt import Style, answer
+from search.llm.prompt import Style
+from search.llm.weighing import weigh
 from search.optimizers import llm
 from search.optimizers.judged import RECALLED, Expected, Judged, weighed
 from search.optimizers.lookup import behind, known_designs
@@ -78,22 +77,9 @@ class Weigher:
         return Expected(accuracy, exchanges)
 
     def _weighing(self, place: int, design: Design) -> Proposal:
-        """Return a recalled design with the one exchange that says what is expected of it.
-
-        The model reads the design as the beginning of its own answer, and writes two decimals.
-        """
-        begun, held = f"{answer(design)} {BEGUN}", {"regex": DECIMALS}
+        """Return a recalled design with the one exchange that says what is expected of it."""
         seed = int(self._problem.generator(f"request {place}", 0).integers(2**31))
-        exchange = self._client.complete(
-            0, place, self._prompt, seed, held, weighed=True, begun=begun
-        )
-        if expectation(exchange) is None:
-            written = (exchange.reply or "").removeprefix(begun)
-            raise UsageError(
-                f"model {self._settings.model.name} replied {written!r:.60} and was held to two "
-                f"decimals after {begun}: ranked needs vLLM, as path in a model configuration has"
-            )
-        return Proposal(design, exchanges=(exchange,))
+        return Proposal(design, exchanges=(weigh(self._client, place, self._prompt, design, seed),))
 
 
 @contextmanager

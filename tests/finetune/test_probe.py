@@ -14,10 +14,11 @@ from cim_sim.evaluate import Evaluator
 from finetune.inference import encode, token_logprobs
 from finetune.probe.ask import ask, choice, named, prompt, settings_for
 from finetune.probe.habit import habit, habits
+from finetune.probe.judged import EXPECTED, answered, by_cost, judged
 from finetune.probe.questions import balanced, drawn
 from finetune.probe.report import Probe, beliefs, page, score
 from finetune.probe.sceptics import by_rule, looked_up
-from finetune.probe.truth import CLEAR_ACCURACY, KINDS
+from finetune.probe.truth import CLEAR_ACCURACY, KINDS, true_accuracy
 from search.evaluators import build
 from search.execute import execute
 from search.llm.client import Client, Completion
@@ -160,7 +161,13 @@ def test_a_model_is_asked_held_and_free(found, every):
     said = ask(Client(model, Second()), every)
     assert said.likelier.tolist() == [float(not one.larger_first) for one in every]
     assert set(said.written) == {0.5}
-    answers = {**said._asdict(), "lookup": looked_up(every), "rule": by_rule(every, found)}
+    answers = {
+        **said._asdict(),
+        "judged": by_cost(every),
+        "cost": by_cost(every),
+        "lookup": looked_up(every),
+        "rule": by_rule(every, found),
+    }
     result = beliefs(every, answers, found.clear)
     for one in result.values():
         assert (one.right["likelier"].mean, one.first, one.answered) == (0.5, 0, 0)
@@ -173,6 +180,65 @@ def test_a_model_is_asked_held_and_free(found, every):
     )  # fmt: skip
     assert "| latency | 0 |" in page(probe)
     assert Probe.model_validate_json(probe.model_dump_json()) == probe
+
+
+def truth(questions):
+    """What a perfect judge expects of the designs of some questions."""
+    return {
+        (one.scenario, design): float(
+            true_accuracy(one.task, np.array([one.task.space.encode(design)]))[0]
+        )
+        for one in questions
+        for design in (one.smaller, one.larger)
+    }
+
+
+def test_who_expects_the_truth_answers_every_question(every):
+    right = [float(one.larger_wins) for one in every]
+    assert answered(every, truth(every)).tolist() == right
+
+
+def test_cost_alone_answers_what_is_cost_and_no_more(every):
+    said = by_cost(every)
+    for kind in ("latency", "utilisation"):
+        own = [place for place, one in enumerate(every) if one.kind == kind]
+        assert score([every[place] for place in own], said[own]).mean == 1.0
+    own = [place for place, one in enumerate(every) if one.kind == "reward"]
+    assert score([every[place] for place in own], said[own]).mean < 0.9
+
+
+class Judge:
+    """A transport that expects .40 of designs with a 7x7 kernel, and .60 of others."""
+
+    def __init__(self):
+        self.requests = []
+
+    def send(self, request):
+        self.requests.append(request)
+        design = request["messages"][-1]["content"]
+        assert request["structured_outputs"] == {"regex": "[0-9][0-9]"}
+        return Completion("40" if ",7]" in design else "60", "stop", {})
+
+    def close(self):
+        pass
+
+
+def test_a_judge_is_asked_of_each_design_once_as_in_a_search(every):
+    judge = Judge()
+    said = judged(Client(settings_for(ModelConfig(name="m", model="x")), judge), every)
+    asked = [one for one in every if one.kind in EXPECTED]
+    sides = {(one.scenario, design) for one in asked for design in (one.smaller, one.larger)}
+    assert len(judge.requests) == len(sides)
+    told = judge.requests[0]["messages"][0]["content"]
+    assert "Similar tasks chose" in told
+    assert "Add the accuracy that you expect." in told
+    assert judge.requests[0]["messages"][-1]["content"].endswith("] accuracy 0.")
+    expected = {
+        (scenario, design): 0.4 if any(kernel == 7 for _, kernel in design.layers) else 0.6
+        for scenario, design in sides
+    }
+    assert said.tolist() == answered(every, expected).tolist()
+    assert said.tolist() != by_cost(every).tolist()
 
 
 @pytest.mark.slow
@@ -219,7 +285,8 @@ def test_a_habit_is_counted_step_by_step(every):
     assert grown.enlarges.n == 2
 
 
-def test_the_page_on_fine_tuning_shows_the_committed_result():
-    probe = load("finetune/probe/smollm2.json", Probe)
+@pytest.mark.parametrize("model", ["smollm2", "released"])
+def test_the_page_on_fine_tuning_shows_the_committed_results(model):
+    probe = load(f"finetune/probe/{model}.json", Probe)
     shown = Path("finetune/README.md").read_text(encoding="utf-8").splitlines()
     assert {line for line in page(probe).splitlines() if line} <= set(shown)

@@ -121,7 +121,7 @@ def test_a_model_that_is_not_held_to_the_design_is_refused(problem):
     said = (
         f"model m replied 'I expect 50 %' and was held to two decimals after {names(rows)[0]} acc"
     )
-    with pytest.raises(UsageError, match=re.escape(said) + ".*ranked needs vLLM"):
+    with pytest.raises(UsageError, match=re.escape(said) + ".*only vLLM does that"):
         weigher.asked()
 
 

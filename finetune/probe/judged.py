@@ -1,0 +1,101 @@
+"""What follows from the accuracies that a model expects, with the costs that anybody can compute.
+
+So a search asks it (`search/optimizers/ranked.py`): of one design at a time, and costs are exact.
+Latency and utilisation are costs, of which nothing has to be expected.
+"""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
+
+import numpy as np
+
+from cim_sim.progress import counted
+from cim_sim.space import Design
+from cim_sim.types import Floats
+from finetune.probe.questions import Question
+from finetune.probe.truth import Kind, advantages, values_of
+from search.llm.client import Client
+from search.llm.foreseen import expectation
+from search.llm.prompt import render
+from search.llm.weighing import weigh
+from search.optimizers.lookup import known_designs
+from search.record.lookup import LOOKUP_TABLE
+from search.record.tasks import Task
+
+EXPECTED: tuple[Kind, ...] = ("accuracy", "reward", "feasible")
+"""Matters in which accuracy has a part."""
+SIMILAR = 4
+"""Designs of similar tasks that are shown, as in a search."""
+
+Sides = tuple[int, Design]
+"""Number of the scenario, and one design of a question."""
+
+
+def judged(client: Client, questions: Sequence[Question]) -> Floats:
+    """Answer by the accuracies that the model expects of both designs.
+
+    Returns:
+        [questions]: 1 the larger kernel, 0 the smaller, .5 where they are equally good.
+
+    Raises:
+        SearchStopped: the server is gone.
+        UsageError: it does not hold a reply to a form, which only vLLM does.
+    """
+    tasks = {one.scenario: one.task for one in questions}
+    asked = [one for one in questions if one.kind in EXPECTED]
+    sides = list(dict.fromkeys((one.scenario, design) for one in asked for design in _both(one)))
+    prompts = {scenario: _prompt(tasks[scenario]) for scenario in {one for one, _ in sides}}
+    with ThreadPoolExecutor(client.model.concurrency) as pool:
+        exchanges = pool.map(
+            lambda place, side: weigh(client, place, prompts[side[0]], side[1], seed=0),
+            range(len(sides)),
+            sides,
+        )
+        with counted("designs", len(sides)) as step:
+            expected: dict[Sides, float] = {}
+            for side, exchange in zip(sides, exchanges, strict=True):
+                expected[side] = float(expectation(exchange) or 0.0)
+                step(tasks[side[0]].scenario.name)
+    return answered(questions, expected)
+
+
+def by_cost(questions: Sequence[Question]) -> Floats:
+    """Answer as one who expects the same accuracy of all designs; as `judged`."""
+    return answered(questions, {})
+
+
+def answered(questions: Sequence[Question], expected: Mapping[Sides, float]) -> Floats:
+    """Answer by exact costs and the accuracies that are expected of designs, else all alike."""
+    answers = np.full(len(questions), 0.5)
+    order = sorted(range(len(questions)), key=lambda place: questions[place].scenario)
+    for _, group in groupby(order, key=lambda place: questions[place].scenario):
+        places = list(group)
+        own = [questions[place] for place in places]
+        low, high = (
+            values_of(
+                own[0].task,
+                np.array([one.task.space.encode(_both(one)[side]) for one in own]),
+                np.array([expected.get((one.scenario, _both(one)[side]), 0.5) for one in own]),
+            )
+            for side in (0, 1)
+        )
+        better = advantages(low, high)
+        # Of two chips that may be built the one that keeps the least accuracy is the more accurate.
+        better["feasible"] = np.where(
+            low.allowed & high.allowed,
+            better["accuracy"],
+            high.allowed.astype(float) - low.allowed,
+        )
+        signs = [np.sign(better[one.kind][place]) for place, one in enumerate(own)]
+        answers[places] = (np.array(signs) + 1) / 2
+    return answers
+
+
+def _both(question: Question) -> tuple[Design, Design]:
+    return question.smaller, question.larger
+
+
+def _prompt(task: Task) -> list[dict[str, str]]:
+    similar = known_designs(task, LOOKUP_TABLE, SIMILAR)
+    return render(task.scenario, task.space, [], style="dialogue", similar=similar, value=True)
