@@ -106,7 +106,7 @@ def _asked_whom(source: Source) -> tuple[Any, Any]:
     training = adapter.manifest.model_dump(
         mode="json", include={"base_digest", "data_digest", "renderer", "steps", "recipe"}
     )
-    del training["recipe"]["seed"]
+    training["recipe"].pop("seed", None)  # a recipe need not name it
     return _without_names(run.config.settings), training
 
 

@@ -229,6 +229,8 @@ def test_other_models_of_one_name_stay_arms_of_their_own(make_model):
     same = trained(second, 1)
     assert len(arms_of([Source(one, None), Source(same, None)])) == 2
     assert len(arms_of([Source(one, "judge"), Source(same, "judge")])) == 1
+    unnamed = trained(second, 1, recipe={})
+    assert len(arms_of([Source(one, "judge"), Source(unnamed, "judge")])) == 1
 
 
 def test_a_cell_that_one_training_has_not_finished_is_left_out(make, make_model):
