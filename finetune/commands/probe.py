@@ -41,7 +41,7 @@ def probe(
     from finetune.probe.questions import balanced, drawn
     from finetune.probe.report import Probe, beliefs, page
     from finetune.probe.sceptics import by_rule, looked_up
-    from finetune.probe.truth import KINDS, surrogate_table
+    from finetune.probe.truth import CLEAR_ACCURACY, KINDS, surrogate_table
     from search.llm.connection import answered_by, connected, identity
     from search.llm.model import ModelConfig
     from search.llm.server import with_dtype
@@ -66,6 +66,7 @@ def probe(
         **said._asdict(),
         "judged": expected,
         "cost": by_cost(every),
+        "larger": by_cost(every, CLEAR_ACCURACY),
         "lookup": looked_up(every),
         "rule": by_rule(every, training),
     }

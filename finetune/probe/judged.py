@@ -4,7 +4,7 @@ So a search asks it (`search/optimizers/ranked.py`): of one design at a time, an
 Latency and utilisation are costs, of which nothing has to be expected.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 
@@ -57,35 +57,40 @@ def judged(client: Client, questions: Sequence[Question]) -> Floats:
             for side, exchange in zip(sides, exchanges, strict=True):
                 expected[side] = float(expectation(exchange) or 0.0)
                 step(tasks[side[0]].scenario.name)
-    return answered(questions, expected)
+    low, high = (
+        np.array([expected.get((one.scenario, _both(one)[side]), 0.5) for one in questions])
+        for side in (0, 1)
+    )
+    return answered(questions, low, high)
 
 
-def by_cost(questions: Sequence[Question]) -> Floats:
-    """Answer as one who expects the same accuracy of all designs; as `judged`."""
-    return answered(questions, {})
+def by_cost(questions: Sequence[Question], larger: float = 0.0) -> Floats:
+    """Answer as one to whom the larger kernel is always more accurate by so much; as `judged`."""
+    level = np.full(len(questions), 0.5)
+    return answered(questions, level, level + larger)
 
 
-def answered(questions: Sequence[Question], expected: Mapping[Sides, float]) -> Floats:
-    """Answer by exact costs and the accuracies that are expected of designs, else all alike."""
+def answered(questions: Sequence[Question], low: Floats, high: Floats) -> Floats:
+    """Answer by exact costs and the accuracies that are expected of both designs, [questions]."""
     answers = np.full(len(questions), 0.5)
     order = sorted(range(len(questions)), key=lambda place: questions[place].scenario)
     for _, group in groupby(order, key=lambda place: questions[place].scenario):
         places = list(group)
         own = [questions[place] for place in places]
-        low, high = (
+        smaller, larger = (
             values_of(
                 own[0].task,
                 np.array([one.task.space.encode(_both(one)[side]) for one in own]),
-                np.array([expected.get((one.scenario, _both(one)[side]), 0.5) for one in own]),
+                accuracy[places],
             )
-            for side in (0, 1)
+            for side, accuracy in enumerate((low, high))
         )
-        better = advantages(low, high)
+        better = advantages(smaller, larger)
         # Of two chips that may be built the one that keeps the least accuracy is the more accurate.
         better["feasible"] = np.where(
-            low.allowed & high.allowed,
+            smaller.allowed & larger.allowed,
             better["accuracy"],
-            high.allowed.astype(float) - low.allowed,
+            larger.allowed.astype(float) - smaller.allowed,
         )
         signs = [np.sign(better[one.kind][place]) for place, one in enumerate(own)]
         answers[places] = (np.array(signs) + 1) / 2

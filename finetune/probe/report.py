@@ -13,9 +13,10 @@ from finetune.probe.truth import KINDS, Kind
 from search.stats import Interval, bootstrap_groups
 
 RESAMPLES = 2000
-ANSWERERS = ("likelier", "written", "judged", "cost", "lookup", "rule")
+ANSWERERS = ("likelier", "written", "judged", "cost", "larger", "lookup", "rule")
 """The model by likelihood, as free text, and by the accuracies that it expects, with exact costs;
-then those that know no language: exact costs alone, a lookup, a rule."""
+then those that know no language: exact costs alone, exact costs where a larger kernel is always
+more accurate by what is just clear, a lookup, a rule."""
 
 
 class Belief(Config):

@@ -165,6 +165,7 @@ def test_a_model_is_asked_held_and_free(found, every):
         **said._asdict(),
         "judged": by_cost(every),
         "cost": by_cost(every),
+        "larger": by_cost(every, CLEAR_ACCURACY),
         "lookup": looked_up(every),
         "rule": by_rule(every, found),
     }
@@ -182,20 +183,21 @@ def test_a_model_is_asked_held_and_free(found, every):
     assert Probe.model_validate_json(probe.model_dump_json()) == probe
 
 
-def truth(questions):
-    """What a perfect judge expects of the designs of some questions."""
-    return {
-        (one.scenario, design): float(
-            true_accuracy(one.task, np.array([one.task.space.encode(design)]))[0]
-        )
-        for one in questions
-        for design in (one.smaller, one.larger)
-    }
+def both(questions, accuracy_of):
+    """What is expected of the smaller and of the larger design of each question."""
+    return (
+        np.array([accuracy_of(one.task, getattr(one, side)) for one in questions])
+        for side in ("smaller", "larger")
+    )
+
+
+def truth(task, design):
+    return float(true_accuracy(task, np.array([task.space.encode(design)]))[0])
 
 
 def test_who_expects_the_truth_answers_every_question(every):
     right = [float(one.larger_wins) for one in every]
-    assert answered(every, truth(every)).tolist() == right
+    assert answered(every, *both(every, truth)).tolist() == right
 
 
 def test_cost_alone_answers_what_is_cost_and_no_more(every):
@@ -233,11 +235,10 @@ def test_a_judge_is_asked_of_each_design_once_as_in_a_search(every):
     assert "Similar tasks chose" in told
     assert "Add the accuracy that you expect." in told
     assert judge.requests[0]["messages"][-1]["content"].endswith("] accuracy 0.")
-    expected = {
-        (scenario, design): 0.4 if any(kernel == 7 for _, kernel in design.layers) else 0.6
-        for scenario, design in sides
-    }
-    assert said.tolist() == answered(every, expected).tolist()
+    low, high = both(
+        every, lambda _, design: 0.4 if any(kernel == 7 for _, kernel in design.layers) else 0.6
+    )
+    assert said.tolist() == answered(every, low, high).tolist()
     assert said.tolist() != by_cost(every).tolist()
 
 
