@@ -17,18 +17,17 @@ from finetune.probe.questions import Question
 from finetune.probe.truth import Kind, advantages, values_of
 from search.llm.client import Client
 from search.llm.foreseen import expectation
-from search.llm.prompt import render
+from search.llm.prompt import Message
 from search.llm.weighing import weigh
+from search.optimizers.llm import asked
 from search.optimizers.lookup import known_designs
-from search.record.lookup import LOOKUP_TABLE
+from search.optimizers.ranked import Settings
 from search.record.tasks import Task
 
 EXPECTED: tuple[Kind, ...] = ("accuracy", "reward", "feasible")
 """Matters in which accuracy has a part."""
-SIMILAR = 4
-"""Designs of similar tasks that are shown, as in a search."""
 
-Sides = tuple[int, Design]
+Side = tuple[int, Design]
 """Number of the scenario, and one design of a question."""
 
 
@@ -43,9 +42,10 @@ def judged(client: Client, questions: Sequence[Question]) -> Floats:
         UsageError: it does not hold a reply to a form, which only vLLM does.
     """
     tasks = {one.scenario: one.task for one in questions}
-    asked = [one for one in questions if one.kind in EXPECTED]
-    sides = list(dict.fromkeys((one.scenario, design) for one in asked for design in _both(one)))
-    prompts = {scenario: _prompt(tasks[scenario]) for scenario in {one for one, _ in sides}}
+    own = [one for one in questions if one.kind in EXPECTED]
+    sides = list(dict.fromkeys((one.scenario, design) for one in own for design in _both(one)))
+    settings = Settings(model=client.model)
+    prompts = {number: _prompt(tasks[number], settings) for number in {one for one, _ in sides}}
     with ThreadPoolExecutor(client.model.concurrency) as pool:
         exchanges = pool.map(
             lambda place, side: weigh(client, place, prompts[side[0]], side[1], seed=0),
@@ -53,9 +53,11 @@ def judged(client: Client, questions: Sequence[Question]) -> Floats:
             sides,
         )
         with counted("designs", len(sides)) as step:
-            expected: dict[Sides, float] = {}
+            expected: dict[Side, float] = {}
             for side, exchange in zip(sides, exchanges, strict=True):
-                expected[side] = float(expectation(exchange) or 0.0)
+                accuracy = expectation(exchange)
+                assert accuracy is not None  # else `weigh` had raised
+                expected[side] = accuracy
                 step(tasks[side[0]].scenario.name)
     low, high = (
         np.array([expected.get((one.scenario, _both(one)[side]), 0.5) for one in questions])
@@ -101,6 +103,6 @@ def _both(question: Question) -> tuple[Design, Design]:
     return question.smaller, question.larger
 
 
-def _prompt(task: Task) -> list[dict[str, str]]:
-    similar = known_designs(task, LOOKUP_TABLE, SIMILAR)
-    return render(task.scenario, task.space, [], style="dialogue", similar=similar, value=True)
+def _prompt(task: Task, settings: Settings) -> list[Message]:
+    """Return the conversation with which a search asks."""
+    return asked(task, settings, known_designs(task, settings.table, settings.similar))
