@@ -3,6 +3,7 @@
 import sys
 
 from cim_sim import cli
+from finetune.commands.ablate import ablate
 from finetune.commands.base import base
 from finetune.commands.bench import bench
 from finetune.commands.dataset import dataset
@@ -29,6 +30,7 @@ def main() -> int:
         "pipeline": pipeline,
         "rounds": rounds,
         "release": release,
+        "ablate": ablate,
         "bench": bench,
     }
     return cli.run("python -m finetune", str(__doc__), verbs)

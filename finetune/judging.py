@@ -125,6 +125,9 @@ def judged_loss(
     hundredths: "torch.Tensor",
     digits: "torch.Tensor",
     accuracies: "torch.Tensor",
+    *,
+    mean: bool = True,
+    ordered: bool = True,
 ) -> "torch.Tensor":
     """Return the loss of one lesson: nats a digit, and one minus the correlation.
 
@@ -133,14 +136,24 @@ def judged_loss(
         hundredths: of the second.
         digits: tokens of 0 to 9, [10].
         accuracies: [designs].
+        mean: labels are probabilities with the mean that is wanted; else the very digits.
+        ordered: the correlation counts.
     """
-    wanted = two_hot(10 * accuracies - HUNDREDTHS / 10)
-    nothing = two_hot(accuracies.new_full(accuracies.shape, HUNDREDTHS))
     nats = [
         -(labels * logits.log_softmax(-1)[:, digits]).sum(-1).mean()
-        for labels, logits in ((wanted, tenths), (nothing, hundredths))
+        for labels, logits in zip(labels_of(accuracies, mean), (tenths, hundredths), strict=True)
     ]
-    return sum(nats) + 1 - order(expected(tenths[:, digits]), accuracies)
+    disorder = 1 - order(expected(tenths[:, digits]), accuracies) if ordered else 0
+    return sum(nats) + disorder
+
+
+def labels_of(accuracies: "torch.Tensor", mean: bool) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Return probabilities of tenths and hundredths, [designs, 10] each."""
+    if mean:
+        nothing = accuracies.new_full(accuracies.shape, HUNDREDTHS)
+        return two_hot(10 * accuracies - HUNDREDTHS / 10), two_hot(nothing)
+    hundredths = (100 * accuracies).round()
+    return two_hot(hundredths // 10), two_hot(hundredths % 10)
 
 
 @cache
@@ -152,11 +165,12 @@ def trainer_class() -> "type[Trainer]":
     class JudgeTrainer(Trainer):  # type: ignore[misc]
         """Teaches accuracies, and measures the order and the error of held-out ones."""
 
-        def __init__(self, **named: Any) -> None:
+        def __init__(self, *, mean: bool, ordered: bool, **named: Any) -> None:
             named["args"].remove_unused_columns = False
             super().__init__(**named, data_collator=collated)
             self.model_accepts_loss_kwargs = False  # each lesson counts alike
-            self.held_out: list[tuple[float, float]] = []
+            self.evaluations: list[list[tuple[float, float]]] = []
+            self._taught = {"mean": mean, "ordered": ordered}
             tokenizer = self.processing_class
             self._digits = torch.tensor(tokenizer.convert_tokens_to_ids([*"0123456789"]))
 
@@ -185,8 +199,8 @@ def trainer_class() -> "type[Trainer]":
             if not model.training:
                 said = expected(tenths[:, digits])
                 off = (said - 10 * accuracies + HUNDREDTHS / 10).square().mean().sqrt() / 10
-                self.held_out.append((float(off), float(order(said, accuracies))))
-            loss = judged_loss(tenths, hundredths.float(), digits, accuracies)
+                self.evaluations[-1].append((float(off), float(order(said, accuracies))))
+            loss = judged_loss(tenths, hundredths.float(), digits, accuracies, **self._taught)
             return (loss, found) if return_outputs else loss
 
         def prediction_step(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
@@ -196,9 +210,9 @@ def trainer_class() -> "type[Trainer]":
 
         def evaluate(self, *args: Any, **named: Any) -> dict[str, float]:
             """Return what Trainer does, the mean correlation and the root mean square error."""
-            self.held_out = []
+            self.evaluations.append([])
             metrics: dict[str, float] = super().evaluate(*args, **named)
-            off, correlation = map(fmean, zip(*self.held_out, strict=True))
+            off, correlation = map(fmean, zip(*self.evaluations[-1], strict=True))
             both = torch.tensor([off, correlation], device=self.args.device)
             off, correlation = self.accelerator.reduce(both, "mean").tolist()
             return {**metrics, "eval_error": off, "eval_correlation": correlation}

@@ -81,6 +81,10 @@ class Adaptation:
     """Imitation of good answers; preference of good over poor ones; rewards of the model's own."""
     adapter_name_or_path: str | None = None
     """Directory of an adapter on the same base to go on from (LLaMA-Factory's key); None: begin."""
+    mean: bool = True
+    """A judge is taught the mean of the digits that it weighs; False: the digits themselves."""
+    ordered: bool = True
+    """A judge is taught the order of a scenario's designs beside their accuracies."""
 
 
 @dataclass(frozen=True)

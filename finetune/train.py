@@ -86,7 +86,8 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
         "processing_class": tokenizer,
         "peft_config": None if start else adapter_of(recipe),
     }
-    return _judge(data, parts) if judges else _trainer(recipe.adaptation.method, data, parts)
+    method = recipe.adaptation.method
+    return _judge(recipe, data, parts) if judges else _trainer(method, data, parts)
 
 
 def _judges(recipe: "Recipe", data: Path) -> bool:
@@ -106,7 +107,7 @@ def _judges(recipe: "Recipe", data: Path) -> bool:
     return judges
 
 
-def _judge(data: Path, parts: dict[str, Any]) -> "Trainer":
+def _judge(recipe: "Recipe", data: Path, parts: dict[str, Any]) -> "Trainer":
     """Return the trainer of a judge, with the lessons in tokens."""
     from peft import get_peft_model
 
@@ -119,7 +120,8 @@ def _judge(data: Path, parts: dict[str, Any]) -> "Trainer":
         name: rows(split, parts["processing_class"])
         for name, split in _splits(read_split, data).items()
     }
-    return trainer_class()(**parts, **lessons)
+    taught = {"mean": recipe.adaptation.mean, "ordered": recipe.adaptation.ordered}
+    return trainer_class()(**parts, **lessons, **taught)
 
 
 def _trainer(method: str, data: Path, parts: dict[str, Any]) -> "Trainer":

@@ -1,0 +1,77 @@
+"""What each part of a judge's training buys: trainings that lack it, measured in pairs."""
+
+import json
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+
+from cim_sim.config import UsageError, load
+from finetune.ablations import PARTS, RECORD, Ablation, Measured, drawn, table
+from finetune.commands.ablate import ablate
+from finetune.dataset import read_manifest
+
+SHORT = (
+    "per_device_train_batch_size=1",
+    "per_device_eval_batch_size=1",
+    "assistant_only_loss=false",
+    "max_steps=1",
+)
+
+
+def ablation(part, error, correlation):
+    untuned = Measured(error=(0.3, 0.3), correlation=(0.0, 0.0))
+    after = Measured(error=error, correlation=correlation)
+    facts = {"data": "0" * 16, "recipe": {}, "steps": 80, "seconds": 1.0}
+    return Ablation(part=part, before=untuned, after=after, **facts)
+
+
+def test_trainings_are_compared_in_pairs_with_the_whole_one():
+    whole = ablation("whole", (0.1, 0.1), (0.9, 0.5))
+    without = ablation("unordered", (0.1, 0.2), (0.8, 0.4))
+    assert table([whole, without]).splitlines() == [
+        "| training | steps | error | correlation | correlation lost |",
+        "| --- | --- | --- | --- | --- |",
+        "| untuned | 0 | 0.300 [0.300, 0.300] | 0.00 [0.00, 0.00] | 0.70 [0.50, 0.90] |",
+        "| all parts | 80 | 0.100 [0.100, 0.100] | 0.70 [0.50, 0.90] |  |",
+        "| without the order | 80 | 0.150 [0.100, 0.200] | 0.60 [0.40, 0.80] | 0.10 [0.10, 0.10] |",
+    ]
+
+
+def test_weights_drawn_anew_are_a_base_of_the_same_shape(small_model, tmp_path):
+    folder = drawn(str(small_model), tmp_path / "drawn")
+    old, new = (AutoModelForCausalLM.from_pretrained(one) for one in (small_model, folder))
+    shapes = [{name: p.shape for name, p in one.named_parameters()} for one in (old, new)]
+    assert shapes[0] == shapes[1]
+    one, other = (one.model.layers[0].mlp.up_proj.weight for one in (old, new))
+    assert not torch.equal(one, other)
+    assert float(other.detach().std()) == pytest.approx(new.config.initializer_range, rel=0.1)
+
+
+@pytest.mark.slow
+def test_each_training_lacks_what_its_name_says_and_is_made_once(
+    recipe_file, judged, tmp_path, capsys
+):
+    asked = {"data": judged, "out": tmp_path, "config": recipe_file, "overrides": SHORT}
+    assert ablate(**asked, dry_run=True) == 0
+    assert not any(tmp_path.iterdir())
+    assert ablate(**asked) == 0
+    first = capsys.readouterr().out
+    assert all(part.words in first for part in PARTS.values())
+    done = {name: load(tmp_path / name / RECORD, Ablation) for name in PARTS}
+    held_out = read_manifest(judged).counts["validation"]
+    assert {len(one.after.error) for one in done.values()} == {held_out}
+    assert {one.data for one in done.values()} == {read_manifest(judged).digest}
+    # All but the random ones begin with the same answers, and end with others.
+    assert done["whole"].before == done["unordered"].before == done["digits"].before
+    assert done["drawn"].before == done["drawn-256"].before != done["whole"].before
+    assert len({one.after.error for one in done.values()}) == len(PARTS)
+    assert done["unordered"].recipe["ordered"] is False
+    assert json.loads((tmp_path / "drawn-256" / "adapter_config.json").read_text())["r"] == 256
+    assert ablate(**asked) == 0
+    again = capsys.readouterr().out
+    assert again.split("| training")[1] == first.split("| training")[1]
+    with pytest.raises(
+        UsageError, match=r"whole holds a training by another .*: name another --out"
+    ):
+        ablate(**{**asked, "overrides": (*SHORT, "seed=1")})
