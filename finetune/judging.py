@@ -17,6 +17,7 @@ from finetune.values import DIGITS, SAID
 
 if TYPE_CHECKING:
     import torch
+    from peft import PeftModel
     from transformers import PreTrainedTokenizerBase, Trainer
 
     from datasets import Dataset
@@ -156,6 +157,19 @@ def labels_of(accuracies: "torch.Tensor", mean: bool) -> "tuple[torch.Tensor, to
     return two_hot(hundredths // 10), two_hot(hundredths % 10)
 
 
+def _leave_casts(model: "PeftModel") -> None:
+    """Have adapters take activations as they come, since autocast casts them for every product.
+
+    PEFT would widen them to fp32 first, and autocast narrow them again: the same numbers, and a
+    fifth of a step.
+    """
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    for module in model.modules():
+        if isinstance(module, BaseTunerLayer):
+            module.cast_input_dtype_enabled = False
+
+
 @cache
 def trainer_class() -> "type[Trainer]":
     """Return the trainer of a judge; made on demand, since transformers takes seconds to import."""
@@ -169,6 +183,8 @@ def trainer_class() -> "type[Trainer]":
             named["args"].remove_unused_columns = False
             super().__init__(**named, data_collator=collated)
             self.model_accepts_loss_kwargs = False  # each lesson counts alike
+            if self.args.bf16 or self.args.fp16:
+                _leave_casts(self.model)
             self.evaluations: list[list[tuple[float, float]]] = []
             self._taught = {"mean": mean, "ordered": ordered}
             tokenizer = self.processing_class
