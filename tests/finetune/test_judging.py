@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from peft.tuners.tuners_utils import BaseTunerLayer
 
 from cim_sim.config import UsageError
 from datasets import Dataset
@@ -155,6 +156,28 @@ def test_a_judge_learns_by_imitation_alone(recipe_file, judged, tmp_path):
     file.write_text("\n".join(kept))
     with pytest.raises(UsageError, match="holds judgements, of which method dpo knows nothing"):
         prepare(file, ("method=dpo",), judged, tmp_path / "out")
+
+
+def test_what_autocast_narrows_is_not_widened_first_and_the_numbers_are_the_same(
+    recipe_file, judged, tmp_path
+):
+    trainer, *_ = prepare(
+        recipe_file, (*SETTINGS, "bf16=true", "lora_dropout=0"), judged, tmp_path / "out"
+    )
+    adapters = [one for one in trainer.model.modules() if isinstance(one, BaseTunerLayer)]
+    assert adapters
+    assert not any(one.cast_input_dtype_enabled for one in adapters)
+    batch = next(iter(trainer.get_train_dataloader()))
+    found = []
+    for casts in (False, True):
+        for adapter in adapters:
+            adapter.cast_input_dtype_enabled = casts
+        trainer.model.zero_grad()
+        trainer.compute_loss(trainer.model, batch).backward()
+        gradients = [p.grad.clone() for p in trainer.model.parameters() if p.grad is not None]
+        found.append(gradients)
+    assert any(gradient.any() for gradient in found[0])
+    torch.testing.assert_close(*found, atol=0, rtol=0)
 
 
 @pytest.mark.slow
