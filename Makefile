@@ -13,9 +13,9 @@ ARMS     ?= base local random lookup
 RUNS     ?= runs/rivals
 WORKERS  ?= 2
 TRACES   ?=
-CONFIG   ?= configs/finetune/smollm2$(if $(TRACES),,-judge).yaml
+CONFIG   ?= configs/finetune/smollm2-judge.yaml
 # A judge is trained on judgements, every other model on dialogues.
-DATA     ?= configs/finetune/$(if $(TRACES),dialogues-own,$(if $(filter %-judge.yaml,$(CONFIG)),judgements,dialogues)).yaml
+DATA     ?= configs/finetune/$(if $(filter %-judge.yaml,$(CONFIG)),judgements,dialogues)$(if $(TRACES),-own).yaml
 GPU      ?= 0
 PYTHON   ?= python3
 # Index with CPU builds of torch, for machines whose pip would fetch a CUDA build.

@@ -2,13 +2,14 @@
 
 Each training is measured on every held-out scenario, so that two differ in pairs: how far the
 accuracies that it expects are off, and how they correlate with the true ones within the scenario.
-The last two are of the same shape as the base and were never trained on text: adapters of the
-recipe's rank on weights drawn anew, and adapters of nearly full rank, which may change all of them.
+The last two are of the same shape as the base and were never trained on text: adapters on weights
+drawn anew, of the recipe's rank and of rank 256 (78 million numbers); embeddings and norms stay as
+they were drawn.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import Field
@@ -16,14 +17,14 @@ from pydantic import Field
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
 from cim_sim.intervals import Interval, bootstrap_groups
-
-if TYPE_CHECKING:
-    from finetune.recipe import Recipe
+from finetune.base import ensure
+from finetune.dataset import DatasetManifest, require_tasks
+from search.llm.model import directory_digest
 
 RECORD = "held_out.json"
-BASE = "model_name_or_path"
-DRAWN = "drawn-base"
-"""Directory of the base whose weights are drawn anew."""
+ASKED = "asked.json"
+FEWEST = 2
+"""Held-out lessons of which one can differ from another."""
 SEED = 12
 """Of the weights that are drawn, and of the scenarios that are resampled."""
 
@@ -46,7 +47,7 @@ PARTS: dict[Name, Part] = {
     "drawn-256": Part("weights drawn anew, rank 256", ("lora_r=256", "lora_alpha=256"), drawn=True),
 }
 
-Each = Annotated[tuple[float, ...], Field(min_length=2)]
+Each = Annotated[tuple[float, ...], Field(min_length=FEWEST)]
 
 
 class Measured(Config):
@@ -56,72 +57,108 @@ class Measured(Config):
     correlation: Each
 
 
-class Ablation(Config):
-    """A training, and its base before it."""
+class Asked(Config):
+    """What a training was to be; written before it begins."""
 
     part: Name
     data: str
     """Digest of the judgements."""
+    base: str
+    """Digest of the model that it began with."""
     recipe: dict[str, Any]
-    """What was written in the recipe and on the command line, without the base's directory."""
+    """What was written in the recipe and on the command line."""
+
+
+class Ablation(Config):
+    """A training that is finished."""
+
+    asked: Asked
     steps: int
     seconds: float
     before: Measured
     after: Measured
 
 
+def require_judgements(data: Path) -> DatasetManifest:
+    """Read the manifest of judgements that have something held out to compare on.
+
+    Raises:
+        UsageError: they are other lessons, or two held-out ones are not there.
+    """
+    manifest = require_tasks(data)
+    if not manifest.recipe.judges or manifest.counts["validation"] < FEWEST:
+        raise UsageError(
+            f"{data}: expected judgements of which {FEWEST} or more are held out, found "
+            f"{manifest.counts['validation']} held-out lessons of judged: "
+            f"{manifest.recipe.turns.judged}; type: python -m finetune dataset --config "
+            f"configs/finetune/judgements.yaml --data {data}"
+        )
+    return manifest
+
+
 def ablated(name: Name, config: Path, overrides: Sequence[str], data: Path, out: Path) -> Ablation:
     """Train without one part of `PARTS`, and measure before and after; once, if typed again.
 
     Raises:
-        UsageError: recipe or data are not usable, or what is there is a training of others.
+        UsageError: recipe or data are not usable, or what is there is another training.
     """
-    from finetune.dataset import read_manifest
     from finetune.recipe import load_recipe
     from finetune.train import fit, last_checkpoint, prepare
 
-    folder, part = out / name, PARTS[name]
-    changed = (*overrides, *part.overrides)
-    asked = load_recipe(config, changed, folder)
-    written, digest = _without_base(asked), read_manifest(data).digest
-    if (folder / RECORD).is_file():
-        done = load(folder / RECORD, Ablation)
-        if (done.recipe, done.data) != (written, digest):
-            raise UsageError(
-                f"{folder} holds a training by another recipe or data: name another --out"
-            )
-        return done
+    folder, part, digest = out / name, PARTS[name], require_judgements(data).digest
+    written = (*overrides, *part.overrides)
+    base = ensure(str(load_recipe(config, written, folder).model.model_name_or_path))
     if part.drawn:
-        base = drawn(str(asked.model.model_name_or_path), out / DRAWN)
-        changed = (*changed, f"{BASE}={base}")
+        base = drawn(base, out)
+    changed = (*written, f"model_name_or_path={base}")
+    recipe = load_recipe(config, changed, folder).written
+    _claim(folder, Asked(part=name, data=digest, base=directory_digest(base), recipe=recipe))
+    if (folder / RECORD).is_file():
+        return load(folder / RECORD, Ablation)
     checkpoint = last_checkpoint(folder, resume=True, overwrite=False)
-    trainer, recipe, _ = prepare(config, changed, data, folder)
-    summary = fit(trainer, recipe, data, checkpoint)
+    trainer, resolved, _ = prepare(config, changed, data, folder)
+    summary = fit(trainer, resolved, data, checkpoint)
     before, *_, after = map(_measured, trainer.evaluations)
-    facts = {"steps": summary["steps"], "seconds": summary["seconds"]}
-    ablation = Ablation(part=name, data=digest, recipe=written, before=before, after=after, **facts)
+    ablation = Ablation(
+        asked=load(folder / ASKED, Asked),
+        steps=summary["steps"],
+        seconds=summary["seconds"],
+        before=before,
+        after=after,
+    )
     write_whole(folder / RECORD, ablation.model_dump_json(indent=1) + "\n")
     return ablation
 
 
-def _without_base(recipe: "Recipe") -> dict[str, Any]:
-    return {key: value for key, value in recipe.written.items() if key != BASE}
+def _claim(folder: Path, asked: Asked) -> None:
+    """Write down what a folder is for.
+
+    Raises:
+        UsageError: it is for another training.
+    """
+    if (folder / ASKED).is_file():
+        there = load(folder / ASKED, Asked)
+        if there != asked:
+            others = " and ".join(key for key, value in asked if getattr(there, key) != value)
+            raise UsageError(f"{folder} holds a training with another {others}: name another --out")
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / ASKED, asked.model_dump_json(indent=1) + "\n")
 
 
-def drawn(base: str, folder: Path) -> Path:
+def drawn(base: Path, out: Path) -> Path:
     """Return a base of the same shape and tokens whose weights are as before its first step."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-    from finetune.base import ensure
     from finetune.dequantise import save_tokenizer
 
+    folder = out / f"drawn-as-{directory_digest(base)}"
     if not (folder / "tokenizer.json").is_file():
-        source = ensure(base)
         torch.manual_seed(SEED)
-        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(source))
+        model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base))
         model.save_pretrained(str(folder))
-        save_tokenizer(AutoTokenizer.from_pretrained(source), folder)
+        save_tokenizer(AutoTokenizer.from_pretrained(base), folder)
     return folder
 
 
@@ -134,10 +171,10 @@ def table(ablations: Sequence[Ablation]) -> str:
     """Return a Markdown table: each training, and its difference to the first of them."""
     head = "| training | steps | error | correlation | correlation lost | "
     whole = ablations[0]
-    rows = [_row("untuned", 0, whole.before, whole.after)]
+    rows = [_row(f"{PARTS[whole.asked.part].words}, before", 0, whole.before, whole.after)]
     for one in ablations:
         against = None if one is whole else whole.after
-        rows.append(_row(PARTS[one.part].words, one.steps, one.after, against))
+        rows.append(_row(PARTS[one.asked.part].words, one.steps, one.after, against))
     return "\n".join([head.rstrip(), "| --- | --- | --- | --- | --- |", *rows])
 
 

@@ -73,6 +73,8 @@ class Turns(Config):
     def _says_what_is_judged(self) -> Self:
         if self.judged and not self.value:
             raise ValueError("judged teaches the accuracy of each design: set value to true")
+        if self.judged == 1:
+            raise ValueError("judged teaches the order of designs: set it to 2 or more, or to 0")
         return self
 
 

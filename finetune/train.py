@@ -6,14 +6,16 @@ accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from shutil import rmtree
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import UsageError
 from cim_sim.files import write_whole
 from finetune.base import ensure
+from search.record.adapter import MANIFEST
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -110,10 +112,12 @@ def _judges(recipe: "Recipe", data: Path) -> bool:
 def _judge(recipe: "Recipe", data: Path, parts: dict[str, Any]) -> "Trainer":
     """Return the trainer of a judge, with the lessons in tokens."""
     from peft import get_peft_model
+    from transformers import set_seed
 
     from finetune.dataset import read_split
     from finetune.judging import rows, trainer_class
 
+    set_seed(recipe.training.seed)  # the first weights of the adapter are drawn before the trainer
     model, config = parts["model"], parts.pop("peft_config")
     parts["model"] = get_peft_model(model, config) if config else model
     lessons = {
@@ -213,9 +217,17 @@ def _state(checkpoint: Path) -> Any:
     return json.loads((checkpoint / "trainer_state.json").read_text())
 
 
-def _losses(checkpoint: Path) -> list[float]:
-    """Return the losses that were logged up to a checkpoint."""
-    return [entry["loss"] for entry in _state(checkpoint)["log_history"] if "loss" in entry]
+def _logged(history: Sequence[Mapping[str, float]]) -> list[float]:
+    """Return the losses that were logged, the last one of all only where none was."""
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    return losses or [entry["train_loss"] for entry in history if "train_loss" in entry][-1:]
+
+
+def _begin(out: Path, checkpoint: Path | None) -> None:
+    """Have nothing there be taken for this training, or for its end, if it is killed."""
+    (out / MANIFEST).unlink(missing_ok=True)
+    for old in out.glob("checkpoint-*") if checkpoint is None else ():
+        rmtree(old)
 
 
 def _take_over(trainer: "Trainer", checkpoint: Path) -> None:
@@ -250,15 +262,17 @@ def fit(
     # Held-out answers before and after tell learning from the mere falling of a training loss.
     before = trainer.evaluate()
     steps = trainer.args.max_steps
+    if trainer.is_world_process_zero():
+        _begin(Path(trainer.args.output_dir), checkpoint)
     if checkpoint is not None and 0 < steps <= _state(checkpoint)["global_step"]:
         _take_over(trainer, checkpoint)
-        logged = _losses(checkpoint)
-        training = {"training": fmean(logged)} if logged else {}
     else:
         if checkpoint is not None and method == "sft":
             trainer.add_callback(_no_jump(checkpoint))
-        result = trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        training = {"training": float(result.training_loss)}
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    # Trainer's own mean leaves out what was before a resume.
+    logged = _logged(trainer.state.log_history)
+    training = {"training": fmean(logged)} if logged else {}
     after = trainer.evaluate()
     losses = {"held-out before": before[measure], "held-out after": after[measure], **training}
     losses |= {name: after[f"eval_{name}"] for name in JUDGED if f"eval_{name}" in after}
@@ -349,7 +363,7 @@ def _no_jump(checkpoint: Path) -> Any:
     """
     from transformers import TrainerCallback
 
-    saved = _losses(checkpoint)
+    saved = _logged(_state(checkpoint)["log_history"])
 
     class NoJump(TrainerCallback):  # type: ignore[misc]
         checked = not saved

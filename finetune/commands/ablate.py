@@ -1,8 +1,10 @@
 """The verb `ablate`: what each part of a judge's training buys."""
 
+import os
 from pathlib import Path
 
 from cim_sim import cli
+from cim_sim.config import UsageError
 from finetune.ablations import PARTS, Name
 from finetune.commands.train import Overrides
 
@@ -28,12 +30,21 @@ def ablate(
         parts: which trainings; by default all.
         dry_run: show what would be trained, and stop.
     """
-    from finetune.ablations import ablated, table
-    from finetune.dataset import require_tasks
+    from finetune.ablations import ablated, require_judgements, table
+    from finetune.recipe import load_recipe, told
 
-    require_tasks(data)
+    if not parts:
+        raise UsageError(f"--parts names no training: give some of {', '.join(PARTS)}")
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UsageError(
+            "ablate trains in one process: type python -m finetune ablate, no torchrun"
+        )
+    held_out = require_judgements(data).counts["validation"]
     if dry_run:
-        return cli.planned(trains=", ".join(parts), writes=f"{out}/PART/held_out.json")
+        print(told(load_recipe(config, overrides, out)))
+        return cli.planned(
+            trains=", ".join(parts), held_out=held_out, writes=f"{out}/PART/held_out.json"
+        )
     done = []
     for name in parts:
         print(f"=== {PARTS[name].words}", flush=True)

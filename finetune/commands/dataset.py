@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def dataset(
     data: Path = Path("runs/finetune/data"),
-    config: Path = Path("configs/finetune/dialogues.yaml"),
+    config: Path = Path("configs/finetune/judgements.yaml"),
     dry_run: bool = False,
 ) -> int:
     """Turn traces into conversations, split by scenario, with a card.

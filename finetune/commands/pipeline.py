@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def pipeline(
     *,
-    config: Path = Path("configs/finetune/smollm2.yaml"),
-    data_config: Path = Path("configs/finetune/dialogues.yaml"),
+    config: Path = Path("configs/finetune/smollm2-judge.yaml"),
+    data_config: Path = Path("configs/finetune/judgements.yaml"),
     runs: tuple[Path, ...] = (),
     out: Path = Path("runs/finetune/local"),
     model: Path = Path("configs/models/local.yaml"),

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def traces(
     out: Path = Path("runs/finetune/data"),
-    config: Path = Path("configs/finetune/dialogues.yaml"),
+    config: Path = Path("configs/finetune/judgements.yaml"),
     runs: tuple[Path, ...] = (),
     only_runs: bool = False,
     dry_run: bool = False,

@@ -15,7 +15,7 @@ def train(
     *,
     data: Path,
     out: Path,
-    config: Path = Path("configs/finetune/smollm2.yaml"),
+    config: Path = Path("configs/finetune/smollm2-judge.yaml"),
     overrides: Overrides = (),
     resume: bool = False,
     overwrite: bool = False,

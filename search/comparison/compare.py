@@ -160,6 +160,7 @@ def _result(
     arm: Arm, curves: Floats, resampling: Resampling, trainings: dict[int, float]
 ) -> ArmResult:
     first, budget = arm.first, curves.shape[1]
+    arm = Arm(arm.name, list(filter(is_finished, arm.runs)))
     trials = [trial for run in arm.runs for trial in run.trials]
     shown = sorted({*(at for at in CHECKPOINTS if at <= budget), budget})
     firsts = [summarise(run.trials).first_feasible for run in arm.runs]
@@ -213,7 +214,7 @@ def _rounded(values: Floats) -> tuple[float, ...]:
 def _shares(arm: Arm, trials: Sequence[Trial]) -> Shares:
     count, kinds = len(trials), [trial.failure.kind for trial in trials if trial.failure]
     counts = [summarise(run.trials) for run in arm.runs]
-    firsts = [one for run in arm.runs for one in run.exchanges if one.attempt == 0]
+    firsts = [one for run in arm.runs for one in run.exchanges if not (one.attempt or one.weighs)]
     return Shares(
         invalid=kinds.count("reply") / count,
         infeasible=sum(one.infeasible for one in counts) / count,

@@ -6,6 +6,7 @@ from statistics import fmean
 import numpy as np
 
 from cim_sim.own import AnySpace
+from cim_sim.space import Design
 from search.comparison.result import Foresight
 from search.llm.foreseen import expectation
 from search.llm.reply import ReplyError, parse_reply
@@ -19,7 +20,7 @@ def expected(trial: Trial, exchanges: Iterable[Exchange], space: AnySpace) -> fl
         accuracy
         for exchange in exchanges
         if exchange.error is None and (accuracy := expectation(exchange)) is not None
-        if trial.design is not None and _names(exchange, trial, space)
+        if trial.design is not None and _named(exchange, space) == trial.design
     ]
     return fmean(said) if said else None
 
@@ -36,10 +37,17 @@ def foresight(runs: Sequence[RunRecord]) -> Foresight | None:
 
 
 def by_step(run: RunRecord) -> dict[int, list[Exchange]]:
-    """Return the exchanges behind each proposal."""
+    """Return the exchanges behind each proposal; what was weighed is behind whoever proposes it."""
     found: dict[int, list[Exchange]] = {}
+    weighed: dict[Design | None, list[Exchange]] = {}
     for exchange in run.exchanges:
-        found.setdefault(exchange.step, []).append(exchange)
+        if exchange.weighs:
+            weighed.setdefault(_named(exchange, run.config.space), []).append(exchange)
+        else:
+            found.setdefault(exchange.step, []).append(exchange)
+    for trial in run.trials:
+        if trial.design is not None and trial.design in weighed:
+            found.setdefault(trial.step, []).extend(weighed[trial.design])
     return found
 
 
@@ -52,8 +60,9 @@ def _pairs(run: RunRecord) -> Iterator[tuple[float, float]]:
                 yield said, trial.evaluation.accuracy.mean
 
 
-def _names(exchange: Exchange, trial: Trial, space: AnySpace) -> bool:
+def _named(exchange: Exchange, space: AnySpace) -> Design | None:
+    """Return the design that a reply names, if it is one."""
     try:
-        return parse_reply(exchange.reply or "", space) == trial.design
+        return parse_reply(exchange.reply or "", space)
     except ReplyError:
-        return False
+        return None

@@ -16,6 +16,8 @@ from search.proposal import Opened, Optimizer, Proposal
 from search.record.adapter import Lineage
 from search.record.trace import Trial
 
+ASKS_A_MODEL = ("llm", "ranked")
+
 
 class First(Config):
     """Who begins: any optimiser, a language model too."""
@@ -44,8 +46,10 @@ class Settings(Config):
 
     @model_validator(mode="after")
     def _one_model(self) -> Self:
-        if self.first.optimizer == self.then.optimizer == "llm":
+        if self.first.optimizer in ASKS_A_MODEL and self.then.optimizer == "llm":
             raise ValueError("first and then: a run has one language model, so one of them at most")
+        if self.first.optimizer == "warm":
+            raise ValueError("first: warm begins with another optimiser, not with itself")
         return self
 
 

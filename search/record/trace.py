@@ -44,6 +44,11 @@ class Exchange(Config):
     started_at: str
     seconds: float
 
+    @property
+    def weighs(self) -> bool:
+        """Whether the model was asked about a design that somebody else proposes."""
+        return bool(self.request.get("continue_final_message"))
+
 
 class Trial(Config):
     """One slot of the budget: a proposed design and what became of it, evaluation or failure."""

@@ -1,13 +1,14 @@
 """What each part of a judge's training buys: trainings that lack it, measured in pairs."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from transformers import AutoModelForCausalLM
 
 from cim_sim.config import UsageError, load
-from finetune.ablations import PARTS, RECORD, Ablation, Measured, drawn, table
+from finetune.ablations import PARTS, RECORD, Ablation, Asked, Measured, drawn, table
 from finetune.commands.ablate import ablate
 from finetune.dataset import read_manifest
 
@@ -22,8 +23,8 @@ SHORT = (
 def ablation(part, error, correlation):
     untuned = Measured(error=(0.3, 0.3), correlation=(0.0, 0.0))
     after = Measured(error=error, correlation=correlation)
-    facts = {"data": "0" * 16, "recipe": {}, "steps": 80, "seconds": 1.0}
-    return Ablation(part=part, before=untuned, after=after, **facts)
+    asked = Asked(part=part, data="0" * 16, base="1" * 16, recipe={})
+    return Ablation(asked=asked, steps=80, seconds=1.0, before=untuned, after=after)
 
 
 def test_trainings_are_compared_in_pairs_with_the_whole_one():
@@ -32,20 +33,37 @@ def test_trainings_are_compared_in_pairs_with_the_whole_one():
     assert table([whole, without]).splitlines() == [
         "| training | steps | error | correlation | correlation lost |",
         "| --- | --- | --- | --- | --- |",
-        "| untuned | 0 | 0.300 [0.300, 0.300] | 0.00 [0.00, 0.00] | 0.70 [0.50, 0.90] |",
+        "| all parts, before | 0 | 0.300 [0.300, 0.300] | 0.00 [0.00, 0.00] | 0.70 [0.50, 0.90] |",
         "| all parts | 80 | 0.100 [0.100, 0.100] | 0.70 [0.50, 0.90] |  |",
         "| without the order | 80 | 0.150 [0.100, 0.200] | 0.60 [0.40, 0.80] | 0.10 [0.10, 0.10] |",
     ]
 
 
 def test_weights_drawn_anew_are_a_base_of_the_same_shape(small_model, tmp_path):
-    folder = drawn(str(small_model), tmp_path / "drawn")
+    folder = drawn(Path(small_model), tmp_path)
+    assert drawn(Path(small_model), tmp_path) == folder
     old, new = (AutoModelForCausalLM.from_pretrained(one) for one in (small_model, folder))
     shapes = [{name: p.shape for name, p in one.named_parameters()} for one in (old, new)]
     assert shapes[0] == shapes[1]
     one, other = (one.model.layers[0].mlp.up_proj.weight for one in (old, new))
     assert not torch.equal(one, other)
     assert float(other.detach().std()) == pytest.approx(new.config.initializer_range, rel=0.1)
+
+
+def test_what_cannot_be_compared_is_refused_before_hours_of_training(
+    recipe_file, judged, data, tmp_path, monkeypatch
+):
+    asked = {"out": tmp_path / "out", "config": recipe_file, "overrides": SHORT}
+    with pytest.raises(UsageError, match="expected judgements of which 2 or more are held out"):
+        ablate(data=data, **asked)
+    with pytest.raises(UsageError, match="--parts names no training: give some of whole, unord"):
+        ablate(data=judged, **asked, parts=())
+    with pytest.raises(UsageError, match="max_step"):
+        ablate(data=judged, **{**asked, "overrides": ("max_step=1",)}, dry_run=True)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UsageError, match="ablate trains in one process"):
+        ablate(data=judged, **asked)
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.slow
@@ -61,17 +79,16 @@ def test_each_training_lacks_what_its_name_says_and_is_made_once(
     done = {name: load(tmp_path / name / RECORD, Ablation) for name in PARTS}
     held_out = read_manifest(judged).counts["validation"]
     assert {len(one.after.error) for one in done.values()} == {held_out}
-    assert {one.data for one in done.values()} == {read_manifest(judged).digest}
+    assert {one.asked.data for one in done.values()} == {read_manifest(judged).digest}
     # All but the random ones begin with the same answers, and end with others.
     assert done["whole"].before == done["unordered"].before == done["digits"].before
     assert done["drawn"].before == done["drawn-256"].before != done["whole"].before
     assert len({one.after.error for one in done.values()}) == len(PARTS)
-    assert done["unordered"].recipe["ordered"] is False
+    assert done["unordered"].asked.recipe["ordered"] is False
     assert json.loads((tmp_path / "drawn-256" / "adapter_config.json").read_text())["r"] == 256
     assert ablate(**asked) == 0
     again = capsys.readouterr().out
     assert again.split("| training")[1] == first.split("| training")[1]
-    with pytest.raises(
-        UsageError, match=r"whole holds a training by another .*: name another --out"
-    ):
-        ablate(**{**asked, "overrides": (*SHORT, "seed=1")})
+    (tmp_path / "unordered" / RECORD).unlink()
+    with pytest.raises(UsageError, match="unordered holds a training with another recipe: name"):
+        ablate(**{**asked, "overrides": (*SHORT, "seed=1")}, parts=("unordered",))

@@ -89,6 +89,8 @@ def test_the_card_says_what_a_line_is(judged):
 def test_what_is_judged_says_its_accuracy():
     with pytest.raises(ValidationError, match=r"judged teaches the accuracy.*set value to true"):
         Turns(judged=8)
+    with pytest.raises(ValidationError, match="order of designs: set it to 2 or more, or to 0"):
+        Turns(judged=1, value=True)
 
 
 def test_without_accuracies_there_is_nothing_to_judge(tasks, traces):

@@ -70,8 +70,24 @@ def test_the_order_is_the_correlation(said, seed):
     assert float(judging.order(one.double(), other)) == pytest.approx(wanted, abs=0.05)
 
 
-def test_equal_designs_have_no_order():
-    assert float(judging.order(torch.full((4,), 3.0), torch.rand(4))) == pytest.approx(0, abs=1e-3)
+def test_equal_designs_have_no_order_and_a_gradient_that_is_a_number():
+    said = torch.full((4,), 3.0, requires_grad=True)
+    found = judging.order(said, torch.rand(4))
+    assert float(found.detach()) == pytest.approx(0, abs=1e-3)
+    found.backward()
+    assert said.grad.isfinite().all()
+
+
+@given(found=st.lists(ACCURACIES, min_size=2, max_size=8).map(torch.tensor))
+def test_digits_can_be_taught_instead_of_their_mean(found):
+    tenths, hundredths = judging.labels_of(found, mean=False)
+    assert (tenths.max(-1).values == 1).all()
+    digits = torch.arange(10.0)
+    read = (tenths @ digits) / 10 + (hundredths @ digits) / 100
+    torch.testing.assert_close(read, found, atol=0.0051, rtol=0)
+    taught = {"mean": False, "ordered": False}
+    right = judging.judged_loss(logits(tenths), logits(hundredths), DIGITS, found, **taught)
+    assert float(right) == pytest.approx(0, abs=1e-5)
 
 
 @given(found=st.lists(ACCURACIES, min_size=2, max_size=8).map(torch.tensor))
@@ -178,6 +194,19 @@ def test_what_autocast_narrows_is_not_widened_first_and_the_numbers_are_the_same
         found.append(gradients)
     assert any(gradient.any() for gradient in found[0])
     torch.testing.assert_close(*found, atol=0, rtol=0)
+
+
+def test_the_seed_draws_the_first_weights_of_the_adapter(recipe_file, judged, tmp_path):
+    def first(seed):
+        settings = (*SETTINGS, f"seed={seed}")
+        trainer, *_ = prepare(recipe_file, settings, judged, tmp_path / "out")
+        return {n: p.detach().clone() for n, p in trainer.model.named_parameters() if "lora_A" in n}
+
+    one, again, other = first(0), first(0), first(1)
+    assert one
+    for name, weights in one.items():
+        assert torch.equal(weights, again[name])
+        assert not torch.equal(weights, other[name])
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
-from finetune.train import _name_base, fit, last_checkpoint, prepare
+from finetune.train import _begin, _logged, _name_base, fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
 
@@ -33,6 +33,25 @@ def test_a_resumed_training_ends_where_the_unbroken_one_does(recipe_file, data, 
     unbroken = load_file(adapter / "adapter_model.safetensors")
     assert resumed.keys() == unbroken.keys()
     assert max(float((resumed[k] - unbroken[k]).abs().max()) for k in resumed) < 1e-3
+
+
+def test_what_another_training_left_is_not_taken_for_this_one(tmp_path):
+    for number in (2, 4):
+        (tmp_path / f"checkpoint-{number}").mkdir()
+    (tmp_path / "adapter_manifest.json").write_text("{}")
+    _begin(tmp_path, tmp_path / "checkpoint-4")
+    assert {one.name for one in tmp_path.iterdir()} == {"checkpoint-2", "checkpoint-4"}
+    _begin(tmp_path, None)
+    assert not any(tmp_path.iterdir())
+
+
+def test_losses_of_all_starts_count_and_the_summary_only_where_none_was_logged():
+    assert _logged([{"loss": 2.0}, {"eval_loss": 9.0}, {"loss": 1.0}, {"train_loss": 0.0}]) == [
+        2,
+        1,
+    ]
+    assert _logged([{"train_loss": 1.5}]) == [1.5]
+    assert _logged([]) == []
 
 
 @pytest.mark.slow

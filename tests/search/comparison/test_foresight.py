@@ -40,6 +40,32 @@ def test_only_replies_that_name_the_design_speak_of_it(run):
     assert expected(trial, others, run.config.space) is None
 
 
+def test_what_was_weighed_before_all_results_is_behind_whoever_is_proposed_later(run):
+    """A judge says at once what it expects of designs that are proposed in later steps."""
+    taken = {trial.design: trial for trial in run.trials if trial.duplicate_of is None}
+    begun = {"continue_final_message": True}
+    told = [
+        run.exchanges[0].model_copy(
+            update={
+                "attempt": place,
+                "request": begun,
+                "reply": f"{str(design.wire()).replace(' ', '')} accuracy 0.60",
+                "expected": 0.6,
+            }
+        )
+        for place, design in enumerate(taken)
+    ]
+    judged = run._replace(exchanges=told)
+    assert {step: len(found) for step, found in by_step(judged).items()} == {
+        trial.step: 1 for trial in run.trials
+    }
+    assert foresight([judged]).designs == len(taken) == 3
+    assert all(
+        expected(trial, by_step(judged)[trial.step], run.config.space) == 0.6
+        for trial in run.trials
+    )
+
+
 def test_who_expects_nothing_has_no_foresight(make, make_model):
     assert foresight([make("a")]) is None
     assert foresight([make_model("silent", REPLIES.splitlines()[2])]) is None

@@ -71,6 +71,11 @@ def test_a_model_goes_on_and_is_shown_what_the_first_one_found(config, run_of, t
     assert model_of(config(optimizer="warm", settings=settings)).name == "parrot"
     with pytest.raises(UsageError, match="a run has one language model"):
         settings_of("warm", {"first": {**then}, "then": then})
+    judge = {"optimizer": "ranked", "settings": {"model": model}}
+    with pytest.raises(UsageError, match="a run has one language model"):
+        settings_of("warm", {"first": judge, "then": then})
+    with pytest.raises(UsageError, match="warm begins with another optimiser, not with itself"):
+        settings_of("warm", {"first": {"optimizer": "warm"}})
 
 
 def test_a_model_is_heard_where_it_was_trained_near_by():
