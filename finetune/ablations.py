@@ -7,7 +7,9 @@ drawn anew, of the recipe's rank and of rank 256 (78 million numbers); embedding
 they were drawn.
 """
 
+import json
 from collections.abc import Sequence
+from math import log
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
@@ -18,7 +20,8 @@ from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
 from cim_sim.intervals import Interval, bootstrap_groups
 from finetune.base import ensure
-from finetune.dataset import DatasetManifest, require_tasks
+from finetune.dataset import DatasetManifest, read_split, require_tasks
+from finetune.values import SAID
 from search.llm.model import directory_digest
 
 RECORD = "held_out.json"
@@ -40,7 +43,7 @@ class Part(NamedTuple):
 
 
 PARTS: dict[Name, Part] = {
-    "whole": Part("all parts"),
+    "whole": Part("whole"),
     "unordered": Part("without the order", ("ordered=false",)),
     "digits": Part("the digits, not their mean", ("mean=false",)),
     "drawn": Part("weights drawn anew", drawn=True),
@@ -167,23 +170,61 @@ def _measured(scenarios: Sequence[tuple[float, float]]) -> Measured:
     return Measured(error=error, correlation=correlation)
 
 
-def table(ablations: Sequence[Ablation]) -> str:
-    """Return a Markdown table: each training, and its difference to the first of them."""
-    head = "| training | steps | error | correlation | correlation lost | "
+def by_weights(data: Path) -> Each:
+    """Return the correlations of a rule that trains nothing: more weights, more accuracy."""
+    import torch
+
+    from finetune.judging import order
+
+    def correlation(answers: Sequence[str]) -> float:
+        designs, _, accuracies = zip(*(one.rpartition(SAID) for one in answers), strict=True)
+        found = torch.tensor([float(f"0.{digits}") for digits in accuracies])
+        return float(order(torch.tensor([_weights(design) for design in designs]), found))
+
+    lessons = read_split(data, "validation")["completion"]
+    return tuple(correlation([turn["content"] for turn in one]) for one in lessons)
+
+
+def _weights(written: str) -> float:
+    """Return the logarithm of how many weights the convolutions of a written design have."""
+    design = json.loads(written)
+    layers = design["layers"] if isinstance(design, dict) else design
+    inputs = [1, *(channels for channels, _ in layers)]
+    return log(sum(i * o * kernel**2 for i, (o, kernel) in zip(inputs, layers, strict=False)))
+
+
+def table(ablations: Sequence[Ablation], rule: Each) -> str:
+    """Return a Markdown table: each training, and what it orders worse than the first of them.
+
+    Args:
+        ablations: trainings on the same lessons.
+        rule: correlations of `by_weights`.
+    """
     whole = ablations[0]
-    rows = [_row(f"{PARTS[whole.asked.part].words}, before", 0, whole.before, whole.after)]
-    for one in ablations:
-        against = None if one is whole else whole.after
-        rows.append(_row(PARTS[one.asked.part].words, one.steps, one.after, against))
-    return "\n".join([head.rstrip(), "| --- | --- | --- | --- | --- |", *rows])
+    against = whole.after.correlation
+    words = PARTS[whole.asked.part].words
+    rows = [
+        ("more weights, more accuracy: no model", "", "", *_ordered(rule, against)),
+        _row(f"{words}, untrained", 0, whole.before, against),
+        _row(words, whole.steps, whole.after, None),
+        *(
+            _row(PARTS[one.asked.part].words, one.steps, one.after, against)
+            for one in ablations[1:]
+        ),
+    ]
+    head = ("training", "steps", "error", "correlation", "correlation lost")
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
-def _row(words: str, steps: int, found: Measured, against: Measured | None) -> str:
-    cells = [format(_mean(found.error), ".3f"), format(_mean(found.correlation), ".2f"), ""]
-    if against:
-        lost = np.subtract(against.correlation, found.correlation)
-        cells[-1] = format(_mean(lost.tolist()), ".2f")
-    return f"| {' | '.join([words, str(steps), *cells])} |"
+def _row(words: str, steps: int, found: Measured, against: Each | None) -> tuple[str, ...]:
+    error = format(_mean(found.error), ".3f")
+    return (words, str(steps), error, *_ordered(found.correlation, against))
+
+
+def _ordered(correlation: Each, against: Each | None) -> tuple[str, str]:
+    """Return a correlation, and how much it is below another, in pairs."""
+    lost = [theirs - ours for ours, theirs in zip(correlation, against or (), strict=False)]
+    return format(_mean(correlation), ".2f"), format(_mean(lost), ".2f") if lost else ""
 
 
 def _mean(values: Sequence[float]) -> Interval:

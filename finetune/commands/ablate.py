@@ -30,7 +30,7 @@ def ablate(
         parts: which trainings; by default all.
         dry_run: show what would be trained, and stop.
     """
-    from finetune.ablations import ablated, require_judgements, table
+    from finetune.ablations import ablated, by_weights, require_judgements, table
     from finetune.recipe import load_recipe, told
 
     if not parts:
@@ -49,6 +49,6 @@ def ablate(
     for name in parts:
         print(f"=== {PARTS[name].words}", flush=True)
         done.append(ablated(name, config, overrides, data, out))
-    print(table(done))
+    print(table(done, by_weights(data)))
     cli.emit(parts=len(done), steps=done[0].steps, ablations=str(out))
     return 0

@@ -1,6 +1,7 @@
 """What each part of a judge's training buys: trainings that lack it, measured in pairs."""
 
 import json
+from math import log
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,17 @@ import torch
 from transformers import AutoModelForCausalLM
 
 from cim_sim.config import UsageError, load
-from finetune.ablations import PARTS, RECORD, Ablation, Asked, Measured, drawn, table
+from finetune.ablations import (
+    PARTS,
+    RECORD,
+    Ablation,
+    Asked,
+    Measured,
+    _weights,
+    by_weights,
+    drawn,
+    table,
+)
 from finetune.commands.ablate import ablate
 from finetune.dataset import read_manifest
 
@@ -30,13 +41,28 @@ def ablation(part, error, correlation):
 def test_trainings_are_compared_in_pairs_with_the_whole_one():
     whole = ablation("whole", (0.1, 0.1), (0.9, 0.5))
     without = ablation("unordered", (0.1, 0.2), (0.8, 0.4))
-    assert table([whole, without]).splitlines() == [
+    assert table([whole, without], (0.6, 0.2)).splitlines() == [
         "| training | steps | error | correlation | correlation lost |",
         "| --- | --- | --- | --- | --- |",
-        "| all parts, before | 0 | 0.300 [0.300, 0.300] | 0.00 [0.00, 0.00] | 0.70 [0.50, 0.90] |",
-        "| all parts | 80 | 0.100 [0.100, 0.100] | 0.70 [0.50, 0.90] |  |",
+        "| more weights, more accuracy: no model |  |  | 0.40 [0.20, 0.60] | 0.30 [0.30, 0.30] |",
+        "| whole, untrained | 0 | 0.300 [0.300, 0.300] | 0.00 [0.00, 0.00] | 0.70 [0.50, 0.90] |",
+        "| whole | 80 | 0.100 [0.100, 0.100] | 0.70 [0.50, 0.90] |  |",
         "| without the order | 80 | 0.150 [0.100, 0.200] | 0.60 [0.40, 0.80] | 0.10 [0.10, 0.10] |",
     ]
+
+
+def test_a_rule_that_counts_weights_orders_designs_without_a_model(judged):
+    found = by_weights(judged)
+    assert len(found) == read_manifest(judged).counts["validation"]
+    assert all(-1 <= one <= 1 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("written", "count"),
+    [("[[16,3],[32,1]]", 16 * 9 + 16 * 32), ('{"layers":[[8,5]],"hardware":{"cell_bits":1}}', 200)],
+)
+def test_weights_are_counted_as_a_design_is_written(written, count):
+    assert _weights(written) == pytest.approx(log(count))
 
 
 def test_weights_drawn_anew_are_a_base_of_the_same_shape(small_model, tmp_path):
