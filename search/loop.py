@@ -183,7 +183,8 @@ class Search:
         design = slot.passed_over.design
         tried = design.design_id in self.tried
         outcome = self._repeat(design) if tried else {"evaluation": slot.passed_over}
-        return Trial(step=slot.step, design=design, started_at=started_at, seconds=0, **outcome)
+        trial = Trial(step=slot.step, design=design, started_at=started_at, seconds=0, **outcome)
+        return trial.model_copy(update={"passed_over": True})
 
     def _known(self, design: Design) -> bool:
         trial = self.tried.get(design.design_id)

@@ -16,8 +16,8 @@ from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 from cim_sim.types import Count, Floats, Indices
 from search.landscape import by_hardware, draw, networks, predicted
-from search.optimizers.judged import RECALLED, Expected, Judged, weighed
-from search.optimizers.lookup import behind, solved_tasks
+from search.optimizers.judged import RECALLED, Expected, Judged
+from search.optimizers.lookup import behind, buildable, solved_tasks
 from search.proposal import Problem
 from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE, Solved
@@ -42,7 +42,7 @@ def boosted(problem: Problem, settings: Settings) -> Judged:
     Raises:
         UsageError: the task is blind, or the user's own.
     """
-    rows = weighed(problem, settings.table, settings.recalled)
+    rows = buildable(problem, settings.table, settings.recalled)
     facts = described(problem.scenario, problem.chip.space, rows)
     return Judged(problem, rows, lambda: Expected(regression(settings.table).predict(facts)))
 

@@ -8,7 +8,6 @@ ones. Costs are exact, and the highest expected improvement is evaluated.
 
 from collections.abc import Sequence
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -19,8 +18,7 @@ from cim_sim.config import Config
 from cim_sim.types import Count, Floats, Indices
 from search.landscape import draw, neighbours, prices
 from search.optimizers.acquisition import Belief, features, log_improvement
-from search.optimizers.lookup import Settings as LookupSettings
-from search.optimizers.lookup import behind, recalled, solved_tasks
+from search.optimizers.lookup import behind, buildable
 from search.proposal import Problem, Proposal
 from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE
@@ -49,7 +47,8 @@ class Settings(Config):
     table: Path = LOOKUP_TABLE
     """Made by `python -m search lookup-table`."""
     recalled: Annotated[int, Field(ge=0)] = 64
-    """So many designs of training tasks, as `lookup` orders them."""
+    """So many designs of training tasks, as `lookup` orders them: the first that are feasible for
+    free."""
     pool: Count = 500
     """Random designs, drawn anew for each step."""
     climbs: Count = 4
@@ -63,9 +62,7 @@ class Informed:
         self._problem, self._settings = problem, settings
         self._space = problem.chip.space
         self._prices = partial(prices, problem.scenario, self._space)
-        designs = recalled(problem.chip, solved_tasks(settings.table), LookupSettings().nearest)
-        rows = [self._space.encode(design) for design in islice(designs, settings.recalled)]
-        self._recalled = np.array(rows, dtype=np.int64).reshape(-1, len(self._space.parameters))
+        self._recalled = buildable(problem, settings.table, settings.recalled)
         self._tried: set[bytes] = set()
         self._rows: list[Indices] = []
         """Designs whose accuracy is known."""

@@ -7,8 +7,6 @@ the greatest expected improvement is next.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -19,8 +17,7 @@ from cim_sim.types import Floats, Indices
 from search.landscape import prices
 from search.optimizers.acquisition import Belief, log_improvement
 from search.optimizers.informed import Spreads, deviation
-from search.optimizers.lookup import Settings as LookupSettings
-from search.optimizers.lookup import drawn, recalled, solved_tasks
+from search.optimizers.lookup import drawn
 from search.proposal import Problem, Proposal
 from search.record.trace import Exchange, Trial
 
@@ -106,19 +103,3 @@ class Judged:
         errors = np.array(list(self._found.values())) - self._expected[tried]
         off = deviation(self._problem, self._rows[tried], errors, self._rows, SPREADS)
         return Belief(self._expected + off.mean, off.std)
-
-
-def weighed(problem: Problem, table: Path, count: int) -> Indices:
-    """Return the first recalled designs that are feasible for free, [designs, parameters].
-
-    Raises:
-        UsageError: the task is blind, or the user's own.
-    """
-    space = problem.chip.space
-    designs = recalled(problem.chip, solved_tasks(table), LookupSettings().nearest)
-    found: list[Indices] = []
-    while len(found) < count and (part := list(islice(designs, count))):
-        rows = np.array([space.encode(design) for design in part], dtype=np.int64)
-        found += list(rows[prices(problem.scenario, space, rows).allowed])
-    rows = np.array(found[:count], dtype=np.int64)
-    return rows.reshape(-1, len(space.parameters))

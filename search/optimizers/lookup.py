@@ -10,10 +10,12 @@ from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from cim_sim.config import Config, UsageError
 from cim_sim.space import Design, Space
-from cim_sim.types import Count
-from search.landscape import draw
+from cim_sim.types import Count, Indices
+from search.landscape import draw, prices
 from search.proposal import Problem, Proposal
 from search.record.given import Given, regression
 from search.record.lookup import LOOKUP_TABLE, Solved, read_lookup
@@ -59,6 +61,22 @@ def given(settings: Settings) -> Given:
 def behind(table: Path) -> Given:
     """Return what a table cost."""
     return regression(sum(row.evaluations for row in solved_tasks(table)))
+
+
+def buildable(problem: Problem, table: Path, count: int) -> Indices:
+    """Return the first recalled designs that are feasible for free, [designs, parameters].
+
+    Raises:
+        UsageError: the task is blind, or the user's own.
+    """
+    space = problem.chip.space
+    designs = recalled(problem.chip, solved_tasks(table), Settings().nearest)
+    found: list[Indices] = []
+    while len(found) < count and (part := list(islice(designs, count))):
+        rows = np.array([space.encode(design) for design in part], dtype=np.int64)
+        found += list(rows[prices(problem.scenario, space, rows).allowed])
+    rows = np.array(found[:count], dtype=np.int64)
+    return rows.reshape(-1, len(space.parameters))
 
 
 def known_designs(task: AnyTask, table: Path, count: int) -> list[Design]:

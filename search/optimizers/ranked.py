@@ -21,8 +21,8 @@ from search.llm.lineage import lineage_of
 from search.llm.prompt import Style
 from search.llm.weighing import weigh
 from search.optimizers import llm
-from search.optimizers.judged import RECALLED, Expected, Judged, weighed
-from search.optimizers.lookup import behind, known_designs
+from search.optimizers.judged import RECALLED, Expected, Judged
+from search.optimizers.lookup import behind, buildable, known_designs
 from search.proposal import Opened, Problem, Proposal
 from search.record.given import Given
 from search.record.runs import Run
@@ -90,7 +90,7 @@ def opened(problem: Problem, settings: Settings, run: Run) -> Iterator[Opened]:
         UsageError: model, style or endpoint do not fit, or the task is blind or the user's own.
         SearchStopped: the server does not come up.
     """
-    rows = weighed(problem, settings.table, settings.recalled)
+    rows = buildable(problem, settings.table, settings.recalled)
     lineage = lineage_of(settings.model, problem.task)
     model = identity(settings.model, settings.style)
     with connected(settings.model, run.path, run.exchanges.records) as client:

@@ -38,7 +38,8 @@ class Settings(Config):
 
     first: First = First()
     episodes: Count = 5
-    """Proposals of the first one, a whole number of batches or a few more."""
+    """Episodes of the first one, a whole number of batches or a few more; what the free screening
+    passes over is none."""
     trust: Annotated[float, Field(gt=0)] | None = None
     """Where the nearest task that a tuned model learnt is farther than this, by the distance of
     `lookup`, the second proposes from the start; None: the first is always heard."""
@@ -61,13 +62,13 @@ class Learner(Optimizer, Protocol):
 
 
 class Warm:
-    """Hands over after so many proposals; the second one has seen all results by then."""
+    """Hands over after so many episodes; the second one has seen all results by then."""
 
     def __init__(self, first: Optimizer, then: Learner, episodes: int) -> None:
         self._first, self._then, self._left = first, then, episodes
 
     def suggest(self, count: int) -> list[Proposal]:
-        """Ask the first as long as it has proposals left, then the other.
+        """Ask the first as long as it has episodes left, then the other.
 
         Raises:
             SearchStopped: as the one that is asked.
@@ -81,7 +82,7 @@ class Warm:
             self._then.observe(trials)
         else:
             self._then.update(trials)
-        self._left -= len(trials)
+        self._left -= sum(not trial.passed_over for trial in trials)
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def opened(
 
 
 def heard(lineage: Lineage | None, settings: Settings) -> int:
-    """Return how many proposals the first may make.
+    """Return how many episodes the first may propose.
 
     Raises:
         UsageError: trust depends on what it was trained on, and that is not known.

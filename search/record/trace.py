@@ -63,6 +63,8 @@ class Trial(Config):
     """Proposals that the free screening passed over before this one (`--screen`)."""
     started_at: str
     seconds: float
+    passed_over: bool = Field(default=False, exclude=True)
+    """What an optimiser is told of a proposal that the free screening passed over: no episode."""
 
     @model_validator(mode="after")
     def _one_outcome(self) -> Self:

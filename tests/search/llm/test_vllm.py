@@ -17,8 +17,8 @@ from search.llm.endpoint import Endpoint
 from search.llm.model import ModelConfig, Sampling, ServerSettings, directory_digest
 from search.llm.prompt import answer
 from search.llm.server import serving
-from search.optimizers.judged import weighed
 from search.optimizers.llm import LlmOptimizer, Settings
+from search.optimizers.lookup import buildable
 from search.optimizers.ranked import Settings as RankedSettings
 from search.optimizers.ranked import Weigher
 from search.proposal import Problem, SearchStopped
@@ -92,7 +92,7 @@ def _a_design_is_read_and_its_accuracy_is_written(client):
     problem = Problem(Task(scenario=examples.ENERGY, space=SPACE), lambda designs: [], seed=0)
     one_by_one = client.model.model_copy(update={"concurrency": 1})
     settings = RankedSettings(model=one_by_one, similar=0)
-    rows = weighed(problem, settings.table, 3)
+    rows = buildable(problem, settings.table, 3)
     accuracy, exchanges = Weigher(problem, settings, client, rows).asked()
     for row, expected, exchange in zip(rows, accuracy, exchanges, strict=True):
         design = re.escape(answer(SPACE.decode(row.tolist())))

@@ -7,8 +7,7 @@ from cim_sim.accuracy.surrogate.model import load
 from cim_sim.evaluate import Evaluator
 from search.landscape import draw, predicted
 from search.optimizers.boosted import DRAWN, Settings, boosted, described, given, regression
-from search.optimizers.judged import weighed
-from search.optimizers.lookup import solved_tasks
+from search.optimizers.lookup import buildable, solved_tasks
 from search.proposal import Problem
 from search.record.lookup import LOOKUP_TABLE
 from search.study.family import tasks
@@ -44,7 +43,7 @@ def test_its_first_belief_is_what_the_regression_says():
     problem = Problem(task, Evaluator(task.scenario, task.space, None).screen, seed=0)
     optimizer = boosted(problem, Settings(recalled=8))
     (first,) = optimizer.suggest(1)
-    rows = weighed(problem, LOOKUP_TABLE, 8)
+    rows = buildable(problem, LOOKUP_TABLE, 8)
     expected = regression(LOOKUP_TABLE).predict(described(task.scenario, task.space, rows))
     assert optimizer._belief().mean == pytest.approx(expected)
     assert first.design in [task.space.decode(row.tolist()) for row in rows]

@@ -13,9 +13,9 @@ from search.landscape import prices
 from search.llm.client import Client, Completion
 from search.llm.prompt import answer
 from search.llm.reply import parse_reply
-from search.optimizers.judged import Judged, weighed
+from search.optimizers.judged import Judged
 from search.optimizers.lookup import Settings as LookupSettings
-from search.optimizers.lookup import recalled, solved_tasks
+from search.optimizers.lookup import buildable, recalled, solved_tasks
 from search.optimizers.ranked import Settings, Weigher
 from search.proposal import Problem, SearchStopped
 from search.record.lookup import LOOKUP_TABLE
@@ -44,7 +44,7 @@ def problem():
 def ranked(problem, held_model):
     def made(accuracy=None, settings=SETTINGS, asks=problem):
         model = held_model(accuracy)
-        rows = weighed(asks, LOOKUP_TABLE, settings.recalled)
+        rows = buildable(asks, LOOKUP_TABLE, settings.recalled)
         weigher = Weigher(asks, settings, Client(settings.model, model), rows)
         return Judged(asks, rows, weigher.asked), model, rows
 
@@ -116,7 +116,7 @@ def test_a_model_that_is_not_held_to_the_design_is_refused(problem):
         def close(self):
             pass
 
-    rows = weighed(problem, LOOKUP_TABLE, 8)
+    rows = buildable(problem, LOOKUP_TABLE, 8)
     weigher = Weigher(problem, SETTINGS, Client(SETTINGS.model, Free()), rows)
     said = (
         f"model m replied 'I expect 50 %' and was held to two decimals after {names(rows)[0]} acc"
@@ -132,7 +132,7 @@ def test_a_dead_server_keeps_the_expectations_that_came_in(problem, held_model):
                 raise SearchStopped("the server has died")
             return super().send(request)
 
-    rows = weighed(problem, LOOKUP_TABLE, 8)
+    rows = buildable(problem, LOOKUP_TABLE, 8)
     weigher = Weigher(problem, SETTINGS, Client(SETTINGS.model, Dies()), rows)
     with pytest.raises(SearchStopped, match="the server has died") as stop:
         weigher.asked()
@@ -143,13 +143,13 @@ def test_a_blind_task_has_no_costs_to_rank_by():
     blind = Task(scenario=TASK.scenario, space=TASK.space, told=False)
     screen = Evaluator(TASK.scenario, TASK.space, accuracy_of).screen
     with pytest.raises(UsageError, match="the task is blind"):
-        weighed(Problem(blind, screen, seed=0), LOOKUP_TABLE, 8)
+        buildable(Problem(blind, screen, seed=0), LOOKUP_TABLE, 8)
 
 
 def test_a_task_whose_nearest_designs_all_fail_looks_further():
     (task,) = tasks("validation", 1, first=0)
     problem = Problem(task, Evaluator(task.scenario, task.space, accuracy_of).screen, seed=0)
-    assert 0 < len(weighed(problem, LOOKUP_TABLE, 8)) <= 8
+    assert 0 < len(buildable(problem, LOOKUP_TABLE, 8)) <= 8
 
 
 @pytest.mark.parametrize("off", ["value", "constrained"])

@@ -9,6 +9,7 @@ from search.optimizers import model_of, settings_of
 from search.optimizers.warm import heard
 from search.record.adapter import Lineage
 from search.record.runs import read_run
+from search.study.family import tasks
 
 LOOKUP = {"first": {"optimizer": "lookup"}, "episodes": 4}
 
@@ -52,6 +53,18 @@ def test_settings_of_both_are_spelt_out_and_a_model_is_found_in_the_first(config
     trials = run_of(tmp_path / "llm", optimizer="warm", settings=wanted.settings, episodes=4)
     assert designs(trials)[0] == designs(trials)[1] != designs(trials)[2]
     assert settings_of("warm", {}).first.optimizer == "lookup"
+
+
+def test_what_the_screening_passes_over_is_no_episode_of_the_first(run_of, tmp_path):
+    """On this tight task half of what is recalled is not feasible for free."""
+    settings = {**LOOKUP, "then": {"optimizer": "informed"}}
+    (task,) = tasks("tight", 1, first=18)
+    shared = {"scenario": task.scenario, "space": task.space, "screen": 8, "episodes": 6}
+    warm = run_of(tmp_path / "warm", optimizer="warm", settings=settings, **shared)
+    alone = run_of(tmp_path / "alone", optimizer="lookup", **shared)
+    assert sum(trial.screened for trial in alone[:4]) > 0
+    assert designs(warm)[:4] == designs(alone)[:4]
+    assert designs(warm)[4] != designs(alone)[4]
 
 
 def test_a_model_goes_on_and_is_shown_what_the_first_one_found(config, run_of, tmp_path):
