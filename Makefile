@@ -16,7 +16,8 @@ TRACES   ?=
 CONFIG   ?= configs/finetune/smollm2-judge.yaml
 # A judge is trained on judgements, every other model on dialogues.
 DATA     ?= configs/finetune/$(if $(filter %-judge.yaml,$(CONFIG)),judgements,dialogues)$(if $(TRACES),-own).yaml
-GPU      ?= 0
+# What is installed stays what it is.
+GPU      ?= $(if $(wildcard .venv/.ready-gpu),1,0)
 PYTHON   ?= python3
 # Index with CPU builds of torch, for machines whose pip would fetch a CUDA build.
 TORCH_INDEX ?=

@@ -47,8 +47,7 @@ def ensure(model: str | Path, revision: str | None = None) -> Path:
         return path if is_whole(path) else convert(packaged(), path)
     if path.suffix == ".gguf":
         folder, source = MODELS / path.stem.lower(), local_file(path)
-        same = is_whole(folder) and read_manifest(folder).source_sha256 == source.sha256
-        return folder if same else convert(source, folder)
+        return folder if _is_made_from(source, folder) else convert(source, folder)
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise UsageError(f"{path} holds no model: config.json is missing")
@@ -114,7 +113,7 @@ def convert(source: Source, out: Path) -> Path:
             source=source.file.name, source_sha256=source.sha256, template=_template(), files=files
         )
         write_whole(part / MANIFEST, manifest.model_dump_json(indent=1) + "\n")
-        if not is_whole(out):  # a second process may have been quicker
+        if not _is_made_from(source, out):  # a second process may have been quicker
             rmtree(out, ignore_errors=True)
             part.rename(out)
     return out
@@ -128,6 +127,10 @@ def is_whole(folder: Path) -> bool:
         return False
     found = {file.name: file.stat().st_size for file in folder.iterdir() if file.is_file()}
     return manifest.template == _template() and manifest.files.items() <= found.items()
+
+
+def _is_made_from(source: Source, folder: Path) -> bool:
+    return is_whole(folder) and read_manifest(folder).source_sha256 == source.sha256
 
 
 def read_manifest(folder: Path) -> BaseManifest:

@@ -21,7 +21,7 @@ from cim_sim.config import Config
 from cim_sim.space import Design
 from finetune.targets import RECALLED
 from finetune.traces import Trace
-from search.llm.dialogue import hideable
+from search.llm.dialogue import LONGEST, hideable
 from search.llm.history import Entry, entry
 from search.llm.prompt import Message, render
 from search.optimizers.lookup import known_designs
@@ -73,6 +73,11 @@ class Turns(Config):
     def _says_what_is_judged(self) -> Self:
         if self.judged and not self.value:
             raise ValueError("judged teaches the accuracy of each design: set value to true")
+        if not self.judged and self.poor + self.answers >= LONGEST:
+            raise ValueError(
+                f"poor and answers are at most {LONGEST - 1} designs together: with more, a "
+                "dialogue begins anew (search/llm/dialogue.py)"
+            )
         if self.judged == 1:
             raise ValueError("judged teaches the order of designs: set it to 2 or more, or to 0")
         return self

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cim_sim.config import UsageError
 from cim_sim.files import write_whole
 from finetune.base import ensure
-from search.record.adapter import MANIFEST
+from search.record.adapter import MANIFEST, ROUND_TRIP
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -225,7 +225,8 @@ def _logged(history: Sequence[Mapping[str, float]]) -> list[float]:
 
 def _begin(out: Path, checkpoint: Path | None) -> None:
     """Have nothing there be taken for this training, or for its end, if it is killed."""
-    (out / MANIFEST).unlink(missing_ok=True)
+    for record in (MANIFEST, ROUND_TRIP):
+        (out / record).unlink(missing_ok=True)
     for old in out.glob("checkpoint-*") if checkpoint is None else ():
         rmtree(old)
 

@@ -8,9 +8,10 @@ from typing import Any
 
 from cim_sim.config import UsageError
 from search.evaluators import digests
+from search.llm.connection import weights_of
 from search.llm.server import with_dtype
 from search.loop import Report, Search
-from search.optimizers import OPTIMIZERS, llm, settings_of, warm
+from search.optimizers import OPTIMIZERS, asked_by, llm, settings_of, warm
 from search.proposal import Evaluator, Problem, SearchStopped
 from search.record.manifest import RunConfig, Status
 from search.record.runs import Run, open_run
@@ -55,7 +56,8 @@ def execute(
         report: told of each new trial when it is on the disk.
 
     Raises:
-        UsageError: the settings do not fit, or the directory holds something else.
+        UsageError: the settings do not fit, the directory holds something else, or the model of a
+            finished run has become another one in the same place.
         SearchStopped: the run ended early and can be resumed; says why and how.
         KeyboardInterrupt: likewise.
         OSError: the directory cannot be written.
@@ -64,7 +66,11 @@ def execute(
     with open_run(out, config, digests(config.scenario, config.space, config), resume) as run:
         if not run.complete:
             _advance(run, evaluator, report)
-        elif run.manifest.status != "done":
+            return run.trials.records
+        if asked := asked_by(run.config):
+            weights, then = weights_of(asked.model), run.manifest.model or {}
+            run.require_model({name: then.get(name) for name in weights}, weights)
+        if run.manifest.status != "done":
             run.finish("done", "episodes")
         return run.trials.records
 

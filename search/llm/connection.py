@@ -22,6 +22,7 @@ from search.llm.prompt import Style
 from search.llm.scripted import Scripted
 from search.llm.server import serving, start_command, vllm_version
 from search.llm.sharing import address
+from search.record.runs import SERVER_LOG
 from search.record.trace import Exchange
 
 
@@ -50,12 +51,12 @@ def connected(
             yield Client(model, endpoint, recorded)
     elif model.path:
         with (
-            serving(model, directory / "server.log") as server,
+            serving(model, directory / SERVER_LOG) as server,
             closing(Endpoint(server.base_url, NO_KEY, model.timeout_s)) as endpoint,
         ):
             yield Client(model, endpoint, recorded, server.fault)
     else:
-        key = os.environ.get("OPENAI_API_KEY", NO_KEY)
+        key = key_of_environment()
         with closing(Endpoint(endpoint_of(model), key, model.timeout_s)) as endpoint:
             yield Client(model, endpoint, recorded)
 
@@ -72,6 +73,18 @@ def answered_by(model: ModelConfig) -> str:
     if model.path:
         return f"answered by vLLM, started with:\n  {start_command(model)}"
     return f"answered by {model.model} at {endpoint_of(model)}"
+
+
+def key_of_environment() -> str:
+    """Return the key of the endpoint, without blanks or a line end around it.
+
+    Raises:
+        UsageError: no header could carry it; it is not shown.
+    """
+    key = os.environ.get("OPENAI_API_KEY", NO_KEY).strip()
+    if not (key and key.isascii() and key.isprintable()):
+        raise UsageError("OPENAI_API_KEY is empty or holds characters that no key has: set it anew")
+    return key
 
 
 def endpoint_of(model: ModelConfig) -> str:
@@ -104,6 +117,12 @@ def identity(model: ModelConfig, style: Style = "codesign") -> dict[str, Any]:
         return {**who, "script": sha256(model.script.read_bytes()).hexdigest()[:16]}
     if model.path is None:
         return {**who, "model": model.model, "base_url": endpoint_of(model)}
+    return {**who, **weights_of(model), "server": vllm_version(), "dtype": model.server.dtype}
+
+
+def weights_of(model: ModelConfig) -> dict[str, str | None]:
+    """Return the digests of a model's weights; none of one that lies nowhere here (any more)."""
+    if model.path is None or not model.path.is_dir():
+        return {}
     adapter = directory_digest(model.adapter) if model.adapter else None
-    who |= {"weights": directory_digest(model.path), "adapter": adapter}
-    return {**who, "server": vllm_version(), "dtype": model.server.dtype}
+    return {"weights": directory_digest(model.path), "adapter": adapter}

@@ -45,7 +45,7 @@ class Endpoint:
             raise Unavailable(f"no answer within {self._timeout_s:g} s") from None
         except openai.APIConnectionError as error:
             cause = f"{self._base_url} cannot be reached: {error.__cause__ or error}"
-            raise Unavailable(cause) from None
+            raise Unavailable(self._keyless(cause.encode()).decode()) from None
         except openai.APIStatusError as error:
             status, header = error.status_code, error.response.headers
             text = self._keyless(error.response.content).decode(errors="replace")

@@ -19,12 +19,19 @@ def lineage_of(model: ModelConfig, task: AnyTask) -> Lineage:
     """
     if model.path is None:
         return Lineage(adapter=None, unknown=None if model.script else "served elsewhere")
-    places = [model.adapter] if model.adapter else [model.path.parent, model.path]
+    places = [model.adapter] if model.adapter else _of_merged(model.path)
     folder = next((place for place in places if (place / MANIFEST).is_file()), model.adapter)
     if folder is None:
         known = (model.path / "README.md").is_file()
         return Lineage(adapter=None, unknown=None if known else "no card")
     return Lineage(adapter=read_adapter(folder), nearest=_nearest(folder, task))
+
+
+def _of_merged(path: Path) -> list[Path]:
+    """Return where the records of merged weights lie: beside them, unless the adapter changed."""
+    own, adapter = path / MANIFEST, path.parent / MANIFEST
+    stale = own.is_file() and adapter.is_file() and own.read_bytes() != adapter.read_bytes()
+    return [path] if stale else [path.parent, path]
 
 
 def _nearest(folder: Path, task: AnyTask) -> tuple[str, float] | None:

@@ -13,7 +13,9 @@ from search.record.manifest import Digests, Manifest, RunConfig, Status, differe
 from search.record.provenance import now, session
 from search.record.trace import Exchange, Trial
 
-FILES = ("manifest.json", "config.yaml", "trials.jsonl", "exchanges.jsonl")
+CONFIG = "config.yaml"
+FILES = ("manifest.json", CONFIG, "trials.jsonl", "exchanges.jsonl")
+SERVER_LOG = "server.log"
 
 
 class RunRecord(NamedTuple):
@@ -33,6 +35,8 @@ class Run:
         self, path: Path, config: RunConfig, manifest: Manifest, before: Manifest | None
     ) -> None:
         self.path, self.config, self.manifest, self.before = path, config, manifest, before
+        self.config_before = ""
+        """What a session that is refused puts back: it may have raised the budget."""
         self.trials = Journal(path / "trials.jsonl", Trial)
         self.exchanges = Journal(path / "exchanges.jsonl", Exchange)
         _require_sequence(self.trials.path, self.trials.records)
@@ -59,9 +63,12 @@ class Run:
             UsageError: the run was begun with another one.
         """
         if self.trials.records or self.exchanges.records:
-            changes = differences(self.manifest.model, model, "model")
-            _refuse_changes(self.path, changes)
+            self.require_model(self.manifest.model, model)
         self.write(model=model, lineage=lineage, given=given)
+
+    def require_model(self, then: object, now: object) -> None:
+        """Raise UsageError where a model of the record, or a part of it, is not that of today."""
+        _refuse_changes(self.path, differences(then, now, "model"))
 
     def finish(self, status: Status, stopped_by: str) -> None:
         """Say in the manifest how this session ended."""
@@ -73,6 +80,7 @@ class Run:
             self.finish("failed", reason)
         elif self.before:
             self.manifest = self.before
+            write_whole(self.path / CONFIG, self.config_before)
             self.write()
         else:
             self._remove()
@@ -84,8 +92,8 @@ class Run:
 
     def _remove(self) -> None:
         """Leave the directory as it was found, so that the mended command finds it empty."""
-        for name in FILES:
-            (self.path / name).unlink()
+        for name in (*FILES, SERVER_LOG):
+            (self.path / name).unlink(missing_ok=True)
         with suppress(OSError):
             self.path.rmdir()
 
@@ -113,7 +121,8 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
         run = Run(path, config, manifest, before)
         try:
             if manifest is not before:
-                write_whole(path / "config.yaml", dump(config))
+                run.config_before = (path / CONFIG).read_text() if before else ""
+                write_whole(path / CONFIG, dump(config))
                 run.write()
             yield run
         finally:
@@ -136,7 +145,7 @@ def read_run(path: Path) -> RunRecord:
     if not (path / "manifest.json").exists():
         raise UsageError(f"{path}: holds no run (no manifest.json)")
     manifest = load(path / "manifest.json", Manifest)
-    config = load(path / "config.yaml", RunConfig)
+    config = load(path / CONFIG, RunConfig)
     trials = read(path / "trials.jsonl", Trial).records
     _require_sequence(path / "trials.jsonl", trials)
     _require_of(config, path / "trials.jsonl", trials)
@@ -168,12 +177,12 @@ def _first(path: Path, digests: Digests) -> Manifest:
 
 
 def _is_leftover(file: Path) -> bool:
-    ours = file.name.lstrip(".").removesuffix(".new") in FILES
+    ours = file.name.lstrip(".").removesuffix(".new") in (*FILES, SERVER_LOG)
     return ours and not (file.suffix == ".jsonl" and file.stat().st_size)
 
 
 def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Digests) -> Manifest:
-    old = load(path / "config.yaml", RunConfig)
+    old = load(path / CONFIG, RunConfig)
     free = {"episodes"}
     changes = differences(
         old.model_dump(mode="json", exclude=free), config.model_dump(mode="json", exclude=free)

@@ -6,7 +6,7 @@ alone, begun ones are resumed by replay.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple, Self
@@ -20,6 +20,8 @@ from cim_sim.types import Count, Name
 from cim_sim.workers import Executor, each
 from search import evaluators
 from search.execute import execute, resolved
+from search.llm.connection import weights_of
+from search.optimizers import model_of
 from search.proposal import SearchStopped
 from search.record.judge import EvaluatorField, Judge
 from search.record.manifest import (
@@ -227,14 +229,27 @@ def require_beginnable(config: SweepConfig, out: Path, resume: bool) -> None:
 
 def unfinished(runs: Sequence[Job]) -> list[Job]:
     """Return the runs that are still to be done, in part or as a whole."""
-    return [job for job in runs if not _is_done(job.out)]
+    read: dict[str, dict[str, str | None]] = {}
+
+    def weights(job: Job) -> dict[str, str | None]:
+        """Read each model once, however many runs ask it."""
+        if (model := model_of(job.config)) is None:
+            return {}
+        name = model.model_dump_json()
+        if name not in read:
+            read[name] = weights_of(model)
+        return read[name]
+
+    return [job for job in runs if not _is_done(job.out, weights(job))]
 
 
-def _is_done(folder: Path) -> bool:
+def _is_done(folder: Path, weights: Mapping[str, str | None]) -> bool:
+    """Whether a run is finished, by the model that lies in its place today."""
     try:
-        return read_run(folder).manifest.status == "done"
+        manifest = read_run(folder).manifest
     except UsageError:  # not begun, or damaged: doing the run says what is wrong
         return False
+    return manifest.status == "done" and weights.items() <= (manifest.model or {}).items()
 
 
 def run_all(

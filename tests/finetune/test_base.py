@@ -1,6 +1,7 @@
 """The open base model: the right tokens, a language model's answer, and no half-made folder."""
 
 import unicodedata
+from hashlib import sha256
 from itertools import groupby, pairwise
 
 import numpy as np
@@ -203,6 +204,9 @@ def test_a_half_made_or_changed_folder_is_made_anew(quick, tmp_path):
     assert len(quick) == 3
     assert sorted(one.name for one in folder.iterdir()) == [module.MANIFEST, "config.json"]
     gguf(tmp_path, b"GGUF other weights")
+    ensure(file)
+    assert len(quick) == 4
+    assert module.read_manifest(folder).source_sha256 == sha256(file.read_bytes()).hexdigest()
     ensure(file)
     assert len(quick) == 4
     assert sorted(one.name for one in tmp_path.iterdir()) == ["Some.gguf", "some"]
