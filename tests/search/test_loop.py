@@ -3,12 +3,14 @@
 import re
 import shutil
 from itertools import chain, islice, repeat
+from types import SimpleNamespace
 
 import pytest
 
 from cim_sim.config import UsageError
 from cim_sim.space import parse_design
 from search.evaluators import digests
+from search.llm.model import ModelConfig
 from search.loop import PATIENCE, Search
 from search.proposal import Proposal, SearchStopped
 from search.record.runs import open_run, read_run
@@ -233,14 +235,29 @@ def test_replay_that_differs_is_refused(search):
 def test_a_refused_replay_leaves_the_manifest_as_it_was(run_of, tmp_path):
     run_of(tmp_path / "run", episodes=3)
     trials, manifest = tmp_path / "run" / "trials.jsonl", tmp_path / "run" / "manifest.json"
+    config = tmp_path / "run" / "config.yaml"
     # Its first two designs: that of the trial and that of its evaluation.
     first = re.search(r'"layers":\[\[\d+,(\d+)', text := trials.read_text())
     other = first[0].removesuffix(first[1]) + ("3" if first[1] == "1" else "1")
     trials.write_text(text.replace(first[0], other, 2))
-    before = manifest.read_bytes()
+    before = manifest.read_bytes(), config.read_bytes()
     with pytest.raises(UsageError, match="step 0 cannot be replayed"):
         run_of(tmp_path / "run", episodes=4, resume=True)
-    assert manifest.read_bytes() == before
+    assert (manifest.read_bytes(), config.read_bytes()) == before, "the budget too"
+
+
+def test_a_finished_run_is_not_taken_for_one_of_a_model_that_came_in_its_place(
+    run_of, tmp_path, monkeypatch
+):
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"trained anew")
+    run_of(tmp_path / "run", episodes=3)
+    asked = SimpleNamespace(model=ModelConfig(name="local", path=tmp_path / "model"))
+    monkeypatch.setattr("search.execute.asked_by", lambda config: asked)
+    with pytest.raises(UsageError, match=r"begun with something else:\n  model.weights: None is"):
+        run_of(tmp_path / "run", episodes=3, resume=True)
+    asked.model = ModelConfig(name="local", path=tmp_path / "gone")
+    assert len(run_of(tmp_path / "run", episodes=3, resume=True)) == 3
 
 
 def test_exchanges_are_on_disk_before_the_trial(search, tmp_path):

@@ -5,7 +5,9 @@ import sys
 import pytest
 import yaml
 
+from cim_sim.config import UsageError
 from search.__main__ import main
+from search.llm.connection import key_of_environment
 from search.record.runs import read_run
 
 KEY = "sk-never-to-be-written"
@@ -68,3 +70,20 @@ def test_a_server_that_repeats_the_key_does_not_get_it_recorded(run, tmp_path, a
     assert told.encode() in written(tmp_path / "run")
     assert KEY.encode() not in written(tmp_path / "run")
     assert KEY not in said
+
+
+def test_a_key_with_a_line_end_is_used_without_it(run, monkeypatch, tmp_path):
+    monkeypatch.setattr(f"{__name__}.KEY", f"{KEY}\r\n")
+    code, said, server = run(DESIGN, DESIGN)
+    assert code == 0
+    assert {one["headers"]["authorization"] for one in server.requests} == {f"Bearer {KEY.strip()}"}
+    assert KEY.strip() not in said
+
+
+@pytest.mark.parametrize("key", ["", " ", "sk-schl\u00fcssel", "sk-\x07bell"])
+def test_a_key_that_no_header_carries_is_refused_and_not_shown(monkeypatch, key):
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(UsageError) as refused:
+        key_of_environment()
+    assert str(refused.value).startswith("OPENAI_API_KEY is empty or holds characters that no key")
+    assert "schl" not in str(refused.value)

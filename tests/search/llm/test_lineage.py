@@ -53,6 +53,17 @@ def test_a_merged_copy_is_traced_to_the_adapter_around_it(adapter, base):
     assert merged.adapter.round_trip.passed
 
 
+def test_merged_weights_of_an_earlier_training_are_not_those_of_the_adapter_around_them(adapter):
+    own = adapter / "merged" / "adapter_manifest.json"
+    model = ModelConfig(name="local", path=adapter / "merged")
+    own.write_bytes((adapter / "adapter_manifest.json").read_bytes())
+    (adapter / "roundtrip.json").write_text(json.dumps({**ROUND_TRIP, "passed": True}))
+    assert lineage_of(model, TASK).adapter.round_trip.passed
+    own.write_text(json.dumps({**json.loads(own.read_text()), "steps": 2}))
+    found = lineage_of(model, TASK).adapter
+    assert (found.manifest.steps, found.round_trip) == (2, None)
+
+
 def test_a_round_trip_that_was_not_made_is_none(adapter):
     model = ModelConfig(name="local", path=adapter / "merged")
     assert lineage_of(model, TASK).adapter.round_trip is None

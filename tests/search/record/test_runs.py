@@ -170,6 +170,18 @@ def test_a_start_killed_before_its_manifest_can_be_resumed(tmp_path, config):
     assert read_run(tmp_path).config == config()
 
 
+def test_a_first_session_that_is_refused_leaves_an_empty_place(tmp_path, config):
+    folder = tmp_path / "run"
+    with open_run(folder, config(), digests_of(config()), resume=False) as run:
+        (folder / "server.log").write_text("the server came up")
+        run.refuse("the prompt is longer than the model reads")
+    assert not folder.exists()
+    folder.mkdir()
+    (folder / "server.log").write_text("of a session that was killed")
+    with open_run(folder, config(), digests_of(config()), resume=True) as run:
+        assert run.trials.records == []
+
+
 def test_a_directory_with_something_else_is_not_resumed(tmp_path, config):
     (tmp_path / "thesis.tex").touch()
     with (

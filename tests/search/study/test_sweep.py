@@ -26,8 +26,9 @@ from search.commands.verify import verify
 from search.comparison.result import Comparison
 from search.evaluators import build
 from search.execute import execute
+from search.llm.model import ModelConfig
 from search.record.runs import read_run
-from search.study.sweep import SweepConfig, begin, jobs
+from search.study.sweep import SweepConfig, begin, jobs, unfinished
 from search.study.table import write_trials
 
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -394,3 +395,25 @@ def test_ctrl_c_keeps_everything_and_says_how_to_go_on(file, tmp_path):
     assert code == 130
     assert f"go on with: python -m search sweep {file} --out {tmp_path / 'sweep'} --resume" in err
     assert "Traceback" not in err
+
+
+def test_runs_of_a_model_that_came_in_the_place_of_theirs_are_not_done(tmp_path, monkeypatch):
+    """They are refused when they are opened, instead of standing for the new model."""
+    sweep = parse(
+        {
+            "space": "configs/spaces/embedded.yaml",
+            "scenarios": ["configs/scenarios/embedded-latency.yaml"],
+            "seeds": 1,
+            "arms": {"random": {"optimizer": "random", "episodes": 2}},
+        },
+        SweepConfig,
+        "sweep.yaml",
+    )
+    (job,) = jobs(sweep, tmp_path)
+    execute(job.config, build(job.config.scenario, job.config.space, job.config), job.out)
+    assert unfinished([job]) == []
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.safetensors").write_bytes(b"trained anew")
+    model = ModelConfig(name="local", path=tmp_path / "model")
+    monkeypatch.setattr("search.study.sweep.model_of", lambda config: model)
+    assert unfinished([job]) == [job]
