@@ -8,7 +8,8 @@ they were drawn.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from math import log
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
@@ -19,15 +20,15 @@ from pydantic import Field
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
 from cim_sim.intervals import Interval, bootstrap_groups
+from finetune.asked import claim
 from finetune.base import ensure
 from finetune.dataset import DatasetManifest, read_split, require_tasks
 from finetune.values import SAID
 from search.llm.model import directory_digest
 
 RECORD = "held_out.json"
-ASKED = "asked.json"
 FEWEST = 2
-"""Held-out lessons of which one can differ from another."""
+"""Held-out scenarios of which one can differ from another."""
 SEED = 12
 """Of the weights that are drawn, and of the scenarios that are resampled."""
 
@@ -61,7 +62,7 @@ class Measured(Config):
 
 
 class Asked(Config):
-    """What a training was to be; written before it begins."""
+    """What a training is to be."""
 
     part: Name
     data: str
@@ -86,15 +87,14 @@ def require_judgements(data: Path) -> DatasetManifest:
     """Read the manifest of judgements that have something held out to compare on.
 
     Raises:
-        UsageError: they are other lessons, or two held-out ones are not there.
+        UsageError: they are other lessons, or of fewer than two held-out scenarios.
     """
     manifest = require_tasks(data)
-    if not manifest.recipe.judges or manifest.counts["validation"] < FEWEST:
+    if not manifest.recipe.judges or len(manifest.held_out) < FEWEST:
         raise UsageError(
-            f"{data}: expected judgements of which {FEWEST} or more are held out, found "
-            f"{manifest.counts['validation']} held-out lessons of judged: "
-            f"{manifest.recipe.turns.judged}; type: python -m finetune dataset --config "
-            f"configs/finetune/judgements.yaml --data {data}"
+            f"{data}: expected judgements with {FEWEST} or more held-out scenarios, found "
+            f"{len(manifest.held_out)} of judged: {manifest.recipe.turns.judged}; type: python -m "
+            f"finetune dataset --config configs/finetune/judgements.yaml --data {data}"
         )
     return manifest
 
@@ -115,7 +115,8 @@ def ablated(name: Name, config: Path, overrides: Sequence[str], data: Path, out:
         base = drawn(base, out)
     changed = (*written, f"model_name_or_path={base}")
     recipe = load_recipe(config, changed, folder).written
-    _claim(folder, Asked(part=name, data=digest, base=directory_digest(base), recipe=recipe))
+    asked = Asked(part=name, data=digest, base=directory_digest(base), recipe=recipe)
+    claim(folder, asked.model_dump(mode="json"))
     if (folder / RECORD).is_file():
         return load(folder / RECORD, Ablation)
     checkpoint = last_checkpoint(folder, resume=True, overwrite=False)
@@ -123,7 +124,7 @@ def ablated(name: Name, config: Path, overrides: Sequence[str], data: Path, out:
     summary = fit(trainer, resolved, data, checkpoint)
     before, *_, after = map(_measured, trainer.evaluations)
     ablation = Ablation(
-        asked=load(folder / ASKED, Asked),
+        asked=asked,
         steps=summary["steps"],
         seconds=summary["seconds"],
         before=before,
@@ -131,22 +132,6 @@ def ablated(name: Name, config: Path, overrides: Sequence[str], data: Path, out:
     )
     write_whole(folder / RECORD, ablation.model_dump_json(indent=1) + "\n")
     return ablation
-
-
-def _claim(folder: Path, asked: Asked) -> None:
-    """Write down what a folder is for.
-
-    Raises:
-        UsageError: it is for another training.
-    """
-    if (folder / ASKED).is_file():
-        there = load(folder / ASKED, Asked)
-        if there != asked:
-            others = " and ".join(key for key, value in asked if getattr(there, key) != value)
-            raise UsageError(f"{folder} holds a training with another {others}: name another --out")
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    write_whole(folder / ASKED, asked.model_dump_json(indent=1) + "\n")
 
 
 def drawn(base: Path, out: Path) -> Path:
@@ -193,22 +178,30 @@ def _weights(written: str) -> float:
     return log(sum(i * o * kernel**2 for i, (o, kernel) in zip(inputs, layers, strict=False)))
 
 
-def table(ablations: Sequence[Ablation], rule: Each) -> str:
+def scenarios_of(data: Path) -> list[str]:
+    """Return the scenario of each held-out lesson."""
+    lines = (data / "validation.jsonl").read_text(encoding="utf-8").splitlines()
+    return [str(json.loads(line)["scenario"]) for line in lines]
+
+
+def table(ablations: Sequence[Ablation], rule: Each, scenarios: Sequence[str]) -> str:
     """Return a Markdown table: each training, and what it orders worse than the first of them.
 
     Args:
         ablations: trainings on the same lessons.
         rule: correlations of `by_weights`.
+        scenarios: of those lessons, which intervals are over.
     """
+    mean = partial(_mean, scenarios)
     whole = ablations[0]
     against = whole.after.correlation
     words = PARTS[whole.asked.part].words
     rows = [
-        ("more weights, more accuracy: no model", "", "", *_ordered(rule, against)),
-        _row(f"{words}, untrained", 0, whole.before, against),
-        _row(words, whole.steps, whole.after, None),
+        ("more weights, more accuracy: no model", "", "", *_ordered(mean, rule, against)),
+        (f"{words}, untrained", "0", *_measures(mean, whole.before, against)),
+        (words, str(whole.steps), *_measures(mean, whole.after, None)),
         *(
-            _row(PARTS[one.asked.part].words, one.steps, one.after, against)
+            (PARTS[one.asked.part].words, str(one.steps), *_measures(mean, one.after, against))
             for one in ablations[1:]
         ),
     ]
@@ -216,19 +209,20 @@ def table(ablations: Sequence[Ablation], rule: Each) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, ("---",) * len(head), *rows))
 
 
-def _row(words: str, steps: int, found: Measured, against: Each | None) -> tuple[str, ...]:
-    error = format(_mean(found.error), ".3f")
-    return (words, str(steps), error, *_ordered(found.correlation, against))
+Mean = Callable[[Sequence[float]], Interval]
 
 
-def _ordered(correlation: Each, against: Each | None) -> tuple[str, str]:
+def _measures(mean: Mean, found: Measured, against: Each | None) -> tuple[str, ...]:
+    return (format(mean(found.error), ".3f"), *_ordered(mean, found.correlation, against))
+
+
+def _ordered(mean: Mean, correlation: Each, against: Each | None) -> tuple[str, str]:
     """Return a correlation, and how much it is below another, in pairs."""
     lost = [theirs - ours for ours, theirs in zip(correlation, against or (), strict=False)]
-    return format(_mean(correlation), ".2f"), format(_mean(lost), ".2f") if lost else ""
+    return format(mean(correlation), ".2f"), format(mean(lost), ".2f") if lost else ""
 
 
-def _mean(values: Sequence[float]) -> Interval:
-    """Mean over scenarios, and its interval when these are resampled."""
-    each = np.asarray(values)
-    generator = np.random.default_rng(SEED)
-    return bootstrap_groups(lambda rows: float(each[rows].mean()), range(len(each)), generator)
+def _mean(scenarios: Sequence[str], values: Sequence[float]) -> Interval:
+    """Mean over lessons, and its interval when whole scenarios are resampled."""
+    each, generator = np.asarray(values), np.random.default_rng(SEED)
+    return bootstrap_groups(lambda rows: float(each[rows].mean()), scenarios, generator)

@@ -7,7 +7,7 @@ better than everything shown. Histories may be empty, mixed, or hold nothing fea
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -154,7 +154,8 @@ def build(
             "one scenario alone teaches, and splits are cut by scenario: nothing would be left to "
             "validate on; search another scenario and add its traces"
         )
-    return {name: _distinct(examples) for name, examples in splits.items()}
+    told = _judged if recipe.judges else _conversation
+    return {name: _distinct(examples, told) for name, examples in splits.items()}
 
 
 def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
@@ -327,8 +328,17 @@ def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
     return {ordered[int(place)] for place in rng.permutation(len(ordered))[:count]}
 
 
-def _distinct(examples: Sequence[Example]) -> list[Example]:
-    return list({json.dumps(example[:2]): example for example in examples}.values())
+def _distinct(examples: Sequence[Example], told: Callable[[Example], str]) -> list[Example]:
+    return list({told(example): example for example in examples}.values())
+
+
+def _conversation(example: Example) -> str:
+    return json.dumps(example[:2])
+
+
+def _judged(example: Example) -> str:
+    """Return what a lesson of judgements says, in whatever order."""
+    return json.dumps([example.prompt, sorted(turn["content"] for turn in example.completion)])
 
 
 def _marked(example: Example, recipe: DatasetRecipe) -> Iterator[list[dict[str, Any]]]:

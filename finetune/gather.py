@@ -83,6 +83,7 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     Raises:
         UsageError: the recipe names nothing to evaluate, or directories that hold no run.
     """
+    runs = require_sources(recipe)
     parts, missing = parts_of(recipe, out)
     with counted("parts", len(parts), len(parts) - len(missing)) as step:
         for number, _ in each(evaluate, missing, recipe.workers):
@@ -90,25 +91,33 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
     folders = [part.folder for part in parts]
     if recipe.runs:
         folders.append(out / "parts" / "runs")
-        _write_runs(find_runs(recipe.runs), folders[-1])
+        _write_runs(runs, folders[-1])
     if recipe.tables:
         folders.append(out / "parts" / "tables")
         _write_tables(recipe.tables, folders[-1])
     gathered = Gathered(*joined(folders, out))
-    rmtree(out / "parts")
+    # A kill while they are removed must not leave half of them where they would be read again.
+    rmtree(done := out / "parts-done", ignore_errors=True)
+    (out / "parts").rename(done)
+    rmtree(done)
     if not gathered.evaluations:
         raise UsageError(f"{out}: no evaluation is recorded in what the recipe names")
     return gathered
 
 
-def parts_of(recipe: DataRecipe, out: Path) -> tuple[list[Part], list[Part]]:
-    """Return all parts of the work, and those that no earlier call has finished.
+def require_sources(recipe: DataRecipe) -> list[RunRecord]:
+    """Return the runs of a recipe, before anything is evaluated.
 
     Raises:
-        UsageError: the recipe names nothing to evaluate.
+        UsageError: it names nothing to evaluate, or a directory that holds no run.
     """
     if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs or recipe.tables):
         raise UsageError("no traces: give bench_tasks, surrogate_tasks, runs or tables")
+    return find_runs(recipe.runs) if recipe.runs else []
+
+
+def parts_of(recipe: DataRecipe, out: Path) -> tuple[list[Part], list[Part]]:
+    """Return all parts of the work, and those that no earlier call has finished."""
     parts = list(_parts(recipe, out / "parts"))
     return parts, [part for part in parts if not (part.folder / SCENARIOS).is_file()]
 
@@ -147,12 +156,13 @@ def _write_tables(tables: Sequence[OtherTable], folder: Path) -> None:
 
 
 def _parts(recipe: DataRecipe, folder: Path) -> Iterator[Part]:
-    """Yield the parts in order; their names hold the table, since another gives other traces."""
+    """Yield the parts in order; their names hold table and tasks, which decide the traces."""
     wanted: dict[Source, int] = {"bench": recipe.bench_tasks, "surrogate": recipe.surrogate_tasks}
     bench = readable(recipe.bench)
     table = table_digest(bench.read_bytes()) if bench.is_file() else "none"
-    for source, count in wanted.items():
-        last = recipe.first + count
+    for source, tasks in wanted.items():
+        last = recipe.first + tasks
         for first in range(recipe.first, last, PART):
-            own = folder / f"{table}-{source}-{first:06d}"
-            yield Part(source, first, min(PART, last - first), recipe.bench, own)
+            count = min(PART, last - first)
+            own = folder / f"{table}-{source}-{first:06d}-{count}"
+            yield Part(source, first, count, recipe.bench, own)

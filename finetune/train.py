@@ -223,7 +223,7 @@ def _logged(history: Sequence[Mapping[str, float]]) -> list[float]:
     return losses or [entry["train_loss"] for entry in history if "train_loss" in entry][-1:]
 
 
-def _begin(out: Path, checkpoint: Path | None) -> None:
+def begin(out: Path, checkpoint: Path | None) -> None:
     """Have nothing there be taken for this training, or for its end, if it is killed."""
     for record in (MANIFEST, ROUND_TRIP):
         (out / record).unlink(missing_ok=True)
@@ -264,7 +264,7 @@ def fit(
     before = trainer.evaluate()
     steps = trainer.args.max_steps
     if trainer.is_world_process_zero():
-        _begin(Path(trainer.args.output_dir), checkpoint)
+        begin(Path(trainer.args.output_dir), checkpoint)
     if checkpoint is not None and 0 < steps <= _state(checkpoint)["global_step"]:
         _take_over(trainer, checkpoint)
     else:

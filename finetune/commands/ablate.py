@@ -30,7 +30,7 @@ def ablate(
         parts: which trainings; by default all.
         dry_run: show what would be trained, and stop.
     """
-    from finetune.ablations import ablated, by_weights, require_judgements, table
+    from finetune.ablations import ablated, by_weights, require_judgements, scenarios_of, table
     from finetune.recipe import load_recipe, told
 
     if not parts:
@@ -39,7 +39,7 @@ def ablate(
         raise UsageError(
             "ablate trains in one process: type python -m finetune ablate, no torchrun"
         )
-    held_out = require_judgements(data).counts["validation"]
+    held_out = f"{len(require_judgements(data).held_out)} scenarios"
     if dry_run:
         print(told(load_recipe(config, overrides, out)))
         return cli.planned(
@@ -49,6 +49,6 @@ def ablate(
     for name in parts:
         print(f"=== {PARTS[name].words}", flush=True)
         done.append(ablated(name, config, overrides, data, out))
-    print(table(done, by_weights(data)))
+    print(table(done, by_weights(data), scenarios_of(data)))
     cli.emit(parts=len(done), steps=done[0].steps, ablations=str(out))
     return 0

@@ -39,11 +39,12 @@ def pipeline(
         overwrite: write into `out` although it is not empty.
         dry_run: show the recipe and what each stage would do, and stop.
     """
-    from finetune.dataset import make_dataset
-    from finetune.gather import DataRecipe, make_traces
+    from finetune.asked import ASKED, claim
+    from finetune.dataset import MANIFEST, make_dataset
+    from finetune.gather import DataRecipe, make_traces, require_sources
     from finetune.learn import Served, learn, stage
     from finetune.recipe import load_recipe
-    from finetune.train import last_checkpoint
+    from finetune.train import begin, last_checkpoint
     from search.llm.model import ModelConfig
     from search.llm.server import vllm_version
 
@@ -53,9 +54,17 @@ def pipeline(
     last_checkpoint(out, resume, overwrite)
     recipe = load_recipe(config, overrides, out)  # its faults are told before the data are made
     data_recipe, data = load(data_config, DataRecipe).with_runs(runs), out / "data"
-    kept = resume and (data / "manifest.json").is_file()
+    kept = resume and (data / MANIFEST).is_file()
     if dry_run:
         return _plan(recipe, data_recipe, out, kept)
+    if not kept:
+        require_sources(data_recipe)
+    if not resume:  # whatever is there was given up, or never was
+        for old in (out / ASKED, data / MANIFEST):
+            old.unlink(missing_ok=True)
+        begin(out, None)
+    asked = data_recipe.model_dump(mode="json", exclude={"workers"})
+    claim(out, {"data": asked, "recipe": recipe.written})
     seconds: dict[str, float] = {}
     if not kept:
         with stage("data", seconds):

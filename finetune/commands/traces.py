@@ -41,9 +41,10 @@ def traces(
 
 def facts(recipe: "DataRecipe", out: Path) -> dict[str, str | int]:
     """Return what gathering the traces of a recipe would take and write."""
-    from finetune.gather import parts_of
+    from finetune.gather import parts_of, require_sources
     from finetune.traces import SCENARIOS, TRACES, find_runs
 
+    require_sources(recipe)
     parts, missing = parts_of(recipe, out)
     found = find_runs(recipe.runs)
     return {

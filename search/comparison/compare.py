@@ -61,8 +61,15 @@ def compare(
     seeds = len(cells) // len({scenario for scenario, _ in cells})
     resampling = Resampling(len(cells) // seeds, seeds)
     curves = {arm.name: _curves(arm, cells, scales) for arm in arms}
+    arms = [Arm(arm.name, list(filter(is_finished, arm.runs))) for arm in arms]
     results = [
-        _result(arm, curves[arm.name], resampling, _by_training(arm, cells, scales)) for arm in arms
+        _result(
+            _inside_of(cells, arm),
+            curves[arm.name],
+            resampling,
+            _by_training(arm, cells, scales),
+        )
+        for arm in arms
     ]
     scenarios = [_facts(group, arms, scales) for group in by_scenario(runs).values()]
     first = runs[0]
@@ -132,6 +139,13 @@ def _finished(arm: Arm) -> dict[Cell, list[RunRecord]]:
     return {cell: runs for cell, runs in found.items() if len(runs) == len(arm.trainings)}
 
 
+def _inside_of(cells: Sequence[Cell], arm: Arm) -> Arm:
+    """Return the arm with the runs of which its regret is told."""
+    wanted = set(cells)
+    every = ((run, (run.manifest.digests.scenario, run.config.seed)) for run in arm.runs)
+    return Arm(arm.name, [run for run, cell in every if cell in wanted])
+
+
 def _curves(arm: Arm, cells: Sequence[Cell], scales: Mapping[str, RegretEnds]) -> Floats:
     """Regret after each episode in each cell, [cells, episodes], mean over trainings."""
     runs = _finished(arm)
@@ -160,7 +174,6 @@ def _result(
     arm: Arm, curves: Floats, resampling: Resampling, trainings: dict[int, float]
 ) -> ArmResult:
     first, budget = arm.first, curves.shape[1]
-    arm = Arm(arm.name, list(filter(is_finished, arm.runs)))
     trials = [trial for run in arm.runs for trial in run.trials]
     shown = sorted({*(at for at in CHECKPOINTS if at <= budget), budget})
     firsts = [summarise(run.trials).first_feasible for run in arm.runs]

@@ -1,6 +1,7 @@
 """Accuracy against energy, latency and area: what no other design of an arm beats in both."""
 
 from collections.abc import Iterator, Sequence
+from statistics import fmean
 
 import numpy as np
 
@@ -39,6 +40,7 @@ def fronts_of(arms: Sequence[Arm]) -> Iterator[Front]:
         worst = _table(runs).max(axis=0, initial=0.0)
         for arm in arms:
             table = _table(by_scenario(arm.runs).get(digest, []))
+            each = [_table(by_scenario(own).get(digest, [])) for own in arm.trainings.values()]
             for place, cost in enumerate(AMOUNTS if len(table) else ()):
                 costs, accuracies = table[:, place], table[:, -1]
                 chosen = front(costs, accuracies)
@@ -48,8 +50,14 @@ def fronts_of(arms: Sequence[Arm]) -> Iterator[Front]:
                     arm=arm.name,
                     cost=cost,
                     points=tuple((float(f"{c:.5g}"), round(a, 4)) for c, a in points),
-                    hypervolume=round(hypervolume(costs, accuracies, worst[place]), DECIMALS),
+                    hypervolume=round(_mean_volume(each, place, worst[place]), DECIMALS),
                 )
+
+
+def _mean_volume(tables: Sequence[Floats], place: int, worst: float) -> float:
+    """Mean over the trainings of an arm's model; together they have tried more than others."""
+    found = [hypervolume(one[:, place], one[:, -1], worst) if len(one) else 0.0 for one in tables]
+    return fmean(found)
 
 
 def _table(runs: Sequence[RunRecord]) -> Floats:

@@ -173,7 +173,7 @@ class Claim(Config):
     p: float | None
     """Of no difference; None: too few cells."""
     p_holm: float | None
-    """Corrected for all claims of this comparison."""
+    """Corrected for all claims on language models of this comparison, or for all others."""
     shown: bool
     """The interval leaves out 0 and the corrected p is below .05."""
     match: Match

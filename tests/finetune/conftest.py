@@ -105,9 +105,9 @@ def foreseeing(tasks, traces, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def judged(tasks, traces, tmp_path_factory):
-    """Judgements of eight designs each."""
+    """Judgements of eight designs each; two of five scenarios are held out."""
     turns = Turns(judged=8, similar=4, value=True)
-    recipe = DatasetRecipe(examples=2, style="dialogue", turns=turns)
+    recipe = DatasetRecipe(examples=2, held_out=0.4, style="dialogue", turns=turns)
     return written(tmp_path_factory.mktemp("judged"), tasks, traces, recipe)
 
 

@@ -41,7 +41,7 @@ def ablation(part, error, correlation):
 def test_trainings_are_compared_in_pairs_with_the_whole_one():
     whole = ablation("whole", (0.1, 0.1), (0.9, 0.5))
     without = ablation("unordered", (0.1, 0.2), (0.8, 0.4))
-    assert table([whole, without], (0.6, 0.2)).splitlines() == [
+    assert table([whole, without], (0.6, 0.2), ["one", "other"]).splitlines() == [
         "| training | steps | error | correlation | correlation lost |",
         "| --- | --- | --- | --- | --- |",
         "| more weights, more accuracy: no model |  |  | 0.40 [0.20, 0.60] | 0.30 [0.30, 0.30] |",
@@ -80,7 +80,7 @@ def test_what_cannot_be_compared_is_refused_before_hours_of_training(
     recipe_file, judged, data, tmp_path, monkeypatch
 ):
     asked = {"out": tmp_path / "out", "config": recipe_file, "overrides": SHORT}
-    with pytest.raises(UsageError, match="expected judgements of which 2 or more are held out"):
+    with pytest.raises(UsageError, match="expected judgements with 2 or more held-out scenarios"):
         ablate(data=data, **asked)
     with pytest.raises(UsageError, match="--parts names no training: give some of whole, unord"):
         ablate(data=judged, **asked, parts=())
@@ -116,5 +116,5 @@ def test_each_training_lacks_what_its_name_says_and_is_made_once(
     again = capsys.readouterr().out
     assert again.split("| training")[1] == first.split("| training")[1]
     (tmp_path / "unordered" / RECORD).unlink()
-    with pytest.raises(UsageError, match="unordered holds a training with another recipe: name"):
+    with pytest.raises(UsageError, match="unordered was begun with another recipe: give what"):
         ablate(**{**asked, "overrides": (*SHORT, "seed=1")}, parts=("unordered",))

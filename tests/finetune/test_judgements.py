@@ -101,3 +101,11 @@ def test_without_accuracies_there_is_nothing_to_judge(tasks, traces):
     }
     with pytest.raises(UsageError, match="no training scenario has two designs with an accuracy"):
         build(tasks, known, recipe)
+
+
+def test_lessons_of_the_same_designs_are_one(tasks, traces):
+    """A few known designs make one lesson, in whatever order they are drawn."""
+    recipe = DatasetRecipe(examples=5, held_out=0.4, style="dialogue", turns=TURNS)
+    few = {key: rows[:5] for key, rows in traces.items()}
+    every = [one for split in build(tasks, few, recipe).values() for one in split]
+    assert len(every) == len({(one.scenario, one.space) for one in every})

@@ -8,7 +8,7 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
-from finetune.train import _begin, _logged, _name_base, fit, last_checkpoint, prepare
+from finetune.train import _logged, _name_base, begin, fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
 
@@ -39,9 +39,9 @@ def test_what_another_training_left_is_not_taken_for_this_one(tmp_path):
     for number in (2, 4):
         (tmp_path / f"checkpoint-{number}").mkdir()
     (tmp_path / "adapter_manifest.json").write_text("{}")
-    _begin(tmp_path, tmp_path / "checkpoint-4")
+    begin(tmp_path, tmp_path / "checkpoint-4")
     assert {one.name for one in tmp_path.iterdir()} == {"checkpoint-2", "checkpoint-4"}
-    _begin(tmp_path, None)
+    begin(tmp_path, None)
     assert not any(tmp_path.iterdir())
 
 
