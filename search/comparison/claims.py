@@ -64,6 +64,14 @@ def _corrected(chances: Sequence[float | None], of_models: Sequence[bool]) -> li
     return corrected
 
 
+def rivals_of(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
+    """Yield every language model with those before it, and with every rival that is no oracle."""
+    models = [arm for arm in arms if arm.origin]
+    yield from ((later, earlier) for earlier, later in combinations(models, 2))
+    rivals = [arm for arm in arms if not arm.origin and not arm.oracle]
+    yield from ((arm, rival) for arm in models for rival in rivals)
+
+
 def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
     """Every language model against every rival and those before it; the others against random.
 
@@ -72,8 +80,7 @@ def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
     """
     models = [arm for arm in arms if arm.origin]
     rivals = [arm for arm in arms if not arm.origin and not arm.oracle]
-    yield from ((later, earlier) for earlier, later in combinations(models, 2))
-    yield from ((arm, rival) for arm in models for rival in rivals)
+    yield from rivals_of(arms)
     random = [arm for arm in rivals if arm.optimizer == "random"]
     yield from ((arm, rival) for rival in random for arm in rivals if arm is not rival)
     if not (models or random):

@@ -7,6 +7,7 @@ import numpy as np
 
 from cim_sim.types import Floats
 from search.comparison.claims import claims_of
+from search.comparison.contrasts import contrasts_of
 from search.comparison.equality import Arm, NotComparable
 from search.comparison.foresight import foresight
 from search.comparison.fronts import fronts_of
@@ -76,6 +77,8 @@ def compare(
     session = first.manifest.sessions[0]
     commits = {session.git_commit or "" for run in runs for session in run.manifest.sessions}
     claims = claims_of(results, curves, resampling)
+    metric = {one.digest: one.metric for one in scenarios}
+    metrics = [metric[scenario] for scenario, _ in cells]
     unfinished = len(found.unfinished) + found.missing
     return Comparison(
         command=command,
@@ -88,6 +91,7 @@ def compare(
         unfinished=unfinished,
         arms=tuple(results),
         claims=tuple(claims),
+        contrasts=tuple(contrasts_of(results, curves, metrics, seeds)),
         fronts=tuple(fronts_of(arms)),
         references=tuple(references_of(arms)),
         rewards=tuple(rewards_by_episode(arms)),

@@ -6,6 +6,7 @@ from pathlib import Path
 from cim_sim.cards import render, table
 from cim_sim.config import UsageError, load
 from cim_sim.evaluate import AMOUNTS
+from search.comparison.contrasts import rows_of
 from search.comparison.result import ArmResult, Comparison
 from search.comparison.rewards import EARLY
 from search.study.verify import Verification
@@ -25,7 +26,11 @@ LEGEND = (
 def page(comparison: Comparison) -> str:
     """Return the Markdown text."""
     template = Path(__file__).with_name("comparison.md.jinja")
-    tables = {"table": arms_table(comparison), "volumes": volumes_table(comparison)}
+    tables = {
+        "table": arms_table(comparison),
+        "volumes": volumes_table(comparison),
+        "contrasts": "\n".join(table(*rows_of(comparison.contrasts))),
+    }
     longest = max(arm.episodes for arm in comparison.arms)
     return render(template, c=comparison, legend=LEGEND, longest=longest, early=EARLY, **tables)
 

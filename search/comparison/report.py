@@ -11,6 +11,7 @@ from typing import Any
 
 from cim_sim.cards import render
 from cim_sim.evaluate import AMOUNTS
+from search.comparison.contrasts import rows_of
 from search.comparison.equality import Arm
 from search.comparison.figure import style
 from search.comparison.page import LEGEND, cells, heads
@@ -46,6 +47,7 @@ def report(comparison: Comparison, arms: Sequence[Arm]) -> str:
         legend=LEGEND,
         heads=heads(comparison),
         rows=[cells(arm, comparison) for arm in comparison.arms],
+        contrasts=rows_of(comparison.contrasts),
         data=_safe(data),
         css=(HERE / "report.css").read_text(encoding="utf-8"),
         js=(HERE / "report.js").read_text(encoding="utf-8"),

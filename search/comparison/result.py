@@ -241,6 +241,22 @@ class BeliefRow(Config):
     """Share of all clear pairs in which the larger kernel is right."""
 
 
+ALL = "all"
+"""Stands for all objectives together."""
+
+
+class Contrast(Config):
+    """How far an arm lies below a rival, each after so many episodes; not corrected."""
+
+    arm: str
+    against: str
+    metric: str
+    """Objective of the scenarios that count, or `all`."""
+    episodes: int
+    rival_episodes: int
+    difference: Interval
+
+
 class Comparison(Config):
     """Everything that the pages say."""
 
@@ -258,6 +274,7 @@ class Comparison(Config):
     """Runs that are not done, or not begun; what they have is left out of every figure."""
     arms: tuple[ArmResult, ...]
     claims: tuple[Claim, ...]
+    contrasts: tuple[Contrast, ...] = ()
     fronts: tuple[Front, ...] = ()
     references: tuple[Reference, ...] = ()
     rewards: tuple[Rewards, ...] = ()
