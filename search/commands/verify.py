@@ -1,5 +1,6 @@
 """The verb `verify`: the winners of a sweep, trained again."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -75,7 +76,8 @@ def finished(
     """Return the first tasks of sweeps, the accuracy seed of the searches, and all their trials.
 
     Raises:
-        UsageError: none is given, one is not finished, or they differ in tasks or evaluator.
+        UsageError: none is given, one is not finished, they differ in tasks or evaluator, or two
+            have an arm of one name.
     """
     import pandas as pd
 
@@ -94,5 +96,11 @@ def finished(
                 f"{sweep}: its first {scenarios} scenarios, its evaluator or its accuracy_seed are "
                 f"not those of {sweeps[0]}; verify sweeps over the same problems, or each alone"
             )
+    counts = Counter(arm for config in configs for arm in config.arms)
+    if twice := [arm for arm, count in counts.items() if count > 1]:
+        raise UsageError(
+            f"arm {twice[0]} is in {counts[twice[0]]} sweeps, so its winner would be the best of "
+            "more runs than those of others: verify these sweeps apart"
+        )
     trials = pd.concat([read_table(sweep / "trials.parquet", COLUMNS) for sweep in sweeps])
     return configs[0].tasks[:scenarios], configs[0].accuracy_seed, trials

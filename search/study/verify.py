@@ -183,7 +183,9 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
     draws = Resampling(max(scenarios, 1), len(seeds))  # of nothing, where nothing was feasible
     return Verification(
         winners=tuple(verified),
-        arms=tuple(_arm(name, verified, draws.interval(own)) for name, own in cells.items()),
+        arms=tuple(
+            _arm(name, verified, draws.interval(own), scenarios) for name, own in cells.items()
+        ),
         differences=tuple(
             Difference(arm=arm, against=other, reward=draws.interval(cells[arm] - cells[other]))
             for arm, other in combinations(cells, 2)
@@ -227,14 +229,17 @@ def judged(winner: Winner, answers: Sequence[Accuracy]) -> Verified:
     )
 
 
-def _arm(name: str, verified: Sequence[Verified], reward: Interval) -> ArmVerified:
+def _arm(name: str, verified: Sequence[Verified], reward: Interval, scenarios: int) -> ArmVerified:
+    """Sum up an arm; where it has no winner, the paper's -1 is predicted as it is found."""
     own = [winner for winner in verified if winner.arm == name]
     holds = [winner.holds for winner in own if winner.holds is not None]
+    nothing = [INFEASIBLE_REWARD] * (scenarios - len(own))
+    predicted = [*(winner.predicted_reward for winner in own), *nothing]
     bias = [winner.predicted_accuracy - np.mean(winner.accuracies) for winner in own]
     return ArmVerified(
         arm=name,
         winners=len(own),
-        predicted_reward=float(np.mean([winner.predicted_reward for winner in own])),
+        predicted_reward=float(np.mean(predicted)),
         reward=reward,
         accuracy_bias=float(np.mean(bias)),
         holds=float(np.mean(holds)) if holds else None,

@@ -347,6 +347,8 @@ def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_tr
     assert counts["writes"].startswith(str(out / "verified.json"))
     assert f"to do it:\n  search verify {out} --seeds 2\n" in text
     assert sorted(out.rglob("*")) == before
+    with pytest.raises(UsageError, match="arm random is in 2 sweeps, so its winner would be the"):
+        verify((out, out))
 
 
 @pytest.mark.slow

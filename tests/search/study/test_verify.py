@@ -104,6 +104,8 @@ def test_differences_are_paired_and_an_arm_without_a_winner_gets_the_paper_s_pun
     assert difference.reward.mean == pytest.approx((7 * 0.04 + own + 1) / 8)
     assert difference.reward.contains_zero is True, "one scenario makes most of it"
     assert [(arm.arm, arm.winners) for arm in result.arms] == [("a", 8), ("b", 7)]
+    predicted = [arm.predicted_reward for arm in result.arms]
+    assert predicted == pytest.approx([0.4, (7 * 0.4 - 1) / 8]), "over the same scenarios"
     assert result.arms[1].reward.mean == pytest.approx((7 * (own - 0.04) - 1) / 8)
 
 
