@@ -93,12 +93,21 @@ def plain(text: str, where: str, kind: str = "YAML") -> Any:
     """
     try:
         if kind == "JSON":
-            return json.loads(text, parse_constant=_no_number)
+            return json.loads(text, parse_constant=_no_number, object_pairs_hook=_once)
         return _bounded(yaml.load(text, Loader=_OnceLoader))
     except (yaml.YAMLError, ValueError) as error:
         raise UsageError(f"{where}: not {kind}: {error}") from None
     except RecursionError:
         raise UsageError(f"{where}: not {kind} that can be read: nested too deeply") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice, of which JSON keeps the last without a word."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        twice = next(key for key in made if [other for other, _ in pairs].count(key) > 1)
+        raise ValueError(f"the key {twice} stands twice")
+    return made
 
 
 def parse(data: Any, kind: type[ConfigT], where: str) -> ConfigT:

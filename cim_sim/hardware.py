@@ -19,6 +19,12 @@ def cell_bits_of(device: Device) -> tuple[CellBits, ...]:
     return (1,) if device == "sram" else (1, 2, 4)
 
 
+def require_cell_bits(device: Device, bits: CellBits) -> None:
+    """Raise ValueError unless a cell of `device` may store so many bits."""
+    if bits not in cell_bits_of(device):
+        raise ValueError(f"an sram cell holds 1 bit, found cell_bits {bits}")
+
+
 FREEABLE = ("subarray", "cell_bits", "adc_levels", "mapping")
 """The hardware fields that a space may hand to the optimiser, in the order of the wire format."""
 
@@ -56,8 +62,7 @@ class Hardware(Config):
 
     @model_validator(mode="after")
     def _sram_cell_holds_one_bit(self) -> Self:
-        if self.cell_bits not in cell_bits_of(self.device):
-            raise ValueError(f"an sram cell holds 1 bit, found cell_bits {self.cell_bits}")
+        require_cell_bits(self.device, self.cell_bits)
         return self
 
 
@@ -68,6 +73,12 @@ class FixedHardware(FreeHardware):
     node_nm: Literal[22, 32, 45] = 22
     col_mux: Literal[4, 8, 16] = 8
     pad: Pad = "same"
+
+    @model_validator(mode="after")
+    def _sram_cell_holds_one_bit(self) -> Self:
+        if self.cell_bits is not None:
+            require_cell_bits(self.device, self.cell_bits)
+        return self
 
     def complete(self, free: FreeHardware) -> Hardware:
         """Join the fixed fields with those of a design.

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cim_sim.accuracy.query import Adc, Images, Query, Recipe, Sigma
 from cim_sim.config import Config, UsageError, digest
-from cim_sim.hardware import FREEABLE, FixedHardware, Hardware
+from cim_sim.hardware import FREEABLE, FixedHardware, Hardware, cell_bits_of
 from cim_sim.space import ConvChoice, Design, Space
 from cim_sim.types import Floats, Name
 from cim_sim.variation import Variation
@@ -182,6 +182,16 @@ class Scenario(Config):
         absent = [name for name in FREEABLE if name not in fixed and name not in space.freed]
         faults = [f"hardware.{name} is fixed by the one and freed by the other" for name in twice]
         faults += [f"hardware.{name} is neither fixed nor freed" for name in absent]
+        bits = space.hardware.cell_bits or tuple(filter(None, [self.hardware.cell_bits]))
+        device = self.hardware.device
+        if wrong := [str(one) for one in bits if one not in cell_bits_of(device)]:
+            faults.append(f"hardware.cell_bits {', '.join(wrong)}: a cell of {device} holds 1 bit")
+        strayed = [one for one in bits if self.variation.effective(one) > 1]
+        if strayed:
+            faults.append(
+                f"variation.cell_sigma {self.variation.cell_sigma} makes more than 1 of a weight "
+                f"in cells of {strayed[0]} bits: give a smaller one"
+            )
         if max(self.workload.pools_after, default=0) > space.layers:
             pools = list(self.workload.pools_after)
             faults.append(f"workload.pools_after {pools} names more than {space.layers} layers")

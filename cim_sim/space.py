@@ -101,6 +101,15 @@ class HardwareChoices(Config):
     adc_levels: tuple[AdcLevels, ...] = ()
     mapping: tuple[Mapping, ...] = ()
 
+    @model_validator(mode="after")
+    def _choices_are_in_order(self) -> "HardwareChoices":
+        for name in ("subarray", "cell_bits", "adc_levels"):
+            if list(choices := getattr(self, name)) != sorted(set(choices)):
+                raise ValueError(f"{name} must increase without repeats: {choices}")
+        if len(set(self.mapping)) < len(self.mapping):
+            raise ValueError(f"mapping must not repeat: {self.mapping}")
+        return self
+
 
 class Space(Config):
     """The ordered parameters of a design with their choices."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import AfterValidator, Field, model_validator
 
-from cim_sim.config import Config
+from cim_sim.config import Config, UsageError
 from cim_sim.image_sets import ImageSet, image_set, known
 from cim_sim.space import Design
 from cim_sim.types import Count, Ints
@@ -69,7 +69,17 @@ class Workload(Config):
         return image_set(self.dataset)
 
     def stack(self, designs: Sequence[Design]) -> Stack:
-        """Return the layer shapes of designs with equally many layers."""
+        """Return the layer shapes of designs with equally many layers.
+
+        Raises:
+            UsageError: they have none, or fewer than `pools_after` names.
+        """
+        depth, least = len(designs[0].layers), max(self.pools_after, default=1)
+        if depth < least:
+            raise UsageError(
+                f"a design of {depth} convolutions; a workload with pools_after "
+                f"{list(self.pools_after)} takes {least} or more"
+            )
         pairs = np.array([design.layers for design in designs], dtype=np.int64)
         return self.stack_of(pairs[:, :, 0], pairs[:, :, 1])
 

@@ -19,7 +19,7 @@ class Recipe(Config):
     """
 
     epochs: Annotated[int, Field(ge=1)] = 10
-    batch_size: Annotated[int, Field(ge=1)] = 128
+    batch_size: Annotated[int, Field(ge=2)] = 128
     learning_rate: Annotated[float, Field(gt=0)] = 4e-3
     """Peak of the one-cycle schedule (20 % warm-up), AdamW."""
     weight_decay: Annotated[float, Field(ge=0)] = 1e-4

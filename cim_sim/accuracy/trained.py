@@ -20,7 +20,8 @@ def measure(query: Query, cache: Path | None = None) -> Accuracy:
 
     The answer depends on the query alone, whatever ran before and however many processes work:
     every random stream is seeded from the query's keys and one thread computes. Bit for bit this
-    holds for one machine type and one PyTorch build; between them rounding differs.
+    holds for one machine type and one PyTorch build; between two CPUs rounding differs, and a GPU
+    draws other batches and chips: keep a cache for each kind of device.
 
     Raises:
         UsageError: the data set is unknown or missing, or the cache cannot be used.

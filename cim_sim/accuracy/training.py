@@ -57,8 +57,11 @@ def train(query: Query, split: Split) -> Network:
     optimiser = torch.optim.AdamW(
         parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
     )
+    steps = batches * recipe.epochs
+    # OneCycleLR divides by the warm-up's steps less one: of five steps a fifth is one.
+    share = 0.2 if steps != 5 else 0.4
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, recipe.learning_rate, total_steps=batches * recipe.epochs, pct_start=0.2
+        optimiser, recipe.learning_rate, total_steps=steps, pct_start=share
     )
     order = stream(query.training_key, "order")
     strays = stream(query.training_key, "noise")

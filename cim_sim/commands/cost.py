@@ -38,7 +38,7 @@ def cost(designs: Path, out: Path, scenario: Path) -> int:
     from cim_sim.scenario import Scenario
 
     problem = load(scenario, Scenario)
-    table = _costs(_read_designs(designs), problem)
+    table = _costs(_read_designs(designs, problem), problem)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         table.to_csv(out, index=False)
@@ -50,7 +50,7 @@ def cost(designs: Path, out: Path, scenario: Path) -> int:
     return 0
 
 
-def _read_designs(path: Path) -> "list[Design]":
+def _read_designs(path: Path, scenario: "Scenario") -> "list[Design]":
     """Read a JSONL file of designs with equally many layers; blank lines are passed over."""
     from cim_sim.space import parse_design
 
@@ -67,6 +67,10 @@ def _read_designs(path: Path) -> "list[Design]":
         depth, first = len(designs[-1].layers), len(designs[0].layers)
         if depth != first or not depth:
             raise UsageError(f"{place}: {depth} layers, the first design has {first}")
+        try:
+            scenario.complete(designs[-1])
+        except UsageError as error:
+            raise UsageError(f"{place}: {error}") from None
     if not designs:
         raise UsageError(f"--designs {path}: no designs; write one to a line, [[32,3], ...]")
     return designs

@@ -35,6 +35,11 @@ def surrogate(
 
     if not (check or fit or fresh):
         raise UsageError("surrogate: nothing to do; give --check, --fit or --fresh N")
+    if fit and table != BENCH_TABLE:
+        raise UsageError(
+            f"surrogate --fit: replaces the fit that comes with the package, which every search "
+            f"reads with {BENCH_TABLE}; put your rows there instead of {table}"
+        )
     if dry_run:
         return cli.planned(trainings=fresh, writes=str(FITTED) if fit else "nothing")
     figures: dict[str, object] = {}

@@ -64,7 +64,7 @@ class Costed:
     def name(self, layer: int) -> str:
         """Return a layer's name: `layer 2 (64 channels, 3x3)`."""
         kernel, channels = self.stack.kernel[0, layer], self.stack.out_channels[0, layer]
-        if self.stack.side[0, layer] == 1:
+        if layer >= self.stack.side.shape[1] - 2:
             return f"layer {layer + 1} (fully connected, {channels} outputs)"
         return f"layer {layer + 1} ({channels} channels, {kernel}x{kernel})"
 
@@ -134,15 +134,20 @@ def _totals(one: Costed, two: Costed) -> list[Finding]:
     totals, findings = [side.parts.totals for side in (one, two)], []
     for kind, name, parts, labels in (
         ("latency", "latency_ns", "latency_ns", COMPONENTS),
-        ("energy", "energy_pj", "dynamic_energy_pj", COMPONENTS),
+        ("energy", "energy_pj", "dynamic_energy_pj", (*COMPONENTS, "leakage")),
         ("area", "area_um2", "area_um2", AREA_COMPONENTS),
     ):
         before, after = (float(getattr(total, name)[0]) for total in totals)
         small, large = (_summed(getattr(side.parts, parts)) for side in (one, two))
-        most = int(np.abs(large - small).argmax())
+        if kind == "energy":
+            leaks = (total.leakage_energy_pj for total in totals)
+            small, large = (np.append(*pair) for pair in zip((small, large), leaks, strict=True))
+        moved = large - small
+        most = int(np.abs(moved).argmax())
         text = f"{kind} {_change(kind, before, after)}"
         if before != after:
-            text += f", most of it {labels[most]}: {_change(kind, small[most], large[most])}"
+            words = "most of it" if 2 * moved[most] / (after - before) >= 1 else "most of all"
+            text += f", {words} {labels[most]}: {_change(kind, small[most], large[most])}"
         findings.append(Finding(kind, text, before=before, after=after))
     before, after = (float(total.utilisation[0]) for total in totals)
     text = f"utilisation {before:.2f} -> {after:.2f}"
@@ -150,8 +155,10 @@ def _totals(one: Costed, two: Costed) -> list[Finding]:
 
 
 def _design_causes(one: Costed, two: Costed) -> list[Finding]:
-    """What changes for all layers together."""
-    return _changed(_DESIGN_NUMBERS, one, two, (0,))
+    """What changes for all layers together; the most frequent kernel where it decides a mapping."""
+    matters = one.plan.novel.any() or two.plan.novel.any()
+    found = _changed(_DESIGN_NUMBERS, one, two, (0,))
+    return [finding for finding in found if matters or finding.kind != "frequent_kernel"]
 
 
 def _layer_causes(one: Costed, two: Costed) -> list[Finding]:

@@ -89,10 +89,15 @@ def read(folder: Path) -> tuple[list[Case], dict[str, int], int]:
                 by_number = sorted(layers.get(chip["id"], []), key=lambda row: int(row["layer"]))
                 cases.append(Case(design, hardware_of(chip), chip, by_number))
         except KeyError as missing:
-            raise UsageError(f"{folder}: chip.csv or layers.csv has no column {missing}") from None
+            raise UsageError(no_column(folder, missing)) from None
         if reason is not None:
             skipped[reason] = skipped.get(reason, 0) + 1
     return cases, skipped, len(chips)
+
+
+def no_column(folder: Path | None, missing: KeyError) -> str:
+    """Say that a table of reference rows lacks a column."""
+    return f"{folder or packaged()}: chip.csv or layers.csv has no column {missing}"
 
 
 def unsupported(chip: Row) -> str | None:
@@ -146,6 +151,9 @@ def _records(folder: Path, name: str) -> list[Row]:
 
     for suffix in (".csv", ".csv.gz"):
         if (path := folder / f"{name}{suffix}").is_file():
-            frame = pd.read_csv(path)
+            try:
+                frame = pd.read_csv(path)
+            except ValueError as error:
+                raise UsageError(f"{path}: not a table: {error}") from None
             return [dict(zip(frame.columns, row, strict=True)) for row in frame.to_numpy(object)]
     raise UsageError(f"{folder}: neither {name}.csv nor {name}.csv.gz; see --reference in --help")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from cim_sim.config import UsageError
 from cim_sim.cost.breakdown import Breakdown, CostBatch, breakdown
 from cim_sim.cost.chip import evaluate
 from cim_sim.cost_study import reference
@@ -29,8 +30,12 @@ records of its own trace; `dynamic_energy_synthetic` from the closed form that `
 LATENCY_LIMIT = {22: 1e-6, 32: 2e-3, 45: 2e-3}
 AREA_LIMIT = 2e-4
 """Largest relative error that is let pass, of latency for each node in nm."""
-ENERGY_LIMITS = {"median": 1e-3, "p99": 1e-2, "max": 7e-2}
-"""The same for dynamic energy, by statistic over all rows."""
+ENERGY_LIMITS = {
+    "dynamic_energy": {"median": 1e-3, "p99": 1e-2, "max": 7e-2},
+    "dynamic_energy_synthetic": {"median": 3e-3, "p99": 3e-2, "max": 7e-2},
+    "leakage_energy": {"median": 1e-5, "p99": 1e-4, "max": 3e-3},
+}
+"""The same for energies, by statistic over all rows."""
 PIPELINE_LIMIT = 2e-2
 """For every quantity of pipeline mode."""
 
@@ -73,11 +78,12 @@ class Report:
                 for name, limit in _limits(one.case).items()
                 if not one.errors.get(name, 0) <= limit
             ]
-        spread = statistics(self.comparisons)["dynamic_energy"]
+        spreads = statistics(self.comparisons)
         wrong += [
-            f"dynamic energy: {name} error {spread[name]:.2e} > {limit:g}"
-            for name, limit in ENERGY_LIMITS.items()
-            if spread["rows"] and not spread[name] <= limit
+            f"{quantity.replace('_', ' ')}: {name} error {spreads[quantity][name]:.2e} > {limit:g}"
+            for quantity, limits in ENERGY_LIMITS.items()
+            for name, limit in limits.items()
+            if spreads[quantity]["rows"] and not spreads[quantity][name] <= limit
         ]
         return wrong
 
@@ -105,7 +111,10 @@ def validate(folder: Path | None = None) -> Report:
     groups: dict[Setting, list[Case]] = {}
     for case in cases:
         groups.setdefault((case.hardware, case.speed_up_degree), []).append(case)
-    compared = [one for cases in groups.values() for one in _compare(cases)]
+    try:
+        compared = [one for cases in groups.values() for one in _compare(cases)]
+    except KeyError as missing:
+        raise UsageError(reference.no_column(folder, missing)) from None
     pipelined = [one for one in compared if one.case.speed_up_degree is not None]
     comparisons = [one for one in compared if one.case.speed_up_degree is None]
     untrusted = sum(one.case.out_of_bounds for one in comparisons)

@@ -103,7 +103,12 @@ def test_a_file_that_would_mislead_or_never_end_is_refused(tmp_path, text, fault
 
 
 @pytest.mark.parametrize(
-    ("text", "fault"), [("[" * 9999, "nested too deeply"), ('{"a": NaN}', "NaN is no number of")]
+    ("text", "fault"),
+    [
+        ("[" * 9999, "nested too deeply"),
+        ('{"a": NaN}', "NaN is no number of"),
+        ('{"b": {"a": 1, "a": 2}}', "the key a stands twice"),
+    ],
 )
 def test_json_too(tmp_path, text, fault):
     (tmp_path / "a.json").write_text(text)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cim_sim.accuracy import Accuracy
-from cim_sim.config import load
+from cim_sim.config import UsageError, load
 from cim_sim.evaluate import INFEASIBLE_REWARD, judge, screen
+from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space
 
@@ -26,6 +27,20 @@ def loaded(path):
 def test_committed_scenario_fits_its_space_and_carries_its_name(path):
     scenario, _ = loaded(path)
     assert scenario.name == path.stem
+
+
+def test_hardware_that_no_cell_or_weight_can_have_is_refused_before_any_design():
+    path = Path("configs/scenarios/codesign-energy.yaml")
+    scenario, space = loaded(path)
+    sram = {**scenario.model_dump(exclude_none=True)}
+    sram["hardware"] |= {"device": "sram"}
+    with pytest.raises(UsageError, match=r"cell_bits 2, 4: a cell of sram holds 1 bit"):
+        Scenario.model_validate(sram).require_fits(space)
+    with pytest.raises(ValueError, match="an sram cell holds 1 bit, found cell_bits 2"):
+        FixedHardware(device="sram", cell_bits=2)
+    strays = scenario.model_dump(exclude_none=True) | {"variation": {"cell_sigma": 0.9}}
+    with pytest.raises(UsageError, match=r"cell_sigma 0\.9 makes more than 1 of a weight in cells"):
+        Scenario.model_validate(strays).require_fits(space)
 
 
 @pytest.mark.parametrize(

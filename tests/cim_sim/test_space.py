@@ -87,6 +87,9 @@ def test_what_is_no_design_is_told_what_one_looks_like(text, message):
         ({"kernels": (3, 4)}, "kernels must be odd"),
         ({"channels": (32, 16)}, "channels must increase"),
         ({"width_divisor": 5}, "width_divisor 5 does not divide"),
+        ({"hardware": {"subarray": (256, 64)}}, "subarray must increase without repeats"),
+        ({"hardware": {"cell_bits": (1, 1)}}, "cell_bits must increase without repeats"),
+        ({"hardware": {"mapping": ("novel", "novel")}}, "mapping must not repeat"),
     ],
 )
 def test_senseless_spaces_are_refused(change, message):

@@ -210,7 +210,7 @@ def _converters(prices: "pd.DataFrame") -> list[str]:
         ]
         lines += [
             f"**What converters cost on {dataset}.** Accuracy with ideal conversion less that with "
-            "the ADC, same chips' noise, in points, 95 % interval:",
+            "the ADC, each on chips of its own, in points, 95 % interval:",
             "",
             *cards.table(["levels", *(f"{one} word lines" for one in sums)], rows),
             "",

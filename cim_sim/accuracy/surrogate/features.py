@@ -63,7 +63,7 @@ def of_queries(queries: Sequence[Query]) -> Inputs:
 
 
 def features(inputs: Inputs) -> Floats:
-    """One row of features for each question, [N, features]; names in `NAMES`."""
+    """One row of features for each question, [N, features]."""
     return np.hstack([_network(inputs.channels, inputs.kernels), _setting(inputs)])
 
 

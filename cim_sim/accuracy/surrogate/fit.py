@@ -49,7 +49,7 @@ def refit(table: Path = surrogate.TABLE, path: Path = surrogate.FITTED) -> Path:
 def likeliest(rows: "pd.DataFrame", seed: int = 0) -> Scales:
     """Length scale of each feature, signal and noise: maximum a posteriori on a subset of rows.
 
-    Without the prior, 42 free length scales overfit a table of a few hundred rows.
+    Without the prior, 43 free length scales overfit a table of a few hundred rows.
     """
     from scipy.optimize import minimize
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from cim_sim import files
 from cim_sim.accuracy.bench import columns
-from cim_sim.accuracy.query import Accuracy, Query, Recipe
+from cim_sim.accuracy.query import Accuracy, Adc, Query, Recipe
 from cim_sim.accuracy.surrogate.features import CONVOLUTIONS, Inputs, of_queries
 from cim_sim.accuracy.surrogate.process import Process, Scales, condition
 from cim_sim.config import Config, UsageError, parse
@@ -37,6 +37,9 @@ TARGETS = ("mean", "std", "quantile_10")
 ACCURACIES = [0, 2]
 """Which targets are accuracies."""
 WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
+LEAST_SIGMA_OF_DIGITS = 0.03
+"""In training."""
+UNCLIPPED_SIGMAS = {0.0, 0.1, 0.2}
 FLOOR, CEILING = 0.03, 1.01
 """Accuracies are regressed as logits between these: `digits` saturates, and chance is a floor."""
 
@@ -149,6 +152,13 @@ class Surrogate:
         return targets, mean, predictive_std(mean, std, self.fitted.spread) if with_std else std
 
 
+def _seen_unclipped(query: Query) -> bool:
+    """Whether the table has trainings without clipping for this data set, converter and noise."""
+    converters = (None, Adc(levels=32, rows=128))
+    sigmas = {query.sigma, query.training_sigma}
+    return query.dataset == "shapes" and query.adc in converters and sigmas <= UNCLIPPED_SIGMAS
+
+
 def require_covered(query: Query) -> None:
     """Raise UsageError, with all reasons, for a query that the table says nothing about."""
     recipe, standard = (one.model_dump(exclude={"draws"}) for one in (query.recipe, Recipe()))
@@ -169,12 +179,18 @@ def require_covered(query: Query) -> None:
             faults.append(f"layer {number}: {channels} channels, kernel {kernel}")
     if max(query.sigma, query.training_sigma) > LARGEST_SIGMA:
         faults.append(f"sigma {query.sigma}, trained at {query.training_sigma}")
+    if query.recipe.clip_rms is None and not _seen_unclipped(query):
+        faults.append("weights that are not clipped")
+    if query.dataset == "digits" and query.training_sigma < LEAST_SIGMA_OF_DIGITS:
+        faults.append(f"digits trained at sigma {query.training_sigma}")
     if query.state_dependence != "uniform":
         faults.append(f"state dependence {query.state_dependence}")
     if faults:
         raise UsageError(
             f"the accuracy surrogate knows {' and '.join(DATASETS)}, 6 convolutions of 2 to 32 "
-            f"channels and kernels 1, 3, 5, 7, sigma to {LARGEST_SIGMA}, the default recipe; not "
+            f"channels and kernels 1, 3, 5, 7, sigma to {LARGEST_SIGMA} (digits from "
+            f"{LEAST_SIGMA_OF_DIGITS} on), the default recipe (shapes also not clipped, at ideal "
+            "conversion or 32 levels of 128 rows and sigma 0, .1 or .2); not "
             + "; ".join(faults)
             + ". Use the evaluator `trained`"
         )
@@ -202,7 +218,11 @@ def load(path: Path = FITTED, table: Path = TABLE, *, examined: bool = False) ->
         ) from None
     fitted = parse(json.loads(text), Fitted, str(path))
     if table_digest(content) != fitted.table_digest:
-        raise UsageError(f"{path} was fitted to another {table}; run `surrogate --fit`")
+        raise UsageError(
+            f"{path} was not fitted to {table}; the fit that comes "
+            f"with the package belongs to {TABLE}: take that one, or fit it to the new rows there "
+            "(python -m cim_sim surrogate --fit)"
+        )
     rows = read_table(table, examined=examined)
     return Surrogate(condition(inputs_of(rows), targets_of(rows), fitted.scales), fitted)
 

@@ -90,6 +90,9 @@ def test_more_variation_never_pays_on_average(committed):
         ({"recipe": {"weight_bits": 5}}, "recipe.weight_bits 5"),
         ({"state_dependence": "evaxb-rram4"}, "state dependence evaxb-rram4"),
         ({"layers": LAYERS[:5]}, "5 convolutions"),
+        ({"recipe": {"clip_rms": None}, "dataset": "digits"}, "weights that are not clipped"),
+        ({"recipe": {"clip_rms": None}, "sigma": 0.05}, "weights that are not clipped"),
+        ({"dataset": "digits", "training_sigma": 0.0}, "digits trained at sigma 0.0"),
     ],
 )
 def test_what_the_table_does_not_cover_is_refused(committed, changes, fault):
@@ -100,7 +103,9 @@ def test_what_the_table_does_not_cover_is_refused(committed, changes, fault):
 def test_fit_and_table_must_belong_together(tmp_path):
     table = tmp_path / "trainings.parquet"
     pd.read_parquet(surrogate.TABLE).head(8).to_parquet(table)
-    with pytest.raises(UsageError, match=r"was fitted to another .*run `surrogate --fit`"):
+    with pytest.raises(
+        UsageError, match=r"was not fitted to .*take that one, or fit it to the new"
+    ):
         surrogate.load(table=table)
     with pytest.raises(UsageError, match=r"nowhere\.parquet: No such file.*bench-accuracy"):
         surrogate.load(table=tmp_path / "nowhere.parquet")

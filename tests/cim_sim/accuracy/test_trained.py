@@ -7,6 +7,7 @@ from threading import Timer
 import pytest
 
 from cim_sim.accuracy import Adc, Query, cache, trained
+from cim_sim.accuracy.images import load as images_of
 from cim_sim.config import UsageError
 
 SMALL = ((8, 3), (8, 3), (8, 1), (8, 3), (8, 1), (16, 3))
@@ -32,6 +33,14 @@ def test_training_learns_and_variation_hurts():
     assert wild.clean == mild.clean > wild.mean + 0.1
     assert wild.quantile_10 <= wild.mean
     assert wild.standard_error == pytest.approx(wild.std / 2)
+
+
+def test_five_steps_are_enough_and_single_images_are_refused():
+    count = len(images_of("digits").train.images)
+    answer = trained.measure(query(recipe={"epochs": 5, "batch_size": count, "draws": 2}))
+    assert 0 <= answer.mean <= 1
+    with pytest.raises(ValueError, match="greater than or equal to 2"):
+        query(recipe={"batch_size": 1})
 
 
 def test_the_same_query_gives_the_same_answer_whatever_ran_before():

@@ -66,7 +66,16 @@ def test_more_pools_than_the_images_can_take_are_named(scenario, tmp_path):
         (["bench-accuracy", "--n", "-5"], 2, "bench-accuracy: --n -5 is less than 0"),
         (["bench-accuracy", "--workers", "0"], 2, "0 is less than 1"),
         (["compare-noise", "--sigma", "0"], 2, "--sigma 0.0 is not above 0"),
-        (["surrogate", "--fit", "--table", "nowhere.parquet"], 2, "nowhere.parquet: No such file"),
+        (
+            ["surrogate", "--check", "--table", "nowhere.parquet"],
+            2,
+            "nowhere.parquet: No such file",
+        ),
+        (
+            ["surrogate", "--fit", "--table", "mine.parquet"],
+            2,
+            "rows there instead of mine.parquet",
+        ),
         (["bench-accuracy", "--n", "0", "--publish", "README.md"], 2, "not a Parquet table"),
         (["bench-accuracy", "--n", "1", "--out", "/proc/x"], 1, "/proc/x: No such file"),
     ],

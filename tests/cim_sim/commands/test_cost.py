@@ -49,6 +49,11 @@ def test_cost_writes_a_row_for_each_design(tmp_path, capsys):
         (f"{A}\n[[32]]\n", r"designs\.jsonl line 2: not a design"),
         (f"{A}\n\n[[32,3]]\n", r"designs\.jsonl line 3: 1 layers, the first design has 6"),
         ("\n", "no designs; write one to a line"),
+        ("[[32,3]]\n", r"1 convolutions; a workload with pools_after \[2, 4, 6\] takes 6 or more"),
+        (
+            f'{A}\n{{"layers":{A},"hardware":{{"mapping":"novel"}}}}\n',
+            r"designs\.jsonl line 2: hardware mapping: fixed by the scenario and freed too",
+        ),
     ],
 )
 def test_cost_names_the_line_that_is_wrong(tmp_path, text, message):
@@ -69,6 +74,8 @@ def test_explain_ends_with_its_findings(capsys):
     found, out = last_json(capsys)
     assert found["findings"][0]["kind"] == "infeasible"
     assert out.startswith("B has no floorplan: ")
+    with pytest.raises(UsageError, match="a design of 0 convolutions"):
+        explain("[]", SCENARIO)
 
 
 def test_validate_prints_a_table_and_fails_beyond_tolerance(tmp_path, capsys):
@@ -91,6 +98,16 @@ def test_validate_prints_a_table_and_fails_beyond_tolerance(tmp_path, capsys):
     summary, out = last_json(capsys)
     assert not summary["passed"]
     assert "BEYOND TOLERANCE" in out
+    chip = chip.assign(area_um2=chip["area_um2"] / 1.001, leakE_pJ=chip["leakE_pJ"] * 2)
+    chip.to_csv(tmp_path / "chip.csv", index=False)
+    assert validate(tmp_path) == 1
+    assert "leakage energy: median error 5.00e-01 > 1e-05" in last_json(capsys)[1]
+    chip.drop(columns="memUtil").to_csv(tmp_path / "chip.csv", index=False)
+    with pytest.raises(UsageError, match=r"chip\.csv or layers\.csv has no column 'memUtil'"):
+        validate(tmp_path)
+    (tmp_path / "chip.csv").write_text("")
+    with pytest.raises(UsageError, match=r"chip\.csv: not a table: "):
+        validate(tmp_path)
 
 
 def test_bench_says_how_fast(capsys):

@@ -1,9 +1,11 @@
 """Explanations name the true causes, with the numbers of the breakdown."""
 
+import re
+
 import pytest
 
 from cim_sim.config import load
-from cim_sim.cost_study.explain import compare, cost_in_parts, explain
+from cim_sim.cost_study.explain import UNITS, compare, cost_in_parts, explain
 from cim_sim.scenario import Scenario
 from cim_sim.space import from_wire
 
@@ -59,6 +61,28 @@ def test_where_the_cost_of_one_design_comes_from():
 def test_a_changed_majority_is_named():
     b = from_wire([[32, 3], [32, 5], [64, 5], [64, 5], [128, 5], [128, 3]])
     assert "the most frequent kernel 3 -> 5" in texts(compare(A, b, PAPER))
+
+
+def test_only_what_is_most_of_a_change_is_called_so():
+    b = from_wire([[32, 3], [32, 3], [64, 3], [64, 3], [128, 3], [64, 3]])
+    for finding in compare(A, b, PAPER)[:3]:
+        (moved,) = re.findall(r"most of (?:it|all) [\w ]+: ([\d.]+) \w+ -> ([\d.]+)", finding.text)
+        part, whole = float(moved[1]) - float(moved[0]), finding.after - finding.before
+        assert ("most of it" in finding.text) == (2 * part / (whole * UNITS[finding.kind][1]) >= 1)
+
+
+def test_leakage_and_a_kernel_that_decides_nothing():
+    fixed = {"device": "sram", "cell_bits": 1, "mapping": "conventional", "subarray": 256}
+    hardware = PAPER.hardware.model_copy(update={**fixed, "node_nm": 45})
+    leaky = PAPER.model_copy(update={"hardware": hardware})
+    small = from_wire([[32, 3]] * 6)
+    wide = from_wire([[128, 5], *[[32, 5]] * 3, [32, 3], [32, 3]])
+    found = compare(small, wide, leaky)
+    assert "frequent_kernel" not in {finding.kind for finding in found}
+    totals = [cost_in_parts(one, leaky).parts.totals for one in (small, wide)]
+    before, after = (float(total.leakage_energy_pj[0]) * 1e-6 for total in totals)
+    energy = next(finding for finding in found if finding.kind == "energy")
+    assert f"leakage: {before:.4g} uJ -> {after:.4g} uJ" in energy.text
 
 
 def test_no_floorplan_is_the_explanation():
