@@ -133,11 +133,21 @@ class Resampling:
         """Interval around `whole` from the same statistic of each draw, [draws]."""
         if not self.bounded:
             return Interval(mean=whole, n=self.cells)
-        low, high = self.ends(resampled).tolist()
-        reach = self._reach * float(resampled.std())
-        return Interval(
-            mean=whole, low=min(low, whole - reach), high=max(high, whole + reach), n=self.cells
-        )
+        low, high = self._around(whole, resampled).tolist()
+        return Interval(mean=whole, low=low, high=high, n=self.cells)
+
+    def band(self, values: Floats) -> Floats | None:
+        """Interval of the mean of each column, [2, columns], of [cells, columns].
+
+        None: there are too few cells.
+        """
+        return self._around(values.mean(axis=0), self.means(values)) if self.bounded else None
+
+    def _around(self, whole: ArrayLike, resampled: Floats) -> Floats:
+        """Both ends, [2, ...], around means of [...], from those of each draw, [draws, ...]."""
+        low, high = self.ends(resampled)
+        reach = self._reach * resampled.std(axis=0)
+        return np.stack([np.minimum(low, whole - reach), np.maximum(high, whole + reach)])
 
     def ends(self, resampled: Floats) -> Floats:
         """Both ends, [2, ...], over the first axis; an end is a value that was drawn."""

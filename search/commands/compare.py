@@ -50,7 +50,7 @@ def compare(
     print(f"wrote {out / 'report.html'}")
     cli.emit(
         out=str(out),
-        scenarios=len(comparison.scenarios),
+        scenarios=comparison.counted,
         seeds=comparison.seeds,
         unfinished=comparison.unfinished,
         regret={f"{arm.name}@{arm.episodes}": arm.curve[-1] for arm in comparison.arms},

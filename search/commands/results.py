@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from cim_sim import cli
+from cim_sim.config import UsageError
 
 RIVALS = Path("datasets/rivals")
 """Where the committed results lie, one folder for each sweep."""
@@ -21,6 +22,11 @@ def results(folder: Annotated[Path, tyro.conf.Positional] = RIVALS) -> int:
     from cim_sim.files import write_whole
 
     page = folder / "README.md"
+    if not page.is_file():
+        raise UsageError(
+            f"{page}: not there; name a folder with one, and with a folder of results for each "
+            f"sweep, as {RIVALS}"
+        )
     write_whole(page, rendered(page.read_text(encoding="utf-8"), folder))
     cli.emit(page=str(page))
     return 0

@@ -82,7 +82,9 @@ def _pairs(arms: Sequence[ArmResult]) -> Iterator[tuple[ArmResult, ArmResult]]:
     rivals = [arm for arm in arms if not arm.origin and not arm.oracle]
     yield from rivals_of(arms)
     random = [arm for arm in rivals if arm.optimizer == "random"]
-    yield from ((arm, rival) for rival in random for arm in rivals if arm is not rival)
+    rest = [arm for arm in rivals if arm.optimizer != "random"]
+    yield from combinations(random, 2)
+    yield from ((arm, rival) for rival in random for arm in rest)
     if not (models or random):
         yield from combinations(rivals, 2)
 

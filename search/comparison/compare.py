@@ -13,7 +13,7 @@ from search.comparison.foresight import foresight
 from search.comparison.fronts import fronts_of
 from search.comparison.isaac import references_of
 from search.comparison.kernels import kernels_of
-from search.comparison.notes import notes_of, origin_of
+from search.comparison.notes import Uncounted, notes_of, origin_of
 from search.comparison.result import (
     ArmResult,
     BeliefRow,
@@ -59,18 +59,13 @@ def compare(
     runs = [run for arm in arms for run in arm.runs]
     scales = scales_of(runs)
     cells = cells_of(arms, scales, found)
+    dropped = sum(scenario in scales for scenario, _ in _done(arms)) - len(cells)
     seeds = len(cells) // len({scenario for scenario, _ in cells})
     resampling = Resampling(len(cells) // seeds, seeds)
     curves = {arm.name: _curves(arm, cells, scales) for arm in arms}
-    arms = [Arm(arm.name, list(filter(is_finished, arm.runs))) for arm in arms]
+    arms = [_inside_of(cells, arm) for arm in arms]
     results = [
-        _result(
-            _inside_of(cells, arm),
-            curves[arm.name],
-            resampling,
-            _by_training(arm, cells, scales),
-        )
-        for arm in arms
+        _result(arm, curves[arm.name], resampling, _by_training(arm, cells, scales)) for arm in arms
     ]
     scenarios = [_facts(group, arms, scales) for group in by_scenario(runs).values()]
     first = runs[0]
@@ -79,7 +74,7 @@ def compare(
     claims = claims_of(results, curves, resampling)
     metric = {one.digest: one.metric for one in scenarios}
     metrics = [metric[scenario] for scenario, _ in cells]
-    unfinished = len(found.unfinished) + found.missing
+    left = Uncounted(len(found.unfinished) + found.missing, found.absent, dropped)
     return Comparison(
         command=command,
         evaluator=first.config.judged_by,
@@ -88,7 +83,7 @@ def compare(
         batch=first.config.batch,
         seeds=seeds,
         scenarios=tuple(scenarios),
-        unfinished=unfinished,
+        unfinished=left.runs,
         arms=tuple(results),
         claims=tuple(claims),
         contrasts=tuple(contrasts_of(results, curves, metrics, seeds)),
@@ -97,7 +92,7 @@ def compare(
         rewards=tuple(rewards_by_episode(arms)),
         kernels=tuple(kernels_of(arms)),
         beliefs=tuple(beliefs),
-        notes=tuple(notes_of(results, scenarios, cells, unfinished)),
+        notes=tuple(notes_of(results, scenarios, cells, left)),
         versions=session.packages,
         code=tuple(sorted(commits - {""})),
     )
@@ -113,7 +108,7 @@ def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathe
     Raises:
         NotComparable: there is none.
     """
-    done = set.intersection(*(set(_finished(arm)) for arm in arms))
+    done = _done(arms)
     if not done:
         waiting = [str(run.path) for run in found.unfinished]
         raise NotComparable(
@@ -133,6 +128,11 @@ def cells_of(arms: Sequence[Arm], scales: Mapping[str, RegretEnds], found: Gathe
     counts = [len(own) for own in seeds.values()]
     most = max(counts, key=lambda count: (count * sum(own >= count for own in counts), count))
     return [(name, seed) for name, own in seeds.items() if len(own) >= most for seed in own[:most]]
+
+
+def _done(arms: Sequence[Arm]) -> set[Cell]:
+    """Return the cells that every arm has finished."""
+    return set.intersection(*(set(_finished(arm)) for arm in arms))
 
 
 def _finished(arm: Arm) -> dict[Cell, list[RunRecord]]:
@@ -182,7 +182,7 @@ def _result(
     shown = sorted({*(at for at in CHECKPOINTS if at <= budget), budget})
     firsts = [summarise(run.trials).first_feasible for run in arm.runs]
     median = float(np.median([math.inf if one is None else one for one in firsts]))
-    ends = resampling.ends(resampling.means(curves)) if resampling.bounded else None
+    band = resampling.band(curves)
     return ArmResult(
         name=arm.name,
         optimizer=first.config.optimizer,
@@ -196,8 +196,8 @@ def _result(
         oracle=is_oracle(first.config),
         regret={at: _estimate(curves[:, at - 1], resampling) for at in shown},
         curve=_rounded(curves.mean(axis=0)),
-        low=None if ends is None else _rounded(ends[0]),
-        high=None if ends is None else _rounded(ends[1]),
+        low=None if band is None else _rounded(np.maximum(band[0], 0.0)),
+        high=None if band is None else _rounded(np.minimum(band[1], 1.0)),
         area=_inside(resampling.interval(curves.mean(axis=1))),
         first_feasible=median if math.isfinite(median) else None,
         never_feasible=sum(one is None for one in firsts) / len(firsts),

@@ -64,6 +64,7 @@ def require_comparable(found: Gathered, factors: Collection[Factor] = ()) -> lis
     faults = _unequal([(run, _terms(run, factors)) for run in runs])
     for group in by_scenario(runs).values():
         faults += _unequal([(run, _problem(run)) for run in group])
+    faults += _same_names(runs)
     questions = [(run, _asking(run, model)) for run in runs if (model := model_of(run.config))]
     faults += _unequal(
         [(run, {k: v for k, v in asked.items() if k not in factors}) for run, asked in questions]
@@ -139,6 +140,8 @@ def _faults_of(arm: Arm) -> list[str]:
             f"python -m search run --resume --episodes {budgets[-1]} --out RUN"
         )
     for runs in arm.trainings.values():
+        if len(given := sorted({run.manifest.given.words for run in runs})) > 1:
+            faults.append(f"{arm.name}: runs that were given {' and '.join(given)} in one arm")
         counts = Counter((_task(run), run.config.seed) for run in runs).items()
         faults += [
             f"{arm.name}: seed {seed} is there {n} times in {task}"
@@ -153,9 +156,16 @@ def _faults_of(arm: Arm) -> list[str]:
 
 
 def _other_cells(arms: Sequence[Arm]) -> list[str]:
-    """Name the arms that were not run in the same scenarios, or with other seeds in one."""
-    seeds = {arm.name: _seeds(arm) for arm in arms}
-    first = arms[0].name
+    """Name the arms that were not run in the same scenarios, or with other seeds in one.
+
+    Each training of an arm's model must have been.
+    """
+    seeds = {
+        f"{arm.name} (training {training})" if len(arm.trainings) > 1 else arm.name: _seeds(runs)
+        for arm in arms
+        for training, runs in arm.trainings.items()
+    }
+    first = next(iter(seeds))
     faults = []
     for name, own in seeds.items():
         for task in sorted({*own, *seeds[first]}):
@@ -168,9 +178,22 @@ def _other_cells(arms: Sequence[Arm]) -> list[str]:
     return faults
 
 
-def _seeds(arm: Arm) -> dict[str, set[int]]:
+def _same_names(runs: Sequence[RunRecord]) -> list[str]:
+    """Name the scenarios that are called like another one: pages tell them apart by name."""
+    first = {digest: group[0] for digest, group in by_scenario(runs).items()}
+    named: dict[str, list[RunRecord]] = defaultdict(list)
+    for run in first.values():
+        named[run.config.scenario.name].append(run)
+    return [
+        f"{same[0].path} and {same[1].path}: two different scenarios are called {name}; rename one"
+        for name, same in named.items()
+        if len(same) > 1
+    ]
+
+
+def _seeds(runs: Sequence[RunRecord]) -> dict[str, set[int]]:
     seeds: dict[str, set[int]] = defaultdict(set)
-    for run in arm.runs:
+    for run in runs:
         seeds[_task(run)].add(run.config.seed)
     return seeds
 
@@ -261,17 +284,21 @@ def _unequal(facts: Sequence[tuple[RunRecord, dict[str, Any]]]) -> list[str]:
 
 
 def _names(groups: Sequence[Sequence[Source]]) -> list[str]:
-    """Tell arms of one name apart by the folder of their first run, by its whole path if need be.
+    """Tell arms of one name apart by their batch, the folder of their first run, or its whole path.
 
     Runs of a sweep all lie in directories called after their seeds.
     """
     names = [_name(group[0]) for group in groups]
-    for folder in (lambda path: path.name, str):
+    for words in (lambda run: f"batch {run.config.batch}", lambda run: run.path.name, _path):
         names = [
-            name if names.count(name) == 1 else f"{_name(group[0])} ({folder(group[0].run.path)})"
+            name if names.count(name) == 1 else f"{_name(group[0])} ({words(group[0].run)})"
             for name, group in zip(names, groups, strict=True)
         ]
     return names
+
+
+def _path(run: RunRecord) -> str:
+    return str(run.path)
 
 
 def _name(source: Source) -> str:

@@ -73,7 +73,7 @@ def beliefs_of(files: Sequence[Path]) -> Iterator[BeliefRow]:
                     says_larger=belief["larger"],
                     larger_is_right=belief["larger_is_right"],
                 )
-        except (KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise UsageError(
                 f"{file}: no result of a probe; make one: python -m finetune probe"
             ) from None

@@ -1,6 +1,7 @@
 """What a reader must keep in mind, and what is known of where a model comes from."""
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from search.comparison.equality import Arm
 from search.comparison.result import ArmResult, Nearest, Origin, ScenarioFacts
@@ -8,6 +9,17 @@ from search.optimizers import model_of
 
 ALIKE = 1.0
 """Distance below which a scenario is all but one that was trained on: a quarter of a device."""
+
+
+class Uncounted(NamedTuple):
+    """What counts in no mean."""
+
+    runs: int
+    """That are not finished, or not begun."""
+    arms: Sequence[str]
+    """That are planned and have no run."""
+    cells: int
+    """That every arm has finished, beyond the seeds that all scenarios have."""
 
 
 def origin_of(arm: Arm) -> Origin | None:
@@ -44,23 +56,41 @@ def notes_of(
     arms: Sequence[ArmResult],
     scenarios: Sequence[ScenarioFacts],
     cells: Sequence[tuple[str, int]],
-    unfinished: int,
+    left: Uncounted,
 ) -> Iterator[str]:
-    """Yield one sentence for each thing that the figures do not show."""
-    if unfinished:
+    """Yield one sentence for each thing that the figures do not show.
+
+    Args:
+        arms: all that are compared.
+        scenarios: all of any run.
+        cells: scenario and seed of those that count.
+        left: what does not count.
+    """
+    if left.runs:
         yield (
-            f"{unfinished} runs are not finished: figures are over the {len(cells)} cells "
+            f"{left.runs} runs are not finished: figures are over the {len(cells)} cells "
             "(scenario and seed) that all arms have."
         )
+    if left.arms:
+        yield f"Planned, and without any run: {', '.join(left.arms)}."
     counted = {scenario for scenario, _ in cells}
     without = [facts.name for facts in scenarios if facts.optimum is None]
     if without:
         yield f"No scale of regret in {', '.join(without)}: they count in no regret."
-    left = [one.name for one in scenarios if one.digest not in counted and one.optimum is not None]
-    if left:
-        yield f"Left out, because not every arm has all seeds there: {', '.join(left)}."
-    if any(one.source and "these runs" in one.source for one in scenarios):
-        yield "Regret 0 is the best of these runs, so that the winner's is 0 by construction."
+    few = [one.name for one in scenarios if one.digest not in counted and one.optimum is not None]
+    if few:
+        yield f"Left out, because not every arm has as many seeds there: {', '.join(few)}."
+    if left.cells:
+        yield (
+            f"{left.cells} cells that all arms have finished count nowhere: each scenario counts "
+            "with equally many seeds."
+        )
+    own = [one for one in scenarios if one.source and "these runs" in one.source]
+    if own:
+        where = f" in {', '.join(one.name for one in own)}" if len(own) < len(scenarios) else ""
+        yield (
+            f"Regret 0{where} is the best of these runs, so that the winner's is 0 by construction."
+        )
     if not any(arm.optimizer == "random" for arm in arms):
         yield "There is no random arm, so nothing shows that any search is needed at all."
     for arm in arms:

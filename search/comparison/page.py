@@ -42,7 +42,7 @@ def arms_table(comparison: Comparison) -> str:
 
 def volumes_table(comparison: Comparison) -> str:
     """Return the mean hypervolume of each arm over the scenarios; 0 where it found nothing."""
-    count = len(comparison.scenarios)
+    count = max(len({front.scenario for front in comparison.fronts}), 1)
     rows = []
     for arm in comparison.arms:
         own = [front for front in comparison.fronts if front.arm == arm.name]
@@ -81,10 +81,12 @@ def results_page(folder: Path) -> str:
 def _section(file: Path) -> Iterator[str]:
     comparison = load(file, Comparison)
     yield from (f"### {file.parent.name}", "")
-    size = f"{len(comparison.scenarios)} scenarios x {comparison.seeds} seeds"
+    size = f"{comparison.counted} scenarios x {comparison.seeds} seeds"
     yield f"{size}; {comparison.evaluator}. `{comparison.command}`"
     yield from ("", arms_table(comparison), "")
     yield from (f"- {claim.sentence}" for claim in comparison.claims)
+    yield ""
+    yield from (f"- {note}" for note in comparison.notes)
     yield ""
     if (verified := file.with_name(VERIFIED)).is_file():
         yield "Re-trained winners:"

@@ -19,7 +19,8 @@ const SYMBOLS = { solid: ["circle", "\u25cf"], dash: ["diamond", "\u25c6"], dot:
 const PAGE = 50;
 const trials = data.trials;
 const scenarios = [...new Set(data.runs.map((run) => run.scenario))];
-let logarithmic = Math.max(...data.arms.map((arm) => arm.curve.length)) > 50;
+const longest = Math.max(...data.arms.map((arm) => arm.curve.length));
+let logarithmic = longest > 50;
 let firstRow = 0;
 let step = 0;
 
@@ -156,10 +157,10 @@ function means(late) {
 }
 
 function drawRewards() {
-  const late = at("range").value === "500";
+  const late = at("range").value === "late";
   const rows = rowsOf(at("scenario").value).filter((row) => trials.reward[row] !== null && trials.episode[row] > EARLY === late);
   const traces = [...points(thinned(rows), (row) => trials.episode[row], (row) => trials.reward[row]), ...means(late)];
-  draw("rewards", traces, { xaxis: { title: { text: "episode" }, range: late ? [EARLY, 501] : [0, EARLY + 1] }, yaxis: { title: { text: "reward" } } });
+  draw("rewards", traces, { xaxis: { title: { text: "episode" }, range: late ? [EARLY, longest + 1] : [0, EARLY + 1] }, yaxis: { title: { text: "reward" } } });
 }
 
 function drawKernels() {

@@ -271,7 +271,7 @@ class Comparison(Config):
     """In each scenario."""
     scenarios: tuple[ScenarioFacts, ...]
     unfinished: int
-    """Runs that are not done, or not begun; what they have is left out of every figure."""
+    """Runs that are not done, or not begun; what they have counts in no mean and no claim."""
     arms: tuple[ArmResult, ...]
     claims: tuple[Claim, ...]
     contrasts: tuple[Contrast, ...] = ()
@@ -286,3 +286,8 @@ class Comparison(Config):
     """Of the packages of the first run."""
     code: tuple[str, ...]
     """Commits from which the runs were made."""
+
+    @property
+    def counted(self) -> int:
+        """Scenarios that count: those with a scale of regret that all arms have finished."""
+        return self.arms[0].area.n // self.seeds

@@ -24,6 +24,8 @@ class Gathered(NamedTuple):
     sources: list[Source]
     missing: int
     """Runs that a sweep plans and that have recorded nothing yet."""
+    absent: Sequence[str] = ()
+    """Arms that a sweep plans and that have no run."""
 
     @property
     def unfinished(self) -> list[RunRecord]:
@@ -44,13 +46,14 @@ def gather(places: Sequence[Path]) -> Gathered:
     """
     if not places:
         raise UsageError("compare: name runs or sweeps, as in runs/a runs/b --out runs/c")
-    sources, missing = list[Source](), 0
+    sources, missing, absent = list[Source](), 0, list[str]()
     for place in places:
         if (place / "sweep.yaml").is_file():
             config = load(place / "sweep.yaml", SweepConfig)
             own = _of_sweep(place, list(config.arms))
             sources += own
             missing += config.planned - len(own)
+            absent += [arm for arm in config.arms if arm not in {one.label for one in own}]
         elif (place / "manifest.json").is_file():
             sources.append(Source(_run(place), None))
         else:
@@ -60,7 +63,7 @@ def gather(places: Sequence[Path]) -> Gathered:
             )
     if not sources:
         raise UsageError(f"{', '.join(map(str, places))}: no run has recorded anything yet")
-    return Gathered(sources, missing)
+    return Gathered(sources, missing, absent)
 
 
 def _run(folder: Path) -> RunRecord:

@@ -94,14 +94,18 @@ def settings_of(name: str, settings: dict[str, Any]) -> Config:
     return parse(settings, OPTIMIZERS[name].settings, f"settings of optimizer {name}")
 
 
+def _parts(config: RunConfig) -> dict[str, Config]:
+    """Return the settings of a run's optimiser by its name, or of both parts of a warm start."""
+    settings = settings_of(config.optimizer, config.settings)
+    if not isinstance(settings, warm.Settings):
+        return {config.optimizer: settings}
+    both = settings.first, settings.then
+    return {part.optimizer: settings_of(part.optimizer, part.settings) for part in both}
+
+
 def asked_by(config: RunConfig) -> llm.Settings | None:
     """Return how a run asks a language model, for all or some episodes; None: there is none."""
-    settings = settings_of(config.optimizer, config.settings)
-    parts = [settings]
-    if isinstance(settings, warm.Settings):
-        both = settings.first, settings.then
-        parts = [settings_of(part.optimizer, part.settings) for part in both]
-    return next((part for part in parts if isinstance(part, llm.Settings)), None)
+    return next((one for one in _parts(config).values() if isinstance(one, llm.Settings)), None)
 
 
 def model_of(config: RunConfig) -> ModelConfig | None:
@@ -112,4 +116,4 @@ def model_of(config: RunConfig) -> ModelConfig | None:
 
 def is_oracle(config: RunConfig) -> bool:
     """Whether an optimiser asks the very judge of its run: no rival, but a bound."""
-    return (config.optimizer, config.evaluator) == ("surrogate", "surrogate")
+    return config.evaluator == "surrogate" and "surrogate" in _parts(config)

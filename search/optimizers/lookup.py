@@ -60,7 +60,8 @@ def given(settings: Settings) -> Given:
 
 def behind(table: Path) -> Given:
     """Return what a table cost."""
-    return regression(sum(row.evaluations for row in solved_tasks(table)))
+    evaluations = sum(row.evaluations for row in solved_tasks(table))
+    return regression(evaluations).model_copy(update={"recalled": evaluations})
 
 
 def buildable(problem: Problem, table: Path, count: int) -> Indices:

@@ -8,15 +8,20 @@ class Given(Config):
 
     trace_evaluations: int = 0
     """Evaluations of training tasks behind what it proposes."""
+    recalled: int = 0
+    """Of these, the ones behind the table of `lookup`."""
     trainings: int = 0
     """Trained networks behind the regression that judged those, or that it asks itself."""
     cost_model: bool = False
     """It computes cost, floorplan and area by itself."""
 
     def __add__(self, other: "Given") -> "Given":
-        """Return what two were given together; a regression is one and the same."""
+        """Return what two were given together; a regression, like a table, is one and the same."""
+        recalled = max(self.recalled, other.recalled)
+        own = sum(one.trace_evaluations - one.recalled for one in (self, other))
         return Given(
-            trace_evaluations=self.trace_evaluations + other.trace_evaluations,
+            trace_evaluations=own + recalled,
+            recalled=recalled,
             trainings=max(self.trainings, other.trainings),
             cost_model=self.cost_model or other.cost_model,
         )

@@ -72,8 +72,8 @@ class ArmVerified(Config):
     """Scenarios in which it found something feasible."""
     predicted_reward: float
     reward: Interval
-    accuracy_bias: float
-    """Predicted less re-trained accuracy: above 0, the surrogate was too kind."""
+    accuracy_bias: float | None
+    """Predicted less re-trained accuracy: above 0, the surrogate was too kind; None: no winner."""
     holds: float | None
 
 
@@ -95,6 +95,10 @@ class Verification(Config):
     """In which any arm has a winner."""
     kendall_tau: float | None
     """Between predicted and re-trained rewards of the arms within a scenario, mean over those."""
+    episodes: int | None = None
+    """Of each search, from the first on, whose designs could win; None: of one run, all."""
+    searches: int | None = None
+    """Seeds of each arm in each scenario, whose best design is the winner."""
 
 
 def winners(
@@ -122,9 +126,18 @@ def winners(
             except (ValueError, TypeError) as error:
                 raise UsageError(f"trials.parquet: {task.name}, {arm}: {error!s:.200}") from None
             design = parse_design(str(row["design"]), f"{task.name}, {arm}")
-            name = f"{arm}+screen{screen}" if screen else str(arm)
-            best.append(Winner(task, name, design, *amounts.tolist()))
+            best.append(Winner(task, _name(arm, screen), design, *amounts.tolist()))
     return best
+
+
+def names_of(trials: "pd.DataFrame") -> list[str]:
+    """Return the arms of a table of trials, those that found nothing too."""
+    pairs = trials[["arm", "screen"]].drop_duplicates()
+    return [_name(arm, screen) for arm, screen in pairs.itertuples(index=False)]
+
+
+def _name(arm: object, screen: object) -> str:
+    return f"{arm}+screen{screen}" if screen else str(arm)
 
 
 def retrain_top(
@@ -163,10 +176,21 @@ def _winner(trial: Trial, task: Task, rank: int) -> Winner:
     return Winner(task, str(rank), evaluation.design, *amounts)
 
 
-def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySource) -> Verification:
+def retrain(
+    best: Sequence[Winner],
+    seeds: Sequence[int],
+    accuracy: AccuracySource,
+    names: Sequence[str] = (),
+) -> Verification:
     """Have `accuracy`, which should train, answer for every winner at each of `seeds`.
 
     It is asked on the images of the exam, which no search ever saw.
+
+    Args:
+        best: designs to train.
+        seeds: of the trainings.
+        accuracy: trains.
+        names: arms that count even where they have no winner at all.
     """
     queries = [
         winner.task.scenario.query(winner.design, winner.task.space, seed, images="exam")
@@ -178,7 +202,7 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
         judged(winner, answers[place * len(seeds) : (place + 1) * len(seeds)])
         for place, winner in enumerate(best)
     ]
-    cells = _rewards(verified, len(seeds))
+    cells = _rewards(verified, len(seeds), names)
     scenarios = len({winner.scenario for winner in verified})
     draws = Resampling(max(scenarios, 1), len(seeds))  # of nothing, where nothing was feasible
     return Verification(
@@ -195,10 +219,13 @@ def retrain(best: Sequence[Winner], seeds: Sequence[int], accuracy: AccuracySour
     )
 
 
-def _rewards(verified: Sequence[Verified], seeds: int) -> Mapping[str, Floats]:
+def _rewards(
+    verified: Sequence[Verified], seeds: int, names: Sequence[str]
+) -> Mapping[str, Floats]:
     """Return the rewards of each arm, [scenarios x seeds]; the paper's -1 without a winner."""
     places = {name: place for place, name in enumerate(dict.fromkeys(w.scenario for w in verified))}
-    rewards = {w.arm: np.full((len(places), seeds), INFEASIBLE_REWARD) for w in verified}
+    arms = dict.fromkeys([*names, *(w.arm for w in verified)])
+    rewards = {arm: np.full((len(places), seeds), INFEASIBLE_REWARD) for arm in arms}
     for winner in verified:
         rewards[winner.arm][places[winner.scenario]] = winner.rewards
     return {arm: cells.ravel() for arm, cells in rewards.items()}
@@ -241,7 +268,7 @@ def _arm(name: str, verified: Sequence[Verified], reward: Interval, scenarios: i
         winners=len(own),
         predicted_reward=float(np.mean(predicted)),
         reward=reward,
-        accuracy_bias=float(np.mean(bias)),
+        accuracy_bias=float(np.mean(bias)) if bias else None,
         holds=float(np.mean(holds)) if holds else None,
     )
 

@@ -92,7 +92,7 @@ def test_a_new_setting_of_runs_is_part_of_the_problem(make):
 def test_screening_and_batch_may_be_the_question(make):
     runs = [make("a"), make("b", screen=4), make("c", batch=3)]
     arms = require_comparable(found(*runs), ["screen", "batch"])
-    assert [arm.name for arm in arms] == ["random (a)", "random+screen4", "random (c)"]
+    assert [arm.name for arm in arms] == ["random (batch 1)", "random+screen4", "random (batch 3)"]
 
 
 def test_arms_of_one_name_in_folders_of_one_name_are_told_apart_by_their_paths(make):

@@ -344,11 +344,18 @@ def test_a_dry_run_of_a_sweep_counts_what_is_left_and_of_verify_what_would_be_tr
     assert (counts["runs"], counts["finished"], counts["episodes"]) == (8, 8, 48)
     counts, text = said("verify", out, "--seeds", "2", "--dry-run")
     assert (counts["winners"], counts["trainings_at_most"]) == (8, 16)
+    assert counts["episodes"] == 4, "as many as the shortest arm has"
     assert counts["writes"].startswith(str(out / "verified.json"))
     assert f"to do it:\n  search verify {out} --seeds 2\n" in text
     assert sorted(out.rglob("*")) == before
     with pytest.raises(UsageError, match="arm random is in 2 sweeps, so its winner would be the"):
         verify((out, out))
+    more = out.with_name("more")
+    shutil.copytree(out, more)
+    again = yaml.safe_load((more / "sweep.yaml").read_text())
+    (more / "sweep.yaml").write_text(yaml.safe_dump({**again, "seeds": 3}))
+    with pytest.raises(UsageError, match="its seeds, its evaluator or its accuracy_seed are not"):
+        verify((out, more))
 
 
 @pytest.mark.slow

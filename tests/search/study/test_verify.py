@@ -9,7 +9,7 @@ from cim_sim.config import load
 from cim_sim.space import Space, from_wire
 from search.record.tasks import Task
 from search.study import verify
-from search.study.verify import Winner, retrain, winners
+from search.study.verify import Winner, names_of, retrain, winners
 from search.study.verify_page import verified_page
 
 DESIGNS = [from_wire([[width, 3]] * 6) for width in (16, 32, 64)]
@@ -107,6 +107,22 @@ def test_differences_are_paired_and_an_arm_without_a_winner_gets_the_paper_s_pun
     predicted = [arm.predicted_reward for arm in result.arms]
     assert predicted == pytest.approx([0.4, (7 * 0.4 - 1) / 8]), "over the same scenarios"
     assert result.arms[1].reward.mean == pytest.approx((7 * (own - 0.04) - 1) / 8)
+
+
+def test_an_arm_that_found_nothing_at_all_stands_at_the_punishment(config):
+    def accuracy(queries):
+        return [Accuracy(mean=0.5, std=0, quantile_10=0.5, draws=16, clean=0.5) for _ in queries]
+
+    nothing = [trial("a", DESIGNS[0], 0.4), trial("b", DESIGNS[0], float("nan"), screen=8)]
+    names = names_of(pd.DataFrame(nothing))
+    assert names == ["a", "b+screen8"]
+    best = [Winner(task_of(config().scenario), "a", DESIGNS[1], 0.4, 0.6, 2e7, 1e6)]
+    result = retrain(best, (1, 2, 3), accuracy, names)
+    b = result.arms[1]
+    assert (b.arm, b.winners, b.reward.mean, b.accuracy_bias) == ("b+screen8", 0, -1.0, None)
+    assert "| b+screen8 | 0 | -1.000 | -1.000 |  |" in verified_page(result)
+    told = result.model_copy(update={"episodes": 20, "searches": 3})
+    assert "the best of the first 20 episodes of its 3 searches." in verified_page(told)
 
 
 def test_a_search_that_found_nothing_has_nothing_to_train():
