@@ -35,13 +35,14 @@ def cost(designs: Path, out: Path, scenario: Path) -> int:
         out: CSV file to write, a row for each line.
         scenario: YAML file of what is fixed.
     """
+    from cim_sim.files import write_whole
     from cim_sim.scenario import Scenario
 
     problem = load(scenario, Scenario)
     table = _costs(_read_designs(designs, problem), problem)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(out, index=False)
+        write_whole(out, table.to_csv(index=False))
     except OSError as error:
         raise UsageError(f"--out {out}: {error.strerror or error}") from None
     feasible = int(table["feasible"].sum())
