@@ -6,6 +6,7 @@ from typing import get_args
 
 import numpy as np
 
+from cim_sim.config import UsageError
 from cim_sim.hardware import FREEABLE, Device, FixedHardware
 from cim_sim.space import Design, Parameter, Space
 from cim_sim.types import Floats, Indices
@@ -29,7 +30,15 @@ def projected(
         source: where they are from.
         hardware: fixed by the scenario that they are from.
         target: with equally many layers.
+
+    Raises:
+        UsageError: it has more or fewer.
     """
+    if source.layers != target.layers:
+        raise UsageError(
+            f"space {target.name}: {target.layers} layers, but what is remembered of other tasks "
+            f"has {source.layers}; search it with greybox, tpe, genetic, reinforce or random"
+        )
     columns = {parameter.name: place for place, parameter in enumerate(source.parameters)}
     known = {parameter.name: parameter for parameter in source.parameters}
     projection = np.zeros((len(population), len(target.parameters)), dtype=np.int64)

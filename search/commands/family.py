@@ -1,6 +1,7 @@
 """The verb `family`: tasks as files, and how new each split is."""
 
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from cim_sim import cli
@@ -42,6 +43,11 @@ def family(
 
     if correlation:
         splits = TESTS if split is None else (split,)
+        if out or space or first or bench_sigmas or split == "digits":
+            raise UsageError(
+                "family --correlation: writes nothing, and looks at the first tasks of every split "
+                "but digits; leave out --out, --space, --first and --bench-sigmas"
+            )
         if dry_run:
             return cli.planned(splits=", ".join(splits), tasks_of_each=count, training=training)
         return _correlate(splits, count, training)
@@ -77,6 +83,6 @@ def _correlate(splits: tuple[Split, ...], count: int, training: int) -> int:
             continue
         rows = list(likenesses(tasks(split, count), known, surrogate))
         print(row(split, rows), flush=True)
-        medians[split] = sorted(one.best for one in rows)[len(rows) // 2]
+        medians[split] = median(one.best for one in rows)
     cli.emit(training=training, tasks=count, best_of_8=medians)
     return 0

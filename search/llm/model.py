@@ -45,6 +45,10 @@ class ServerSettings(Config):
     def _dtype_is_recorded(self) -> Self:
         if any(word.startswith("--dtype") for word in self.arguments):
             raise ValueError("give --dtype as server.dtype: arms of a comparison must share it")
+        if any(word.startswith("--api-key") for word in self.arguments):
+            raise ValueError(
+                "leave --api-key out: it would be recorded, and a local server has none"
+            )
         return self
 
 
@@ -125,9 +129,11 @@ def directory_digest(path: Path) -> str:
     Reads the weights once, which the server is about to do anyway.
     """
     whole = sha256()
-    own = (".json", ".jinja", ".safetensors", ".txt", ".model")
+    own = (".json", ".jinja", ".safetensors", ".txt", ".model", ".gguf", ".pt", ".pth")
+    older = ("pytorch_model", "adapter_model")  # in .bin, as the record of a Trainer is
     for file in sorted(path.iterdir()):
-        if file.is_file() and file.suffix in own and file.name not in (MANIFEST, ROUND_TRIP):
+        counts = file.suffix in own or file.name.startswith(older)
+        if file.is_file() and counts and file.name not in (MANIFEST, ROUND_TRIP):
             with file.open("rb") as stream:
                 content = file_digest(stream, "sha256").digest()
             whole.update(file.name.encode() + b"\0" + content)

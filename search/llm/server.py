@@ -82,6 +82,8 @@ class Server:
                     self._with_log(f"model {self.model.name} was not ready after {patience}")
                 )
             time.sleep(LOOK_S)
+        if fault := self.fault():  # another program answers in its place
+            raise SearchStopped(fault)
 
     def stop(self) -> None:
         """End the server and everything it started."""
@@ -242,6 +244,7 @@ def _lora(model: ModelConfig) -> list[str]:
 def _start(words: list[str], log: Path) -> "subprocess.Popen[bytes]":
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**ENVIRONMENT, **os.environ}
+    environment.pop("VLLM_API_KEY", None)  # a server that nobody else reaches asks for no key
     watched = [sys.executable, "-I", str(Path(__file__).with_name("watchdog.py")), *words]
     with log.open("ab") as output:
         return subprocess.Popen(

@@ -77,7 +77,8 @@ class Greybox:
                 self._rows.append(np.array(self.problem.chip.space.encode(trial.design)))
                 self._accuracies.append(trial.evaluation.accuracy.mean)
             if trial.evaluation.reward is not None:
-                self._best = max(trial.evaluation.reward, self._best or -np.inf)
+                least = -np.inf if self._best is None else self._best
+                self._best = max(trial.evaluation.reward, least)
 
     def observe(self, trials: Sequence[Trial]) -> None:
         """Learn from designs that somebody else proposed; they count as tried."""

@@ -31,7 +31,11 @@ NOISE = 0.01
 
 
 class Spreads(NamedTuple):
-    """Standard deviations of what is not known of accuracy before any result."""
+    """Standard deviations of what is not known of accuracy before any result.
+
+    The trend is taken over features that do not lie around zero, so it moves all designs together
+    as well: what is expected of any design strays by about .4 before the first result.
+    """
 
     constant: float = 0.1
     """Of all designs together."""

@@ -15,9 +15,9 @@ from cim_sim.evaluate import INFEASIBLE_REWARD
 from cim_sim.space import Design
 from cim_sim.types import Count, Floats
 from search.landscape import INFEASIBLE, Landscape, predicted
-from search.optimizers.lookup import drawn, recalled, solved_tasks
+from search.optimizers.lookup import behind, drawn, recalled, solved_tasks
 from search.proposal import Problem, Proposal
-from search.record.given import Given, regression
+from search.record.given import Given
 from search.record.lookup import LOOKUP_TABLE, Solved
 from search.record.tasks import Task
 from search.record.trace import Trial
@@ -95,8 +95,7 @@ class Neighbours:
 
 def given(settings: Settings) -> Given:
     """Return what stands behind the table, and the landscapes of its tasks."""
-    evaluations = sum(row.evaluations for row in solved_tasks(settings.table))
-    return regression(evaluations, cost_model=True)
+    return behind(settings.table) + Given(cost_model=True)
 
 
 def likeness(scores: Sequence[float], theirs: Floats) -> Floats:

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from cim_sim.config import Config, UsageError, load
 from search.record.given import Given
+from search.record.tasks import AnyTask, read_tasks
 
 MANIFEST = "adapter_manifest.json"
 """Written last: where it stands, the training is complete."""
@@ -67,8 +68,9 @@ class AdapterManifest(Config):
     """Floating-point type that the training computed in."""
     dtype_reason: str
     losses: dict[str, float] = Field(default_factory=dict)
-    """Held-out before and after, and the mean over the training steps: nats per answer token; where
-    the recipe says `method: dpo` TRL's loss, where `grpo` the held-out rewards."""
+    """Held-out before and after, and the mean over the training steps: nats per answer token; of a
+    judge the nats of both digits and one minus the correlation, with `correlation` and `error`
+    after; where the recipe says `method: dpo` TRL's loss, where `grpo` the held-out rewards."""
     seconds: float
     """Of this training, its evaluations and its resumes; what a kill threw away does not count."""
     whole_time: bool = False
@@ -133,6 +135,21 @@ def read_adapter(folder: Path) -> Adapter:
         manifest=read_manifest(folder),
         round_trip=load(folder / ROUND_TRIP, RoundTrip) if checked else None,
     )
+
+
+def read_trained_on(folder: Path) -> list[AnyTask]:
+    """Read the tasks that an adapter was trained on.
+
+    Raises:
+        UsageError: they are not those that its manifest names.
+    """
+    tasks, named = read_tasks(folder / TRAINED_ON, "train again"), read_manifest(folder).trained_on
+    if {task.scenario.digest for task in tasks} != set(named):
+        raise UsageError(
+            f"{folder / TRAINED_ON} does not hold the {len(named)} scenarios that {MANIFEST} "
+            "names; train again: python -m finetune pipeline"
+        )
+    return tasks
 
 
 def read_manifest(folder: Path) -> AdapterManifest:

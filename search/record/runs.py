@@ -120,8 +120,8 @@ def open_run(path: Path, config: RunConfig, digests: Digests, resume: bool) -> I
         before, manifest = _manifests(path, config, digests)
         run = Run(path, config, manifest, before)
         try:
+            run.config_before = (path / CONFIG).read_text(encoding="utf-8") if before else ""
             if manifest is not before:
-                run.config_before = (path / CONFIG).read_text() if before else ""
                 write_whole(path / CONFIG, dump(config))
                 run.write()
             yield run
@@ -194,7 +194,8 @@ def _continued(path: Path, manifest: Manifest, config: RunConfig, digests: Diges
             f"{path}: --episodes {config.episodes} is less than the {old.episodes} of the run; "
             "a budget can be raised, not lowered"
         )
-    if manifest.status == "done" and config.episodes == old.episodes:
+    recorded = len(read(path / "trials.jsonl", Trial).records)
+    if manifest.status == "done" and recorded >= config.episodes:
         return manifest  # as it is: nothing is left to do
     return manifest.model_copy(
         update={

@@ -37,6 +37,8 @@ AREA_SHARES = (1.0, 0.7, 0.4, 0.2, 0.1, 0.05)
 TIGHT_AREA_SHARES = (0.02, 0.01)
 LEAST_FLOORPLANS = 0.05
 """Share of random designs that must have a floorplan for a hardware setting to be used."""
+MOST_TRIED = 200
+"""Settings that are tried for one task."""
 
 TYPICAL_ACCURACY: dict[str, tuple[tuple[float, float], ...]] = {
     "shapes": ((0.02, 0.68), (0.05, 0.66), (0.07, 0.63), (0.1, 0.58), (0.15, 0.43), (0.2, 0.32)),
@@ -109,7 +111,9 @@ def _task(split: Split, index: int, space: Space | None, bench_sigmas: bool) -> 
             "accuracy": bar_share and _least_accuracy(bar_share, workload.dataset, sigma),
         },
     }
-    return Task.model_validate({"space": space, "scenario": scenario, "told": split != "blind"})
+    task = Task.model_validate({"space": space, "scenario": scenario, "told": split != "blind"})
+    task.scenario.require_fits(task.space)
+    return task
 
 
 def _stream(split: Split, index: int, bench_sigmas: bool) -> np.random.Generator:
@@ -126,14 +130,19 @@ def _space(split: Split, index: int, rng: np.random.Generator) -> Space:
 
 
 def _hardware(rng: np.random.Generator, split: Split, space: Space) -> FixedHardware:
-    """Draw settings until one has cells of the split and gives enough designs a floorplan."""
+    """Draw settings until one has cells of the split and gives enough designs a floorplan.
+
+    Raises:
+        UsageError: none of many does.
+    """
     usable = [
         platform
         for platform, owner in platforms().items()
         if owner == part_of(split)
         and ("cell_bits" not in space.freed or len(cell_bits_of(platform.device)) > 1)
     ]
-    while True:
+    tried = 0
+    while tried < MOST_TRIED:
         fields: dict[str, Any] = usable[rng.integers(len(usable))]._asdict()
         for name, kind in (("subarray", Subarray), ("cell_bits", CellBits), ("mapping", Mapping)):
             fields[name] = get_args(kind)[rng.integers(len(get_args(kind)))]
@@ -143,8 +152,13 @@ def _hardware(rng: np.random.Generator, split: Split, space: Space) -> FixedHard
         hardware = FixedHardware.model_validate(fixed)
         if not belongs(split, space, hardware):
             continue
+        tried += 1
         if typical_costs(space, hardware, Workload()).floorplan_share >= LEAST_FLOORPLANS:
             return hardware
+    raise UsageError(
+        f"space {space.name}: of {tried} platforms of the split {split} none gives "
+        f"{LEAST_FLOORPLANS:.0%} of its designs a floorplan; allow wider layers"
+    )
 
 
 def _objective(split: Split, index: int, costs: TypicalCosts) -> Objective:

@@ -36,6 +36,7 @@ from search.record.runs import read_run
 from search.record.tasks import AnyTask, Task, task_of
 from search.study.cut import Split
 from search.study.family import tasks
+from search.study.scales import is_finished
 
 CONFIG = "sweep.yaml"
 """In the sweep's directory: what it was begun with."""
@@ -273,7 +274,10 @@ def _run(config: RunConfig, out: Path, cache: Path) -> str | None:
     try:
         judge = evaluators.build(config.scenario, config.space, config, cache)
         execute(config, judge, out, resume=True)
-    except (SearchStopped, UsageError, OSError) as error:
+    except SearchStopped as stop:
+        # What was given up after too many failures in a row has ended: that is its result.
+        return None if is_finished(read_run(out)) else str(stop)
+    except (UsageError, OSError) as error:
         return str(error)
     return None
 

@@ -43,6 +43,7 @@ COLUMNS = {
     "optimizer": Column("string", "how designs were proposed"),
     "model": Column("string", "language model that proposed them, by name"),
     "given.trace_evaluations": Column("Int64", "evaluations of other tasks that the arm came with"),
+    "given.recalled": Column("Int64", "of these, the ones behind the table of `lookup`"),
     "given.trainings": Column("Int64", "trained networks behind what the arm came with"),
     "given.cost_model": Column("boolean", "whether the arm computes costs by itself"),
     "evaluator": Column("string", "who judged: see below"),

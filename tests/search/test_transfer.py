@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cim_sim.config import UsageError
 from cim_sim.hardware import FixedHardware
 from cim_sim.scenario import EnergyObjective, LatencyObjective, Limits, Scenario
 from cim_sim.space import HardwareChoices, Space, from_wire
@@ -122,3 +123,14 @@ def test_what_differs_less_is_nearer(near, far):
     apart = distances(whole, others)
     assert apart[2] == 0 <= apart[1] < apart[0]
     assert nearest(whole, others, 2) == [2, 1]
+
+
+def test_another_number_of_layers_is_refused():
+    six, four = (
+        Space(name=name, channels=(32, 64), kernels=(3,), layers=layers)
+        for name, layers in (("six", 6), ("four", 4))
+    )
+    for source, target in ((six, four), (four, six)):
+        words = f"space {target.name}: {target.layers} layers, but what is remembered of other"
+        with pytest.raises(UsageError, match=words):
+            projected(draw(source, 3, np.random.default_rng(0)), source, CHIP, target)

@@ -20,6 +20,7 @@ REMOTE = ModelConfig(name="m", model="org/m")
         ({"path": "x", "base_url": "http://y"}, "base_url goes with model"),
         ({"model": "y", "base_url": "http://me:key@y/v1"}, "set OPENAI_API_KEY instead"),
         ({"model": "y", "base_url": "http://y/v1?api_key=k"}, "base_url is recorded: leave out"),
+        ({"path": "x", "server": {"arguments": ["--api-key", "k"]}}, "leave --api-key out"),
         ({"model": "y", "sampling": {"temprature": 1}}, "did you mean sampling.temperature?"),
     ],
 )
@@ -123,3 +124,11 @@ def test_a_digest_sees_every_weight(tmp_path):
     assert directory_digest(tmp_path) == before
     (tmp_path / "model.safetensors").write_bytes(bytes(99) + b"\1")
     assert directory_digest(tmp_path) != before
+    for name in ("pytorch_model.bin", "model.gguf"):
+        (tmp_path / name).write_bytes(bytes(9))
+        before = directory_digest(tmp_path)
+        (tmp_path / name).write_bytes(bytes(8) + b"\1")
+        assert directory_digest(tmp_path) != before
+    before = directory_digest(tmp_path)
+    (tmp_path / "training_args.bin").write_bytes(b"of a trainer")
+    assert directory_digest(tmp_path) == before

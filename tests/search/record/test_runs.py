@@ -161,6 +161,19 @@ def test_a_budget_can_be_raised_but_not_lowered(begun, config):
         pass
 
 
+def test_a_finished_run_that_lost_trials_goes_on_and_a_refusal_keeps_its_settings(run_of, tmp_path):
+    path = tmp_path / "run"
+    run_of(path)
+    lines = (path / "trials.jsonl").read_text().splitlines(keepends=True)
+    (path / "trials.jsonl").write_text("".join(lines[:-2]))
+    before, wanted = (path / "config.yaml").read_text(), read_run(path).config
+    with open_run(path, wanted, read_run(path).manifest.digests, resume=True) as run:
+        assert (run.manifest.status, len(run.manifest.sessions)) == ("running", 2)
+        run.refuse("the model is gone")
+    assert (path / "config.yaml").read_text() == before
+    assert read_run(path).manifest.status == "done"
+
+
 def test_a_start_killed_before_its_manifest_can_be_resumed(tmp_path, config):
     (tmp_path / "config.yaml").write_text("optimizer: rand")
     (tmp_path / "trials.jsonl").touch()

@@ -179,6 +179,16 @@ def test_a_space_of_ones_own_is_taken_and_refused_where_it_frees_held_cells():
     assert tasks("space", 1, space=spaces.CODESIGN)[0].space == spaces.CODESIGN
 
 
+def test_a_space_that_no_platform_can_build_ends_in_a_word(monkeypatch):
+    monkeypatch.setattr("search.study.family.MOST_TRIED", 3)
+    narrow = Space(name="narrow", channels=(4, 8), kernels=(1,))
+    with pytest.raises(UsageError, match="of 3 platforms of the split hardware none gives 5% of"):
+        tasks("hardware", 1, space=narrow)
+    short = Space(name="short", channels=(32, 64), kernels=(3,), layers=4)
+    with pytest.raises(UsageError, match=r"pools_after \[2, 4, 6\] names more than 4 layers"):
+        tasks("train", 1, space=short)
+
+
 def test_free_cell_bits_act_through_the_cells_variation():
     space = EMBEDDED.model_copy(update={"hardware": HardwareChoices(cell_bits=(1, 2, 4))})
     for task in tasks("train", 10, space=space):

@@ -27,8 +27,9 @@ from search.comparison.result import Comparison
 from search.evaluators import build
 from search.execute import execute
 from search.llm.model import ModelConfig
+from search.proposal import SearchStopped
 from search.record.runs import read_run
-from search.study.sweep import SweepConfig, begin, jobs, unfinished
+from search.study.sweep import SweepConfig, _run, begin, jobs, unfinished
 from search.study.table import write_trials
 
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -315,6 +316,18 @@ def test_a_table_that_cannot_be_written_says_how_to_go_on(file, unbroken, tmp_pa
     (out / "trials.parquet").write_text("torn")
     with pytest.raises(UsageError, match=r"trials\.parquet: not a Parquet table"):
         verify((out,))
+
+
+@pytest.mark.parametrize(("gave_up", "said"), [(True, None), (False, "no answer")])
+def test_a_run_that_gave_up_has_ended(gave_up, said, tmp_path, monkeypatch):
+    def stopped(*_, **__):
+        raise SearchStopped("no answer")
+
+    monkeypatch.setattr("search.study.sweep.execute", stopped)
+    monkeypatch.setattr("search.study.sweep.read_run", lambda out: out)
+    monkeypatch.setattr("search.study.sweep.is_finished", lambda run: gave_up)
+    (job, *_) = jobs(sweep_config(), tmp_path)
+    assert _run(job.config, job.out, tmp_path / "cache.sqlite") == said
 
 
 @pytest.fixture
