@@ -110,7 +110,8 @@ def ablated(name: Name, config: Path, overrides: Sequence[str], data: Path, out:
 
     folder, part, digest = out / name, PARTS[name], require_judgements(data).digest
     written = (*overrides, *part.overrides)
-    base = ensure(str(load_recipe(config, written, folder).model.model_name_or_path))
+    model = load_recipe(config, written, folder).model
+    base = ensure(str(model.model_name_or_path), model.model_revision)
     if part.drawn:
         base = drawn(base, out)
     changed = (*written, f"model_name_or_path={base}")

@@ -31,16 +31,18 @@ def trainer_class() -> "type[SFTTrainer]":
             return_outputs: bool = False,
             num_items_in_batch: Any = None,
         ) -> Any:
-            on_cpu = self.args.device.type == "cpu"
-            if not on_cpu or return_outputs or self.args.loss_type != "nll":
+            args = self.args
+            as_trl = args.device.type != "cpu" or args.loss_type != "nll" or self.label_smoother
+            if as_trl or return_outputs:
                 return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
             head = self.accelerator.unwrap_model(model).get_output_embeddings()
             with self.accelerator.autocast():
                 total, count = answer_loss(model, head, inputs)
             if num_items_in_batch is None:
                 return total / count
-            # The count is of all processes, whose gradients are averaged.
-            return total * self.accelerator.num_processes / num_items_in_batch
+            # Gradients are averaged over the processes, of all of which the count may be.
+            counted = self.accelerator.num_processes if args.average_tokens_across_devices else 1
+            return total * counted / num_items_in_batch
 
     return AnswerTrainer
 

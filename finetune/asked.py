@@ -9,15 +9,18 @@ from cim_sim.config import UsageError
 from cim_sim.files import write_whole
 
 ASKED = "asked.json"
+"""Of a pipeline, of rounds or of an ablation."""
+TRAINING = "training.json"
+"""Of the training alone, whichever verb began it."""
 
 
-def claim(folder: Path, asked: Mapping[str, Any]) -> None:
+def claim(folder: Path, asked: Mapping[str, Any], name: str = ASKED) -> None:
     """Write down what a directory is for; whoever asks for the same goes on with it.
 
     Raises:
         UsageError: it was begun for something else.
     """
-    file = folder / ASKED
+    file = folder / name
     if file.is_file():
         there = json.loads(file.read_text(encoding="utf-8"))
         keys = sorted({*there, *asked})

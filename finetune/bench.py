@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from cim_sim.config import load
+from cim_sim.config import UsageError, load
 from cim_sim.paths import BENCH_TABLE, EMBEDDED_SPACE
 
 if TYPE_CHECKING:
@@ -28,13 +28,16 @@ def shares(
     clipping and AdamW, with logits at the answers' tokens; the rest of a step is what the trainer
     adds to it. `data` None: a few dialogues are made.
     """
+    from finetune.dataset import read_manifest
     from finetune.train import prepare
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = data or _few_dialogues(Path(scratch) / "data")
         plain = ("save_strategy=no", "disable_tqdm=true", "gradient_accumulation_steps=1")
         settings = (*overrides, f"max_steps={steps + 1}", *plain)
-        trainer, *_ = prepare(config, settings, folder, Path(scratch) / "out")
+        trainer, recipe, _ = prepare(config, settings, folder, Path(scratch) / "out")
+        if recipe.adaptation.method != "sft" or read_manifest(folder).recipe.judges:
+            raise UsageError(f"{config} with {folder}: bench times dialogues alone")
         whole, bare, tokens, answers = _timed(trainer)
     return {
         "tokens_per_s": tokens / sum(whole),
@@ -66,7 +69,7 @@ def _timed(trainer: "SFTTrainer") -> tuple[list[float], list[float], int, int]:
 
         def on_step_end(self, *_: Any, model: Any, **__: Any) -> None:
             start = time.perf_counter()
-            _bare_step(model, batches[-1], optimizer)
+            _bare_step(model, batches[-1], optimizer, trainer.accelerator.autocast())
             ends.append(time.perf_counter())
             seconds.append(ends[-1] - start)
 
@@ -82,13 +85,14 @@ def _timed(trainer: "SFTTrainer") -> tuple[list[float], list[float], int, int]:
     return whole, seconds[1:], tokens, answers
 
 
-def _bare_step(model: Any, batch: dict[str, Any], optimizer: Any) -> None:
+def _bare_step(model: Any, batch: dict[str, Any], optimizer: Any, autocast: Any) -> None:
     import torch
 
     from finetune.answer_loss import answer_loss
 
     optimizer.zero_grad()
-    total, count = answer_loss(model, model.get_output_embeddings(), batch)
+    with autocast:
+        total, count = answer_loss(model, model.get_output_embeddings(), batch)
     (total / count).backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
     optimizer.step()

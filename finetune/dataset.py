@@ -21,7 +21,7 @@ from cim_sim.config import Config, UsageError, load
 from cim_sim.files import read, write_whole
 from cim_sim.types import Natural
 from finetune.dialogues import Dialogue, Turns, dialogues, repeats
-from finetune.judgements import judgements
+from finetune.judgements import FEWEST, judgeable, judgements
 from finetune.targets import EVALUATIONS
 from finetune.traces import SCENARIOS, Trace, read_traces
 from search.llm.examples import renderer_digest
@@ -128,7 +128,7 @@ def build(
         UsageError: no scenario has a feasible design, or only one.
     """
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
-    teaching = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
+    teaching = _teaching(traces, recipe)
     held = _held_out(teaching, recipe)
     for number, task in enumerate(tasks):
         rng = np.random.default_rng([recipe.seed, number])
@@ -318,6 +318,17 @@ def _example(task: AnyTask, drawn: Dialogue) -> Example:
 
 def _feasible(row: Trace) -> bool:
     return row.evaluation.reward is not None
+
+
+def _teaching(traces: dict[tuple[str, str], list[Trace]], recipe: DatasetRecipe) -> list[str]:
+    """Return the scenarios that may be held out: those with a feasible design.
+
+    A judge learns from any two accuracies, so where fewer than two scenarios have one, those count.
+    """
+    feasible = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
+    if len(set(feasible)) > 1 or not recipe.judges:
+        return feasible
+    return [digest for (_, digest), rows in traces.items() if len(judgeable(rows)) >= FEWEST]
 
 
 def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:

@@ -1,4 +1,4 @@
-"""A model in this process: sampled answers, and how likely it finds given ones."""
+"""A model in this process: its likeliest answers, and how likely it finds given ones."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -24,54 +24,16 @@ class Answer(NamedTuple):
     answer_ids: list[int]
 
 
-def sample(
-    model: "PreTrainedModel",
-    tokenizer: "PreTrainedTokenizerBase",
-    prompts: Sequence[Prompt],
-    *,
-    temperature: float,
-    seed: int,
-    batch: int = 32,
-) -> list[str]:
-    """Return one answer to each prompt."""
-    import torch
-
-    torch.manual_seed(seed)
-    texts = [_prompt_text(tokenizer, prompt) for prompt in prompts]
-    answers = []
-    for start in range(0, len(texts), batch):
-        inputs = tokenizer(
-            texts[start : start + batch],
-            return_tensors="pt",
-            padding=True,
-            padding_side="left",
-            add_special_tokens=False,
-        )
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        drawn = {"do_sample": True, "temperature": temperature, "top_p": 1.0, "top_k": 0}
-        answers += tokenizer.batch_decode(
-            _generated(model, ids, mask, **drawn), skip_special_tokens=True
-        )
-    return answers
-
-
 def greedy(model: "PreTrainedModel", prompt_ids: Sequence[int]) -> list[int]:
-    """Return the tokens of the most likely answer, its end included."""
-    import torch
-
-    ids = torch.tensor([list(prompt_ids)])
-    (answer,) = _generated(model, ids, torch.ones_like(ids), do_sample=False)
-    return [int(token) for token in answer]
-
-
-def _generated(model: "PreTrainedModel", ids: Any, mask: Any, **how: Any) -> Any:
-    """Return the tokens that follow `ids` [prompts, tokens], at most `MOST_TOKENS` a row."""
+    """Return the tokens of the most likely answer, its end included; at most `MOST_TOKENS`."""
     import torch
 
     model.eval()
+    ids = torch.tensor([list(prompt_ids)])
+    how: dict[str, Any] = {"max_new_tokens": MOST_TOKENS, "do_sample": False}
     with torch.no_grad():
-        out = model.generate(input_ids=ids, attention_mask=mask, max_new_tokens=MOST_TOKENS, **how)
-    return out[:, ids.shape[1] :]
+        out = model.generate(input_ids=ids, attention_mask=torch.ones_like(ids), **how)
+    return [int(token) for token in out[0, ids.shape[1] :]]
 
 
 def token_logprobs(

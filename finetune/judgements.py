@@ -20,6 +20,12 @@ FEWEST = 2
 """Designs of which one can be better than another."""
 
 
+def judgeable(rows: Sequence[Trace]) -> list[Trace]:
+    """Return one trace of each design whose accuracy is known."""
+    distinct = {row.evaluation.design: row for row in rows}.values()
+    return [row for row in distinct if row.evaluation.accuracy]
+
+
 def judgements(
     task: AnyTask, rows: Sequence[Trace], turns: Turns, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
@@ -28,8 +34,7 @@ def judgements(
     None where fewer than two designs have an accuracy. Nothing is hidden: a search weighs designs
     that it remembers of similar tasks, and so knows what is similar.
     """
-    distinct = {row.evaluation.design: row for row in rows}.values()
-    known = [row for row in distinct if row.evaluation.accuracy]
+    known = judgeable(rows)
     similar = known_designs(task, turns.table, turns.similar)
     prompt = render(
         task.scenario, task.space, [], style="dialogue", similar=similar, value=turns.value

@@ -38,7 +38,8 @@ def rows(lessons: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
     the answer up to its tenth; `tenth_ids`, the token of that; `accuracies`.
 
     Raises:
-        UsageError: an answer says no accuracy, or the tokenizer joins digits.
+        UsageError: an answer says no accuracy, the tokenizer joins digits, or the chat template
+            puts something before an answer that is begun.
     """
 
     def encoded(text: str) -> list[int]:
@@ -51,16 +52,31 @@ def rows(lessons: "Dataset", tokenizer: "PreTrainedTokenizerBase") -> "Dataset":
             "can be made of this model; train it on dialogues (judged: 0)"
         )
 
+    def begun(row: Mapping[str, Any], design: str) -> list[int]:
+        """Return the tokens of a question and the beginning of its answer, as a search asks."""
+        turns = [*row["prompt"], {"role": "assistant", "content": design + SAID}]
+        ids: list[int] = tokenizer.apply_chat_template(
+            turns, continue_final_message=True, return_dict=False
+        )
+        return ids
+
     def taught(row: Mapping[str, Any]) -> dict[str, Any]:
         said = [turn["content"].rpartition(SAID) for turn in row["completion"]]
         if not all(design and DIGITS.fullmatch(digits) for design, _, digits in said):
             raise UsageError(
                 f"an answer without {SAID.strip()}NN at its end: make the dataset again"
             )
+        asked = tokenizer.apply_chat_template(
+            row["prompt"], add_generation_prompt=True, return_dict=False
+        )
+        if begun(row, said[0][0]) != [*asked, *encoded(said[0][0] + SAID)]:
+            raise UsageError(
+                f"{tokenizer.name_or_path}: its chat template puts something before an answer that "
+                "is begun (no thinking, for example), so a search would ask in other tokens than "
+                "are taught; take a base without that, or train on dialogues (judged: 0)"
+            )
         return {
-            "input_ids": tokenizer.apply_chat_template(
-                row["prompt"], add_generation_prompt=True, return_dict=False
-            ),
+            "input_ids": asked,
             "design_ids": [encoded(design + SAID) for design, *_ in said],
             "tenth_ids": [encoded(digits[0])[-1] for *_, digits in said],
             "accuracies": [float(f"0.{digits}") for *_, digits in said],

@@ -5,6 +5,7 @@ says), verbatim, so a TRL recipe can be pasted.
 An unknown key is an error, and for the words of Axolotl and LLaMA-Factory it names TRL's.
 """
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
@@ -65,6 +66,7 @@ NAMED: tuple[tuple[str, object, Dtype], ...] = (
     ("bf16", False, "float32"),
     ("dtype", "bfloat16", "bfloat16"),
     ("dtype", "float16", "float16"),
+    ("dtype", "float32", "float32"),
 )
 """Key, value, and the type that a recipe with it asks for; the first that fits counts."""
 UNSERVABLE = ("lm_head", "embed_tokens")
@@ -98,6 +100,12 @@ class Recipe:
     """What the training computes in; `dtype` of a recipe is what the frozen weights are kept in."""
     adaptation: Adaptation = Adaptation()
 
+    @property
+    def start(self) -> Path | None:
+        """The adapter to go on from; a file of the working directory wins over a shipped one."""
+        named = self.adaptation.adapter_name_or_path
+        return readable(Path(named)) if named else None
+
 
 def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     """Read a recipe; `overrides` are `key=value` and win over the file.
@@ -129,9 +137,13 @@ def load_recipe(path: Path, overrides: Sequence[str], out: Path) -> Recipe:
     # TRL reads an absent bf16 as true, so both are always said.
     mixed = {"bf16": precision.dtype == "bfloat16", "fp16": precision.dtype == "float16"}
     training |= {**mixed, "output_dir": str(out), "use_cpu": on_cpu}
-    return Recipe(
-        ModelConfig(**model), trained_by(**training), written, precision, Adaptation(**adaptation)
-    )
+    # `accelerate launch` says so too, and would win over fp32.
+    os.environ.pop("ACCELERATE_MIXED_PRECISION", None)
+    try:
+        settings = ModelConfig(**model), trained_by(**training)
+    except (ValueError, ImportError) as error:
+        raise UsageError(f"{path}: TRL refuses the recipe: {error}") from None
+    return Recipe(*settings, written, precision, Adaptation(**adaptation))
 
 
 def adapter_of(recipe: Recipe) -> "PeftConfig":

@@ -24,8 +24,8 @@ from search.record.adapter import (
     Released,
     read_adapter,
     read_manifest,
+    read_trained_on,
 )
-from search.record.tasks import read_tasks
 
 
 class Source(NamedTuple):
@@ -178,12 +178,7 @@ def _write_peft_config(source: Source, part: Path) -> None:
 
 def _write_tasks(source: Source, part: Path) -> None:
     """Write what it was trained on, without defaults: less than half the size, and read alike."""
-    tasks = read_tasks(source.folder / TRAINED_ON, "train again")
-    if {task.scenario.digest for task in tasks} != set(source.manifest.trained_on):
-        raise UsageError(
-            f"{source.folder / TRAINED_ON} does not hold the {len(source.manifest.trained_on)} "
-            f"scenarios that {MANIFEST} names; train again: python -m finetune pipeline"
-        )
+    tasks = read_trained_on(source.folder)
     lines = [task.model_dump_json(exclude_defaults=True) + "\n" for task in tasks]
     write_whole(part / TRAINED_ON, "".join(lines))
 

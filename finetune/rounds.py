@@ -13,6 +13,8 @@ from cim_sim.config import Config, UsageError, load
 from cim_sim.paths import ACCURACY_CACHE
 from cim_sim.progress import counted
 from cim_sim.types import Count, Natural
+from finetune.adapter import weights_digest
+from finetune.asked import claim
 from finetune.dataset import DatasetRecipe, make_dataset
 from finetune.gather import DataRecipe, make_traces
 from finetune.learn import Served, learn
@@ -22,6 +24,7 @@ from search.llm.model import ModelConfig
 from search.llm.sharing import shared
 from search.optimizers import model_of
 from search.proposal import SearchStopped
+from search.record.adapter import read_manifest
 from search.study.sweep import (
     ArmSpec,
     FamilyPart,
@@ -66,9 +69,17 @@ def one_round(
         served: how models are served.
 
     Raises:
-        UsageError: `before` has no merged model, or a recipe does not fit.
+        UsageError: `before` has no merged model or is a judge, a recipe does not fit, or `out` is
+            another round.
         SearchStopped: a search failed; typed again, the round goes on.
     """
+    if "correlation" in read_manifest(before).losses:
+        raise UsageError(
+            f"{before} was trained as a judge and proposes nothing of use; rounds take an author: "
+            "make finetune CONFIG=configs/finetune/smollm2.yaml"
+        )
+    asked = recipe.model_dump(mode="json", exclude={"workers", "rounds"})
+    claim(out, {"recipe": asked, "round": number, "adapter": weights_digest(before)})
     first = recipe.first + number * recipe.tasks
     data = out / "data"
     if not (data / "manifest.json").is_file():

@@ -12,6 +12,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from cim_sim.config import UsageError
 from cim_sim.files import write_whole
 from finetune.adapter import require_base
 from finetune.inference import Answer, fixed_answers, logprobs_of, mean_difference
@@ -56,17 +57,26 @@ def placed(model: ModelConfig, adapter: Path) -> ModelConfig:
 def record_places(adapter: Path, model: ModelConfig) -> list[Path]:
     """Return the folders that get the record; the last one is what is served."""
     folder = model.adapter or model.path or adapter
-    return [adapter, folder] if folder.parent == adapter else [folder]
+    return [adapter, folder] if folder.resolve().parent == adapter.resolve() else [folder]
 
 
 def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
     """Serve both models in turn, compare, and write the result beside what was served.
 
     Where that is the adapter's `merged/`, it is written beside the adapter too.
+
+    Raises:
+        UsageError: what would be served is not this adapter, merged as it is now, or the base is
+            not the one that it was trained on.
     """
     model, base = with_dtype(model), with_dtype(base)
     places = record_places(adapter, model)
     folder = places[-1]
+    if model.adapter is None and not is_merged(adapter, folder):
+        raise UsageError(
+            f"{folder} does not hold {adapter} as it is now; type: python -m finetune merge "
+            f"--adapter {adapter}"
+        )
     for place in places:
         (place / ROUND_TRIP).unlink(missing_ok=True)
     if base.path is not None:

@@ -12,7 +12,7 @@ from shutil import rmtree
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from cim_sim.config import UsageError
+from cim_sim.config import Stopped, UsageError
 from cim_sim.files import write_whole
 from finetune.base import ensure
 from search.record.adapter import MANIFEST, ROUND_TRIP
@@ -25,8 +25,18 @@ if TYPE_CHECKING:
     from finetune.elapsed import Elapsed
     from finetune.preflight import Check
     from finetune.recipe import Recipe
+    from search.llm.model import ModelConfig
 
 
+SHAPE = {
+    "lora_r": "r",
+    "lora_alpha": "lora_alpha",
+    "lora_dropout": "lora_dropout",
+    "lora_target_modules": "target_modules",
+    "use_rslora": "use_rslora",
+    "layers_to_transform": "layers_to_transform",
+}
+"""Of a recipe, what an adapter that a training goes on from has already, in PEFT's words."""
 JUDGED = ("correlation", "error")
 """What a judge's trainer measures on held-out scenarios beside the loss (`judging.py`)."""
 
@@ -54,10 +64,25 @@ def prepare(
             f"{config}: {data} holds dialogues, whose results must not be learnt: write "
             "assistant_only_loss: true"
         )
+    _require_unseen(recipe, manifest.held_out, data)
     trainer = build_trainer(recipe, data)
     if trainer.is_world_process_zero():
         print(told(recipe), flush=True)
     return trainer, recipe, inspect(trainer, given) if imitates else counted(trainer)
+
+
+def _require_unseen(recipe: "Recipe", held_out: Sequence[str], data: Path) -> None:
+    """Raise UsageError where an adapter to go on from has learnt what should be held out."""
+    from search.record.adapter import read_manifest
+
+    start = recipe.start
+    known = set(held_out) & set(read_manifest(start).trained_on) if start else set()
+    if known:
+        raise UsageError(
+            f"{data}: {len(known)} of its {len(held_out)} held-out scenarios were learnt by "
+            f"{start} already, so nothing would tell learning from memory: make the dataset with "
+            "the seed that it had, or of other scenarios"
+        )
 
 
 def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
@@ -81,9 +106,9 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
         attn_implementation=shared_prefix.NAME if judges else recipe.model.attn_implementation,
         quantization_config=quantisation_of(recipe),
     )
-    start = recipe.adaptation.adapter_name_or_path
+    start = recipe.start
     parts = {
-        "model": _started(model, Path(start), recipe, base) if start else model,
+        "model": _started(model, start, recipe, base) if start else model,
         "args": recipe.training,
         "processing_class": tokenizer,
         "peft_config": None if start else adapter_of(recipe),
@@ -162,24 +187,46 @@ def _started(model: "PreTrainedModel", adapter: Path, recipe: "Recipe", base: Pa
     """Return the model with the adapter that a training goes on from.
 
     Raises:
-        UsageError: it is not finished, of another base or renderer, or of another rank.
+        UsageError: it is not finished, of another base or renderer, or of other settings.
     """
     from finetune.adapter import put_on, require_base
+    from finetune.recipe import adapter_of
 
     require_base(adapter, base)
     started = put_on(model, adapter, trainable=True)
-    rank = started.peft_config["default"].r
-    if rank != recipe.model.lora_r:
-        raise UsageError(
-            f"{adapter}: its rank is {rank}, the recipe says lora_r: {recipe.model.lora_r}; to go "
-            f"on from it, write lora_r: {rank} and lora_alpha as in its adapter_config.json"
-        )
+    there, asked = started.peft_config["default"], adapter_of(recipe)
+    for key, name in SHAPE.items():
+        own, wanted = (_as_set(getattr(config, name)) for config in (there, asked))
+        words = isinstance(wanted, str)  # all-linear, or a pattern: PEFT keeps the names it found
+        if own != wanted and not words and (key in recipe.written or key == "lora_r"):
+            raise UsageError(
+                f"{adapter}: its {key} is {own}, the recipe says {wanted}; to go on from it, write "
+                f"what its adapter_config.json says, or leave {key} out"
+            )
     return started
+
+
+def _as_set(value: Any) -> Any:
+    """Names of modules come as a list or as a set."""
+    return sorted(value) if isinstance(value, (list, set, tuple)) else value
 
 
 def _base(recipe: "Recipe") -> Path:
     """Return the directory of the base model, made first where it has to be."""
     return ensure(str(recipe.model.model_name_or_path), recipe.model.model_revision).resolve()
+
+
+def require_served(recipe: "Recipe", base: "ModelConfig") -> None:
+    """Raise UsageError unless the base that will be served is the one that is trained."""
+    from search.llm.model import directory_digest
+
+    trained = _base(recipe)
+    served = ensure(str(base.path)) if base.path else trained
+    if directory_digest(trained) != directory_digest(served):
+        raise UsageError(
+            f"the recipe trains {recipe.model.model_name_or_path}, but {base.name} ({base.path}) "
+            f"would be served as its base: give --base FILE.yaml with path: {trained}"
+        )
 
 
 def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
@@ -251,11 +298,13 @@ def fit(
 ) -> dict[str, Any]:
     """Train, save the adapter, and return losses, steps and seconds, those before a resume too.
 
-    Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward. A judge
-    adds how its held-out accuracies are ordered, and how far they are off.
+    Losses are nats per answer token; of preferences TRL's loss, of rewards the mean reward; of a
+    judge the nats of both digits and one minus the correlation. A judge adds how its held-out
+    accuracies are ordered, and how far they are off.
     """
     from finetune.elapsed import Clock
 
+    _claim(trainer, recipe, data, checkpoint)
     clock = Clock(checkpoint)
     trainer.add_callback(clock)
     method = recipe.adaptation.method
@@ -281,6 +330,30 @@ def fit(
     if trainer.is_world_process_zero():
         save(trainer, recipe, data, losses, elapsed)
     return {"losses": losses, "seconds": elapsed.seconds, "steps": trainer.state.global_step}
+
+
+def _claim(trainer: "Trainer", recipe: "Recipe", data: Path, checkpoint: Path | None) -> None:
+    """Write down what is trained, or refuse to go on with the checkpoint of another training.
+
+    Raises:
+        UsageError: the checkpoint is of other data, another recipe, base or adapter.
+    """
+    from finetune.adapter import weights_digest
+    from finetune.asked import TRAINING, claim
+    from finetune.dataset import read_manifest
+    from search.llm.model import directory_digest
+
+    out, start = Path(trainer.args.output_dir), recipe.start
+    if checkpoint is None and trainer.is_world_process_zero():
+        (out / TRAINING).unlink(missing_ok=True)
+    if checkpoint is not None or trainer.is_world_process_zero():
+        asked = {
+            "data": read_manifest(data).digest,
+            "recipe": recipe.written,
+            "base": directory_digest(_base(recipe)),
+            "adapter": weights_digest(start) if start else None,
+        }
+        claim(out, asked, TRAINING)
 
 
 def save(
@@ -309,11 +382,12 @@ def save(
     save_tokenizer(tokenizer, out)
     trained, given = set(source.trained_on), source.given
     tasks = [one for one in read_tasks(data / SCENARIOS) if one.scenario.digest in trained]
-    start = recipe.adaptation.adapter_name_or_path
+    start = recipe.start
     if start:
-        before = adapters.read_manifest(Path(start))
-        given += before.given
-        tasks = [*read_tasks(Path(start) / TRAINED_ON), *tasks]
+        before = adapters.read_manifest(start)
+        if before.data_digest != source.digest:  # else the same evaluations
+            given += before.given
+        tasks = [*adapters.read_trained_on(start), *tasks]
     lines = dict.fromkeys(task.model_dump_json() + "\n" for task in tasks)
     write_whole(out / TRAINED_ON, "".join(lines))
     write_manifest(
@@ -322,8 +396,8 @@ def save(
             base=str(recipe.model.model_name_or_path),
             base_revision=recipe.model.model_revision,
             base_digest=directory_digest(base),
-            went_on_from=start,
-            earlier=trainings(Path(start)) if start else (),
+            went_on_from=recipe.adaptation.adapter_name_or_path,
+            earlier=trainings(start) if start else (),
             data=str(data),
             data_digest=source.digest,
             trained_on=tuple(sorted({task.scenario.digest for task in tasks})),
@@ -378,7 +452,7 @@ def _no_jump(checkpoint: Path) -> Any:
             now, last = float(logs["loss"]), float(saved[-1])
             print(f"resumed from {checkpoint.name}: loss {now:.4f}, was {last:.4f}")
             if now > 1.5 * last + 0.1:
-                raise RuntimeError(
+                raise Stopped(
                     f"the loss jumped from {last:.4f} to {now:.4f} on resuming {checkpoint}: the "
                     "adapter was not restored; train again with --overwrite"
                 )

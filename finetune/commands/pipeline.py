@@ -44,7 +44,7 @@ def pipeline(
     from finetune.gather import DataRecipe, make_traces, require_sources
     from finetune.learn import Served, learn, stage
     from finetune.recipe import load_recipe
-    from finetune.train import begin, last_checkpoint
+    from finetune.train import begin, last_checkpoint, require_served
     from search.llm.model import ModelConfig
     from search.llm.server import vllm_version
 
@@ -59,6 +59,7 @@ def pipeline(
         return _plan(recipe, data_recipe, out, kept)
     if not kept:
         require_sources(data_recipe)
+    require_served(recipe, served.base)
     if not resume:  # whatever is there was given up, or never was
         for old in (out / ASKED, data / MANIFEST):
             old.unlink(missing_ok=True)

@@ -103,6 +103,16 @@ def test_without_accuracies_there_is_nothing_to_judge(tasks, traces):
         build(tasks, known, recipe)
 
 
+def test_scenarios_without_a_feasible_design_are_held_out_too(tasks, traces):
+    recipe = DatasetRecipe(held_out=0.4, style="dialogue", turns=TURNS)
+    feasible = tasks[0].scenario.digest
+    known = {
+        place: [row for row in rows if place[1] == feasible or row.evaluation.infeasible]
+        for place, rows in traces.items()
+    }
+    assert build(tasks, known, recipe)["validation"]
+
+
 def test_lessons_of_the_same_designs_are_one(tasks, traces):
     """A few known designs make one lesson, in whatever order they are drawn."""
     recipe = DatasetRecipe(examples=5, held_out=0.4, style="dialogue", turns=TURNS)

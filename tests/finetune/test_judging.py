@@ -18,6 +18,7 @@ from finetune.commands.train import train
 from finetune.dataset import read_split
 from finetune.merge import load_model
 from finetune.train import fit, prepare
+from finetune.values import SAID
 from search.llm.foreseen import Token, expected_accuracy
 
 SETTINGS = (
@@ -144,6 +145,20 @@ def test_a_tokenizer_that_joins_digits_makes_no_judge(smollm2_tokenizer):
     joining.add_tokens(["53"])
     with pytest.raises(UsageError, match=r"join the digits.*train it on dialogues"):
         judging.rows(Dataset.from_list([{"prompt": [], "completion": []}]), joining)
+
+
+def test_a_template_that_puts_thoughts_before_an_answer_makes_no_judge(smollm2_tokenizer):
+    thinking = deepcopy(smollm2_tokenizer)
+    thinking.chat_template = thinking.chat_template.replace(
+        "{%- generation -%}", "{%- generation -%}{{- '<think></think>' -}}"
+    )
+    assert thinking.chat_template != smollm2_tokenizer.chat_template
+    lesson = {
+        "prompt": [{"role": "user", "content": "Propose."}],
+        "completion": [{"role": "assistant", "content": f"[[16,3]]{SAID}53"}],
+    }
+    with pytest.raises(UsageError, match="puts something before an answer that is begun"):
+        judging.rows(Dataset.from_list([lesson]), thinking)
 
 
 def test_an_answer_without_an_accuracy_is_refused(smollm2_tokenizer):

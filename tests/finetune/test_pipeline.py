@@ -34,6 +34,16 @@ def test_a_used_directory_is_refused_before_data_are_made(run, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["note"]
 
 
+def test_another_base_than_the_one_that_is_trained_is_refused_before_data_are_made(
+    run, small_model, tmp_path
+):
+    out, trained = tmp_path / "out", f"model_name_or_path={small_model}"
+    code, said = run("pipeline", "--out", out, "--set", trained)
+    assert code == 2
+    assert f"would be served as its base: give --base FILE.yaml with path: {small_model}" in said
+    assert not out.exists()
+
+
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(run, tmp_path, monkeypatch):
     real = builtins.__import__
 

@@ -1,5 +1,6 @@
 """Recipes: TRL's names, all faults at once, and nothing that vLLM would not serve."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -118,6 +119,19 @@ def test_committed_recipes_are_read(file, tmp_path):
         assert getattr(recipe.training, own.get(recipe.adaptation.method, "completion_only_loss"))
 
 
+def test_what_trl_refuses_is_told_with_the_recipe(tmp_path):
+    said = fault(tmp_path, "", "warmup_steps=-1")
+    assert "recipe.yaml: TRL refuses the recipe: " in said
+
+
+def test_accelerate_does_not_win_over_the_recipe(tmp_path, monkeypatch):
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    file = tmp_path / "recipe.yaml"
+    file.write_text("model_name_or_path: x\nuse_peft: true\nuse_cpu: true\nbf16: false\n")
+    load_recipe(file, (), tmp_path / "out")
+    assert os.environ.get("ACCELERATE_MIXED_PRECISION", "no") == "no"
+
+
 def test_a_lone_word_is_no_override(tmp_path):
     assert "--set max_steps: expected key=value" in fault(tmp_path, "", "max_steps")
 
@@ -130,6 +144,7 @@ def test_a_lone_word_is_no_override(tmp_path):
         (18.0, "bf16: true\n", "bf16: named by bf16; warning: the choice of this machine is"),
         (0.5, "dtype: bfloat16\n", "bf16: named by dtype; use_cpu"),
         (18.0, "bf16: false\n", "fp32: named by bf16; use_cpu"),
+        (0.5, "dtype: float32\n", "fp32: named by dtype"),
     ],
 )
 def test_precision_is_probed_unless_it_is_named(tmp_path, monkeypatch, slowdown, line, said):

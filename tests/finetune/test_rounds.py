@@ -1,6 +1,7 @@
 """Rounds: the model's own proposals become histories; training goes on from the last adapter."""
 
 import json
+import shutil
 from itertools import islice
 
 import numpy as np
@@ -33,6 +34,12 @@ def test_a_dry_run_says_what_a_round_is_and_writes_nothing(adapter, tmp_path, ca
     said = capsys.readouterr().out
     assert "searches a round   100 of 10 episodes, screen 8" in said
     assert not (tmp_path / "rounds").exists()
+
+
+def test_a_judge_is_not_asked_to_propose(tmp_path):
+    shutil.copy("finetune/released/adapter_manifest.json", tmp_path)
+    with pytest.raises(UsageError, match="was trained as a judge and proposes nothing of use"):
+        one_round(RoundsRecipe(), 0, tmp_path, tmp_path / "round", served=None)
 
 
 def test_half_of_the_histories_are_what_the_model_proposed(tasks, traces):

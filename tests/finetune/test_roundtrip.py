@@ -1,11 +1,13 @@
 """The round trip: a served adapter passes; one that is not applied fails the gate."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
+from cim_sim.config import UsageError
 from finetune.inference import Answer
-from finetune.roundtrip import Served, judge, placed
+from finetune.roundtrip import Served, check, judge, placed, record_places
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
 from search.study.family import tasks
@@ -44,6 +46,22 @@ def test_the_configuration_of_the_search_is_used_with_this_adapter(tmp_path):
     on_top = ModelConfig(name="local", path="base", adapter="elsewhere")
     assert placed(on_top, tmp_path).adapter == tmp_path
     assert str(placed(on_top, tmp_path).path) == "base"
+
+
+def test_what_was_merged_earlier_is_not_served_for_it(tmp_path):
+    model = ModelConfig(name="local", path=tmp_path / "adapter/merged")
+    (tmp_path / "adapter" / "merged").mkdir(parents=True)
+    for place, text in (("adapter", "{}"), ("adapter/merged", '{"steps": 1}')):
+        (tmp_path / place / "adapter_manifest.json").write_text(text)
+        (tmp_path / place / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match=r"merged does not hold .*adapter as it is now; type: "):
+        check(tmp_path / "adapter", model, model)
+
+
+def test_a_record_lies_beside_its_adapter_however_that_is_written(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = ModelConfig(name="local", path="local/merged")
+    assert record_places(tmp_path / "local", model) == [tmp_path / "local", Path("local/merged")]
 
 
 @pytest.mark.slow

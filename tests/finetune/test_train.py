@@ -8,6 +8,8 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune.base import ensure
+from finetune.dataset import DatasetRecipe, build, write
+from finetune.traces import SCENARIOS
 from finetune.train import _logged, _name_base, begin, fit, last_checkpoint, prepare
 from search.record.adapter import read_manifest
 
@@ -85,9 +87,38 @@ def test_a_training_goes_on_from_another_adapter(recipe_file, data, adapter, tmp
     ]
     assert "- this one: 1 steps, " in (tmp_path / "README.md").read_text()
     assert now.trained_on == before.trained_on
-    assert now.given.trace_evaluations == 2 * before.given.trace_evaluations
-    with pytest.raises(UsageError, match="its rank is 4, the recipe says lora_r: 8"):
+    assert now.given == before.given, "the very same data, which cost nothing anew"
+    with pytest.raises(UsageError, match="its lora_r is 4, the recipe says 8; to go on from it"):
         prepare(recipe_file, (start, "lora_r=8"), data, tmp_path)
+    with pytest.raises(UsageError, match="its lora_alpha is 8, the recipe says 64"):
+        prepare(recipe_file, (start, "lora_alpha=64"), data, tmp_path)
+
+
+@pytest.mark.slow
+def test_the_checkpoint_of_another_training_is_not_gone_on_with(
+    recipe_file, data, adapter, dialogues, tmp_path
+):
+    for name in ("checkpoint-2", "training.json"):
+        place = adapter / name
+        (shutil.copytree if place.is_dir() else shutil.copy)(place, tmp_path / name)
+    checkpoint = tmp_path / "checkpoint-2"
+    trainer, recipe, _ = prepare(recipe_file, ("learning_rate=1e-5",), data, tmp_path)
+    with pytest.raises(UsageError, match=f"{tmp_path} was begun with another recipe: give what it"):
+        fit(trainer, recipe, data, checkpoint)
+    trainer, recipe, _ = prepare(recipe_file, (), dialogues, tmp_path)
+    with pytest.raises(UsageError, match="was begun with another data"):
+        fit(trainer, recipe, dialogues, checkpoint)
+
+
+@pytest.mark.slow
+def test_what_an_adapter_has_learnt_is_not_held_out_of_it(
+    recipe_file, tasks, traces, adapter, tmp_path
+):
+    again = DatasetRecipe(examples=6, held_out=0.8, seed=5)
+    (tmp_path / SCENARIOS).write_text("".join(task.model_dump_json() + "\n" for task in tasks))
+    write(tmp_path, build(tasks, traces, again), again)
+    with pytest.raises(UsageError, match=r"of its \d+ held-out scenarios were learnt by "):
+        prepare(recipe_file, (f"adapter_name_or_path={adapter}",), tmp_path, tmp_path / "out")
 
 
 def test_a_used_directory_is_refused_and_resuming_begins_what_was_never_begun(tmp_path):
