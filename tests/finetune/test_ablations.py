@@ -51,6 +51,16 @@ def test_trainings_are_compared_in_pairs_with_the_whole_one():
     ]
 
 
+def test_the_committed_table_is_that_of_the_committed_trainings():
+    folder = Path("datasets/ablations")
+    rule = json.loads((folder / "rule.json").read_text())
+    done = [load(folder / f"{name}.json", Ablation) for name in PARTS]
+    assert [one.asked.part for one in done] == [*PARTS]
+    assert {(one.asked.data, one.steps) for one in done} == {("aa6ef9d6c9db7160", 80)}
+    found = table(done, tuple(rule["correlation"]), rule["scenarios"])
+    assert (folder / "README.md").read_text().endswith(f"\n\n{found}\n")
+
+
 def test_a_rule_that_counts_weights_orders_designs_without_a_model(judged):
     found = by_weights(judged)
     assert len(found) == read_manifest(judged).counts["validation"]

@@ -39,7 +39,6 @@ ACCURACIES = [0, 2]
 WIDTHS, KERNELS, LARGEST_SIGMA = (2, 32), (1, 3, 5, 7), 0.2
 LEAST_SIGMA_OF_DIGITS = 0.03
 """In training."""
-UNCLIPPED_SIGMAS = {0.0, 0.1, 0.2}
 FLOOR, CEILING = 0.03, 1.01
 """Accuracies are regressed as logits between these: `digits` saturates, and chance is a floor."""
 
@@ -153,10 +152,8 @@ class Surrogate:
 
 
 def _seen_unclipped(query: Query) -> bool:
-    """Whether the table has trainings without clipping for this data set, converter and noise."""
-    converters = (None, Adc(levels=32, rows=128))
-    sigmas = {query.sigma, query.training_sigma}
-    return query.dataset == "shapes" and query.adc in converters and sigmas <= UNCLIPPED_SIGMAS
+    """Whether the table has trainings without clipping for this data set and converter."""
+    return query.dataset == "shapes" and query.adc in (None, Adc(levels=32, rows=128))
 
 
 def require_covered(query: Query) -> None:
@@ -190,7 +187,7 @@ def require_covered(query: Query) -> None:
             f"the accuracy surrogate knows {' and '.join(DATASETS)}, 6 convolutions of 2 to 32 "
             f"channels and kernels 1, 3, 5, 7, sigma to {LARGEST_SIGMA} (digits from "
             f"{LEAST_SIGMA_OF_DIGITS} on), the default recipe (shapes also not clipped, at ideal "
-            "conversion or 32 levels of 128 rows and sigma 0, .1 or .2); not "
+            "conversion or 32 levels of 128 rows); not "
             + "; ".join(faults)
             + ". Use the evaluator `trained`"
         )

@@ -91,7 +91,10 @@ def test_more_variation_never_pays_on_average(committed):
         ({"state_dependence": "evaxb-rram4"}, "state dependence evaxb-rram4"),
         ({"layers": LAYERS[:5]}, "5 convolutions"),
         ({"recipe": {"clip_rms": None}, "dataset": "digits"}, "weights that are not clipped"),
-        ({"recipe": {"clip_rms": None}, "sigma": 0.05}, "weights that are not clipped"),
+        (
+            {"recipe": {"clip_rms": None}, "adc": {"levels": 16, "rows": 128}},
+            "weights that are not clipped",
+        ),
         ({"dataset": "digits", "training_sigma": 0.0}, "digits trained at sigma 0.0"),
     ],
 )

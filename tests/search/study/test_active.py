@@ -63,10 +63,10 @@ def test_a_favourite_is_feasible_beats_random_designs_and_is_asked_as_the_scenar
     space, model = EMBEDDED, surrogate.load()
     (plain,) = (task.scenario for task in tasks("train", 1, first=7, space=space))
     recipe = plain.recipe.model_copy(update={"clip_rms": None})
-    scenario = plain.model_copy(update={"recipe": recipe})
+    chip = plain.hardware.model_copy(update={"adc_levels": 32, "subarray": 128})
+    scenario = plain.model_copy(update={"recipe": recipe, "hardware": chip})
     query = active.favourite(scenario, space, model, seed=0)
     assert query.recipe == recipe
-    chip = scenario.hardware
     assert query.adc == Adc(levels=chip.adc_levels, rows=chip.subarray)
     pairs = [(4 * layer.channels, layer.kernel) for layer in query.layers]
     indices = [(space.channels.index(c), space.kernels.index(k)) for c, k in pairs]
