@@ -85,7 +85,7 @@ def test_every_figure_is_drawn_and_arms_are_toggled_and_isolated(page):
         tab.locator("#all").click()
         assert traces(tab, "regret") == ["base", "random", "genetic"]
         tab.select_option("#cost", "area")
-        tab.select_option("#range", "500")
+        tab.select_option("#range", "late")
         title = "document.getElementById('front').layout.xaxis.title.text"
         assert tab.evaluate(title) == "area, mm2"
 
@@ -107,7 +107,7 @@ def test_the_papers_problem_shows_isaac_and_mean_rewards(make, tmp_path):
             ["random", "solid", 20],
             ["genetic", "solid", 12],
         ]
-        tab.select_option("#range", "500")
+        tab.select_option("#range", "late")
         assert tab.evaluate(dashes + "[one.name, one.line.dash, one.x])") == [
             ["random", "solid", [*range(21, 31)]],
             ["genetic", "dot", [21, 30]],
