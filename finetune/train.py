@@ -201,7 +201,7 @@ def _started(model: "PreTrainedModel", adapter: Path, recipe: "Recipe", base: Pa
         if own != wanted and not words and (key in recipe.written or key == "lora_r"):
             raise UsageError(
                 f"{adapter}: its {key} is {own}, the recipe says {wanted}; to go on from it, write "
-                f"what its adapter_config.json says, or leave {key} out"
+                f"{key}: {own}"
             )
     return started
 
