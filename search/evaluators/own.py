@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from threading import Event
 from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
@@ -76,6 +77,8 @@ class OwnEvaluator(NamedTuple):
     ask_free: Ask | None
     """None: nothing is known for free."""
     workers: int
+    stopped: Event
+    """Set once Ctrl-C ends the search: no program goes on or begins."""
 
     def screen(self, designs: Sequence[Design]) -> list[Evaluation]:
         """Ask what is known for free; a crash says nothing, and comes again in `evaluate`.
@@ -98,7 +101,11 @@ class OwnEvaluator(NamedTuple):
         if min(self.workers, len(designs)) < 2:  # no pool, so that Ctrl-C ends the program at once
             return [self._outcome(design) for design in designs]
         with ThreadPoolExecutor(min(self.workers, len(designs))) as pool:
-            return list(pool.map(self._outcome, designs))
+            try:
+                return list(pool.map(self._outcome, designs))
+            except BaseException:
+                self.stopped.set()
+                raise
 
     def _screened(self, design: Design) -> Evaluation:
         with suppress(Exception):
@@ -151,14 +158,15 @@ def own_evaluator(task: OwnTask, judge: Judge, workers: int = 1) -> OwnEvaluator
     Raises:
         UsageError: there is no such function or program.
     """
-    given = judge.evaluator
+    given, stopped = judge.evaluator, Event()
     assert not isinstance(given, str)
     if isinstance(given, PythonEvaluator):
         free = function_of(given.screen) if given.screen else None
         # One at a time: nobody knows whether the user's code may run beside itself.
-        return OwnEvaluator(task, judge.accuracy_seed, function_of(given.python), free, 1)
+        ask = function_of(given.python)
+        return OwnEvaluator(task, judge.accuracy_seed, ask, free, 1, stopped)
     words = words_of(given.command)
     require_program(words)
-    run = partial(answer_of, timeout_s=given.timeout_s, retries=given.retries)
+    run = partial(answer_of, timeout_s=given.timeout_s, retries=given.retries, stopped=stopped)
     free = partial(run, [*words, *words_of(given.screen)]) if given.screen else None
-    return OwnEvaluator(task, judge.accuracy_seed, partial(run, words), free, workers)
+    return OwnEvaluator(task, judge.accuracy_seed, partial(run, words), free, workers, stopped)

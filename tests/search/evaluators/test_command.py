@@ -1,14 +1,19 @@
 """A command as an evaluator, in real processes."""
 
+import os
 import shlex
+import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from threading import Event, Thread
 
 import pytest
 
 from cim_sim.config import UsageError
-from search.evaluators.command import CommandFailed, answer_of, require_program, words_of
+from search.evaluators import command
+from search.evaluators.command import CommandFailed, require_program, words_of
 from search.proposal import SearchStopped
 
 ANSWERS = """\
@@ -22,6 +27,7 @@ slow = question["facts"]["rows"] * tile + question["seed"]
 print(json.dumps({"reward": tile / 16, "measured": {"cycles": slow}}))
 """
 QUESTION = {"design": {"tile": 4}, "facts": {"rows": 64}, "seed": 1}
+answer_of = partial(command.answer_of, stopped=Event())
 
 
 @pytest.fixture
@@ -96,6 +102,32 @@ def _ended(pid, patience_s=10):
             return True
         time.sleep(0.05)
     return False
+
+
+def test_ctrl_c_ends_programs_that_run_side_by_side(own, program, tmp_path):
+    """Each would sleep ten minutes, and be tried again; what is cancelled does not begin."""
+    lines = f"open(f'{tmp_path}/{{os.getpid()}}.pid', 'w').close()\ntime.sleep(600)\n"
+    evaluator = {"command": shlex.join(program(lines)), "timeout_s": 900, "retries": 3}
+
+    def interrupt():
+        while len(list(tmp_path.glob("*.pid"))) < 2:
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        own(tmp_path / "run", batch=4, episodes=8, evaluator=evaluator, workers=2)
+    begun = [int(file.stem) for file in tmp_path.glob("*.pid")]
+    assert len(begun) == 2
+    assert all(map(_ended, begun))
+    with pytest.raises(CommandFailed, match="stopped before it began"):
+        command.answer_of(["true"], {}, timeout_s=1, retries=2, stopped=_set())
+
+
+def _set():
+    event = Event()
+    event.set()
+    return event
 
 
 def test_a_program_that_is_not_there_is_one_clear_error():
