@@ -5,17 +5,19 @@ these. A sweep that was interrupted or killed goes on where it stopped: finished
 alone, begun ones are resumed by replay.
 """
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
 from cim_sim.files import write_whole
 from cim_sim.own import OwnSpace
+from cim_sim.space import Space
 from cim_sim.types import Count, Name
 from cim_sim.workers import Executor, each
 from search import evaluators
@@ -89,6 +91,8 @@ class FamilyPart(Config):
     split: Split
     count: Count
     first: Annotated[int, Field(ge=0)] = 0
+    objective: Literal["energy", "latency"] | None = None
+    """Leave the others out; the tasks keep their numbers, and `count` of them are taken."""
 
 
 class SweepConfig(Judge):
@@ -134,9 +138,23 @@ class SweepConfig(Judge):
         if isinstance(part, FamilyPart):
             if isinstance(self.space, OwnSpace):
                 raise UsageError(f"space {self.space.name} is your own; the family has none of it")
-            return tasks(part.split, part.count, first=part.first, space=self.space)
+            return _of_family(part, self.space)
         assert self.space is not None
         return [task_of(self.space, scenario) for scenario in part]
+
+
+def _of_family(part: FamilyPart, space: Space | None) -> list[Task]:
+    if part.objective is None:
+        return tasks(part.split, part.count, first=part.first, space=space)
+    if part.split == "objective":
+        raise UsageError(
+            f"scenarios: split objective has energy-delay alone; leave objective: {part.objective} "
+            "out, or name another split"
+        )
+    numbers = itertools.count(part.first)
+    drawn = (tasks(part.split, 1, first=number, space=space)[0] for number in numbers)
+    chosen = (task for task in drawn if task.scenario.metric == part.objective)
+    return list(itertools.islice(chosen, part.count))
 
 
 def of_split(config: SweepConfig, split: Split) -> SweepConfig:

@@ -29,7 +29,7 @@ from search.execute import execute
 from search.llm.model import ModelConfig
 from search.proposal import SearchStopped
 from search.record.runs import read_run
-from search.study.sweep import SweepConfig, _run, begin, jobs, unfinished
+from search.study.sweep import SweepConfig, _run, begin, jobs, of_split, unfinished
 from search.study.table import write_trials
 
 KILLS = int(os.environ.get("KILLS", "2"))
@@ -157,6 +157,16 @@ def test_scenarios_of_the_family_or_from_files():
     assert [task.name for task in own.tasks] == ["validation-0003", "validation-0004"]
     assert {task.space.name for task in sweep_config(scenarios=family).tasks} == {"embedded"}
     assert [task.name for task in sweep_config().tasks] == ["embedded-latency", "embedded-energy"]
+
+
+def test_one_objective_of_a_split_keeps_the_numbers_of_its_tasks():
+    both = sweep_config(scenarios={"split": "near", "count": 6, "first": 64}, space=None).tasks
+    wanted = {"split": "near", "count": 3, "first": 64, "objective": "latency"}
+    chosen = sweep_config(scenarios=wanted, space=None).tasks
+    assert list(chosen) == [task for task in both if task.scenario.metric == "latency"]
+    config = sweep_config(scenarios=wanted, space=None)
+    with pytest.raises(UsageError, match="energy-delay alone; leave objective: latency out"):
+        print(of_split(config, "objective").tasks)
 
 
 def test_every_job_has_the_space_of_its_task_and_tells_what_the_task_tells(tmp_path):
