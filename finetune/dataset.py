@@ -21,7 +21,7 @@ from cim_sim.config import Config, UsageError, load
 from cim_sim.files import read, write_whole
 from cim_sim.types import Natural
 from finetune.dialogues import Dialogue, Turns, dialogues, repeats
-from finetune.judgements import FEWEST, judgeable, judgements
+from finetune.judgements import by_chip, judgements
 from finetune.targets import EVALUATIONS
 from finetune.traces import SCENARIOS, Trace, read_traces
 from search.llm.examples import renderer_digest
@@ -328,7 +328,7 @@ def _teaching(traces: dict[tuple[str, str], list[Trace]], recipe: DatasetRecipe)
     feasible = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
     if len(set(feasible)) > 1 or not recipe.judges:
         return feasible
-    return [digest for (_, digest), rows in traces.items() if len(judgeable(rows)) >= FEWEST]
+    return [digest for (_, digest), rows in traces.items() if by_chip(rows)]
 
 
 def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:

@@ -17,12 +17,10 @@ from finetune.probe.questions import Question
 from finetune.probe.truth import Kind, advantages, values_of
 from search.llm.client import Client
 from search.llm.foreseen import expectation
-from search.llm.prompt import Message
-from search.llm.weighing import weigh
-from search.optimizers.llm import asked
+from search.llm.weighing import Question as Asked
+from search.llm.weighing import question, weigh
 from search.optimizers.lookup import known_designs
 from search.optimizers.ranked import Settings
-from search.record.tasks import Task
 
 EXPECTED: tuple[Kind, ...] = ("accuracy", "reward", "feasible")
 """Matters in which accuracy has a part."""
@@ -45,10 +43,18 @@ def judged(client: Client, questions: Sequence[Question]) -> Floats:
     own = [one for one in questions if one.kind in EXPECTED]
     sides = list(dict.fromkeys((one.scenario, design) for one in own for design in _both(one)))
     settings = Settings(model=client.model)
-    prompts = {number: _prompt(tasks[number], settings) for number in {one for one, _ in sides}}
+    similar = {
+        number: known_designs(tasks[number], settings.table, settings.similar)
+        for number in {one for one, _ in sides}
+    }
+
+    def asked(side: Side) -> Asked:
+        number, design = side
+        return question(tasks[number], design, similar[number])
+
     with ThreadPoolExecutor(client.model.concurrency) as pool:
         exchanges = pool.map(
-            lambda place, side: weigh(client, place, prompts[side[0]], side[1], seed=0),
+            lambda place, side: weigh(client, place, asked(side), seed=0),
             range(len(sides)),
             sides,
         )
@@ -101,8 +107,3 @@ def answered(questions: Sequence[Question], low: Floats, high: Floats) -> Floats
 
 def _both(question: Question) -> tuple[Design, Design]:
     return question.smaller, question.larger
-
-
-def _prompt(task: Task, settings: Settings) -> list[Message]:
-    """Return the conversation with which a search asks."""
-    return asked(task, settings, known_designs(task, settings.table, settings.similar))

@@ -231,7 +231,7 @@ def _rounded(values: Floats) -> tuple[float, ...]:
 def _shares(arm: Arm, trials: Sequence[Trial]) -> Shares:
     count, kinds = len(trials), [trial.failure.kind for trial in trials if trial.failure]
     counts = [summarise(run.trials) for run in arm.runs]
-    firsts = [one for run in arm.runs for one in run.exchanges if not (one.attempt or one.weighs)]
+    firsts = [one for run in arm.runs for one in run.exchanges if not (one.attempt or one.weighed)]
     return Shares(
         invalid=kinds.count("reply") / count,
         infeasible=sum(one.infeasible for one in counts) / count,

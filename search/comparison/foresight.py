@@ -20,7 +20,7 @@ def expected(trial: Trial, exchanges: Iterable[Exchange], space: AnySpace) -> fl
         accuracy
         for exchange in exchanges
         if exchange.error is None and (accuracy := expectation(exchange)) is not None
-        if trial.design is not None and _named(exchange, space) == trial.design
+        if trial.design is not None and _meant(exchange, space) == trial.design
     ]
     return fmean(said) if said else None
 
@@ -39,10 +39,10 @@ def foresight(runs: Sequence[RunRecord]) -> Foresight | None:
 def by_step(run: RunRecord) -> dict[int, list[Exchange]]:
     """Return the exchanges behind each proposal; what was weighed is behind whoever proposes it."""
     found: dict[int, list[Exchange]] = {}
-    weighed: dict[Design | None, list[Exchange]] = {}
+    weighed: dict[Design, list[Exchange]] = {}
     for exchange in run.exchanges:
-        if exchange.weighs:
-            weighed.setdefault(_named(exchange, run.config.space), []).append(exchange)
+        if exchange.weighed:
+            weighed.setdefault(exchange.weighed, []).append(exchange)
         else:
             found.setdefault(exchange.step, []).append(exchange)
     for trial in run.trials:
@@ -60,8 +60,10 @@ def _pairs(run: RunRecord) -> Iterator[tuple[float, float]]:
                 yield said, trial.evaluation.accuracy.mean
 
 
-def _named(exchange: Exchange, space: AnySpace) -> Design | None:
-    """Return the design that a reply names, if it is one."""
+def _meant(exchange: Exchange, space: AnySpace) -> Design | None:
+    """Return the design that was weighed, or that a reply names, if it is one."""
+    if exchange.weighed:
+        return exchange.weighed
     try:
         return parse_reply(exchange.reply or "", space)
     except ReplyError:

@@ -19,7 +19,7 @@ from search.llm.connection import connected, identity
 from search.llm.foreseen import expectation
 from search.llm.lineage import lineage_of
 from search.llm.prompt import Style
-from search.llm.weighing import weigh
+from search.llm.weighing import question, weigh
 from search.optimizers import llm
 from search.optimizers.judged import RECALLED, Expected, Judged
 from search.optimizers.lookup import behind, buildable, known_designs
@@ -53,8 +53,7 @@ class Weigher:
         """`rows` are the designs, [designs, parameters]."""
         self._problem, self._settings, self._client = problem, settings, client
         self._designs = [problem.chip.space.decode(row.tolist()) for row in rows]
-        similar = known_designs(problem.task, settings.table, settings.similar)
-        self._prompt = llm.asked(problem.task, settings, similar)
+        self._similar = known_designs(problem.task, settings.table, settings.similar)
 
     def asked(self) -> Expected:
         """Ask the model of each design, side by side.
@@ -79,7 +78,8 @@ class Weigher:
     def _weighing(self, place: int, design: Design) -> Proposal:
         """Return a recalled design with the one exchange that says what is expected of it."""
         seed = int(self._problem.generator(f"request {place}", 0).integers(2**31))
-        return Proposal(design, exchanges=(weigh(self._client, place, self._prompt, design, seed),))
+        asked = question(self._problem.chip, design, self._similar)
+        return Proposal(design, exchanges=(weigh(self._client, place, asked, seed),))
 
 
 @contextmanager

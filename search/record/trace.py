@@ -39,15 +39,12 @@ class Exchange(Config):
     """Accuracy that the model expects of its design, where it was asked."""
     logprob: float | None = None
     """How likely the model found its design, likewise."""
+    weighed: Design | None = None
+    """Design that somebody else proposes, which the model was asked about; None: its own."""
     error: str | None = None
     """Why this reply was not a design, in the words the model is told; None when it was."""
     started_at: str
     seconds: float
-
-    @property
-    def weighs(self) -> bool:
-        """Whether the model was asked about a design that somebody else proposes."""
-        return bool(self.request.get("continue_final_message"))
 
 
 class Trial(Config):

@@ -10,15 +10,16 @@ from pydantic import ValidationError
 from cim_sim.config import UsageError
 from finetune.dataset import DatasetRecipe, build, read_manifest
 from finetune.dialogues import Turns
-from finetune.judgements import judgements
+from finetune.judgements import FEWEST, by_chip, judgements
 from search.llm.dialogue import expected
 from search.llm.model import ModelConfig
 from search.llm.prompt import answer
-from search.optimizers import llm
+from search.llm.weighing import question
 from search.optimizers.lookup import known_designs
 from search.optimizers.ranked import Settings
 
 TURNS = Turns(judged=5, similar=4, value=True)
+RNG = np.random.default_rng(0)
 
 
 def drawn(task, rows, turns=TURNS, seed=0):
@@ -34,11 +35,30 @@ def test_prompt_and_answers_are_what_ranked_sends(tasks, traces):
     for task in tasks:
         similar = known_designs(task, settings.table, settings.similar)
         for lesson in drawn(task, rows_of(task, traces)):
-            assert lesson.prompt == llm.asked(task, settings, similar)
             for row, turn in zip(lesson.taught, lesson.completion, strict=True):
-                accuracy = row.evaluation.accuracy.mean
-                said = f"{answer(row.evaluation.design)} {expected(accuracy)}"
+                asked = question(task, row.evaluation.design, similar)
+                assert asked.messages == lesson.prompt
+                said = f"{answer(asked.told)} {expected(row.evaluation.accuracy.mean)}"
                 assert turn == {"role": "assistant", "content": said}
+
+
+def test_a_lesson_is_about_the_designs_of_one_chip(tasks, traces):
+    """Where the space frees it; a chip of which one design is known orders nothing."""
+    for task in tasks:
+        chips = set()
+        for lesson in islice(judgements(task, rows_of(task, traces), TURNS, RNG), 12):
+            (chip,) = {row.evaluation.design.hardware for row in lesson.taught}
+            cells = task.scenario.hardware.complete(chip).cell_bits
+            sigma = task.scenario.variation.effective(cells)
+            text = lesson.prompt[0]["content"]
+            assert f"cell_bits {cells}, " in text
+            assert f"weight sigma {round(sigma, 3):g}" in text
+            assert "Free:" not in text
+            chips.add(chip)
+        known = by_chip(rows_of(task, traces))
+        assert chips <= set(known)
+        assert len(chips) > 1 or len(known) == 1
+        assert min(map(len, known.values())) >= FEWEST
 
 
 def test_designs_are_distinct_and_other_ones_each_time(tasks, traces):
@@ -114,8 +134,9 @@ def test_scenarios_without_a_feasible_design_are_held_out_too(tasks, traces):
 
 
 def test_lessons_of_the_same_designs_are_one(tasks, traces):
-    """A few known designs make one lesson, in whatever order they are drawn."""
+    """A few known designs of a chip make one lesson, in whatever order they are drawn."""
     recipe = DatasetRecipe(examples=5, held_out=0.4, style="dialogue", turns=TURNS)
     few = {key: rows[:5] for key, rows in traces.items()}
-    every = [one for split in build(tasks, few, recipe).values() for one in split]
+    fixed = [task for task in tasks if not task.space.freed]
+    every = [one for split in build(fixed, few, recipe).values() for one in split]
     assert len(every) == len({(one.scenario, one.space) for one in every})

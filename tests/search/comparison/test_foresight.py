@@ -43,13 +43,12 @@ def test_only_replies_that_name_the_design_speak_of_it(run):
 def test_what_was_weighed_before_all_results_is_behind_whoever_is_proposed_later(run):
     """A judge says at once what it expects of designs that are proposed in later steps."""
     taken = {trial.design: trial for trial in run.trials if trial.duplicate_of is None}
-    begun = {"continue_final_message": True}
     told = [
         run.exchanges[0].model_copy(
             update={
                 "attempt": place,
-                "request": begun,
-                "reply": f"{str(design.wire()).replace(' ', '')} accuracy 0.60",
+                "weighed": design,
+                "reply": "a design in other words accuracy 0.60",
                 "expected": 0.6,
             }
         )
