@@ -69,10 +69,25 @@ def test_it_weighs_the_first_designs_of_lookup_that_are_feasible_for_free(ranked
     wanted = [answer(next(free)) for _ in range(8)]
     said = [parse_reply(exchange.reply, TASK.space) for exchange in first.exchanges]
     assert names(rows) == [answer(one) for one in said] == wanted
+    assert [exchange.weighed for exchange in first.exchanges] == said
     assert len({str(request["messages"][:-1]) for request in model.requests}) == 1
     assert answer(first.design) in wanted
     optimizer.suggest(7)
     assert len(model.requests) == 8, "it is asked once"
+
+
+def test_of_a_free_chip_each_design_is_weighed_on_the_one_that_it_chooses(ranked):
+    """The record says which design is meant, since the model reads it in other words."""
+    task = next(one for one in tasks("validation", 60) if "cell_bits" in one.space.freed)
+    judge = Evaluator(task.scenario, task.space, accuracy_of)
+    optimizer, model, rows = ranked(asks=Problem(task, judge.screen, seed=3))
+    (first,) = optimizer.suggest(1)
+    meant = [task.space.decode(row.tolist()) for row in rows]
+    assert [exchange.weighed for exchange in first.exchanges] == meant
+    assert first.design in meant
+    chips = {one.hardware for one in meant}
+    assert len({str(request["messages"][:-1]) for request in model.requests}) == len(chips) > 1
+    assert not any("hardware" in request["messages"][-1]["content"] for request in model.requests)
 
 
 def test_the_greatest_expected_reward_comes_first_and_none_comes_twice(ranked):
