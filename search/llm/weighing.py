@@ -3,8 +3,8 @@
 Accuracy sees a chip by its converters and by what its cells make of the variation, and a network
 by the widths at which it is trained. What follows from the design and the scenario by a formula
 need not be guessed: each design is asked about on its own chip, with the variation of a weight on
-that, and in widths of one scale. So two designs that are equally accurate in two tasks, since the
-same network is trained under the same noise, are asked about in the same words.
+that, and in widths of one scale. So where the same network is trained under the same noise in two
+tasks, both tell it in the same words, whatever else they say of costs, reward and limits.
 """
 
 from collections.abc import Sequence

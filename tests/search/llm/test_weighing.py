@@ -35,7 +35,7 @@ def test_a_chip_that_is_fixed_is_told_as_a_dialogue_tells_it():
 
 
 def test_a_free_chip_is_the_one_that_the_design_chooses():
-    """Of the paper's two knobs: the widths that are trained, and what a cell makes of its noise."""
+    """What the noise of a cell makes of a weight is told, by the bits that the design chooses."""
     task = next(one for one in tasks("near", 200) if one.space.freed == ("cell_bits",))
     cells = task.space.hardware.cell_bits
     pair = [[task.space.channels[0], task.space.kernels[0]]]

@@ -166,7 +166,7 @@ def test_one_objective_of_a_split_keeps_the_numbers_of_its_tasks():
     assert list(chosen) == [task for task in both if task.scenario.metric == "latency"]
     config = sweep_config(scenarios=wanted, space=None)
     with pytest.raises(UsageError, match="energy-delay alone; leave objective: latency out"):
-        print(of_split(config, "objective").tasks)
+        _ = of_split(config, "objective").tasks
 
 
 def test_every_job_has_the_space_of_its_task_and_tells_what_the_task_tells(tmp_path):
