@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [
     *sorted((ROOT / "docs").glob("*.md")),
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    ROOT / "finetune/RESULTS.md",
     *(ROOT / part / "README.md" for part in ("cim_sim", "search", "finetune")),
 ]
 CONFIGS = sorted((ROOT / "configs").glob("*/*.yaml"))

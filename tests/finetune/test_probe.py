@@ -287,7 +287,7 @@ def test_a_habit_is_counted_step_by_step(every):
 
 
 @pytest.mark.parametrize("model", ["smollm2", "released"])
-def test_the_page_on_fine_tuning_shows_the_committed_results(model):
+def test_the_page_of_results_shows_the_committed_results(model):
     probe = load(f"finetune/probe/{model}.json", Probe)
-    shown = Path("finetune/README.md").read_text(encoding="utf-8").splitlines()
+    shown = Path("finetune/RESULTS.md").read_text(encoding="utf-8").splitlines()
     assert {line for line in page(probe).splitlines() if line} <= set(shown)
