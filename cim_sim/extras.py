@@ -4,9 +4,9 @@ from cim_sim.config import UsageError
 
 FINETUNE = ("accelerate", "datasets", "peft", "safetensors", "tokenizers", "transformers", "trl")
 REQUIREMENTS = {
-    **dict.fromkeys(FINETUNE, "lcda-ft[finetune]"),
-    "ray": "lcda-ft[ray]",
-    "gymnasium": "lcda-ft[gym]",
+    **dict.fromkeys(FINETUNE, ".[finetune]"),
+    "ray": ".[ray]",
+    "gymnasium": ".[gym]",
     "aihwkit_lightning": "aihwkit-lightning",
 }
 """What pip installs, by the name that is imported."""
@@ -17,4 +17,6 @@ def missing(error: ModuleNotFoundError) -> Exception:
     package = (error.name or "").partition(".")[0]
     if package not in REQUIREMENTS:
         return error
-    return UsageError(f"{package} is not installed; type: pip install '{REQUIREMENTS[package]}'")
+    wanted = REQUIREMENTS[package]
+    where = ", in the checkout of LCDA-FT" if wanted.startswith(".") else ""
+    return UsageError(f"{package} is not installed; type: pip install '{wanted}'{where}")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, Trainer
 
     from datasets import Dataset
+    from finetune.dataset import DatasetRecipe
     from finetune.elapsed import Elapsed
     from finetune.preflight import Check
     from finetune.recipe import Recipe
@@ -56,19 +57,30 @@ def prepare(
     recipe = load_recipe(config, overrides, out)
     manifest = require_tasks(data)
     given = manifest.counts["train"]
-    judges = _judges(recipe, data)
-    imitates = recipe.adaptation.method == "sft" and not judges
-    dialogue = manifest.recipe.style == "dialogue"
-    if imitates and dialogue and not recipe.training.assistant_only_loss:
-        raise UsageError(
-            f"{config}: {data} holds dialogues, whose results must not be learnt: write "
-            "assistant_only_loss: true"
-        )
+    require_suited(recipe, manifest.recipe, f"{config}: {data}")
+    imitates = recipe.adaptation.method == "sft" and not manifest.recipe.judges
     _require_unseen(recipe, manifest.held_out, data)
     trainer = build_trainer(recipe, data)
     if trainer.is_world_process_zero():
         print(told(recipe), flush=True)
     return trainer, recipe, inspect(trainer, given) if imitates else counted(trainer)
+
+
+def require_suited(recipe: "Recipe", lessons: "DatasetRecipe", where: str) -> None:
+    """Raise UsageError, which begins with `where`, unless a recipe teaches what such data hold."""
+    method, dialogues = recipe.adaptation.method, lessons.style == "dialogue"
+    if lessons.judges:
+        if method != "sft":
+            raise UsageError(
+                f"{where} gives judgements, of which method {method} knows nothing: write method: "
+                "sft, or make dialogues (judged: 0)"
+            )
+    elif dialogues and method == "sft" and not recipe.training.assistant_only_loss:
+        raise UsageError(
+            f"{where} gives dialogues, whose results must not be learnt: take a recipe for them "
+            "(configs/finetune/smollm2.yaml), or write assistant_only_loss: true; for a judge make "
+            "judgements, turns: {judged: 32, similar: 4, value: true}"
+        )
 
 
 def _require_unseen(recipe: "Recipe", held_out: Sequence[str], data: Path) -> None:
@@ -94,10 +106,11 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     from finetune import shared_prefix
+    from finetune.dataset import read_manifest
     from finetune.recipe import adapter_of, quantisation_of
 
     base = _base(recipe)
-    judges = _judges(recipe, data)
+    judges = read_manifest(data).recipe.judges
     shared_prefix.register()
     tokenizer = AutoTokenizer.from_pretrained(base)
     model = AutoModelForCausalLM.from_pretrained(
@@ -115,23 +128,6 @@ def build_trainer(recipe: "Recipe", data: Path) -> "Trainer":
     }
     method = recipe.adaptation.method
     return _judge(recipe, data, parts) if judges else _trainer(method, data, parts)
-
-
-def _judges(recipe: "Recipe", data: Path) -> bool:
-    """Whether the data are judgements, from which accuracies alone are learnt.
-
-    Raises:
-        UsageError: they are, and the recipe learns by preferences or rewards.
-    """
-    from finetune.dataset import read_manifest
-
-    judges = read_manifest(data).recipe.judges
-    if judges and recipe.adaptation.method != "sft":
-        raise UsageError(
-            f"{data} holds judgements, of which method {recipe.adaptation.method} knows nothing: "
-            "write method: sft, or make dialogues (judged: 0)"
-        )
-    return judges
 
 
 def _judge(recipe: "Recipe", data: Path, parts: dict[str, Any]) -> "Trainer":

@@ -44,7 +44,7 @@ def pipeline(
     from finetune.gather import DataRecipe, make_traces, require_sources
     from finetune.learn import Served, learn, stage
     from finetune.recipe import load_recipe
-    from finetune.train import begin, last_checkpoint, require_served
+    from finetune.train import begin, last_checkpoint, require_served, require_suited
     from search.llm.model import ModelConfig
     from search.llm.server import vllm_version
 
@@ -54,6 +54,7 @@ def pipeline(
     last_checkpoint(out, resume, overwrite)
     recipe = load_recipe(config, overrides, out)  # its faults are told before the data are made
     data_recipe, data = load(data_config, DataRecipe).with_runs(runs), out / "data"
+    require_suited(recipe, data_recipe.dataset, f"{config}: {data_config}")
     kept = resume and (data / MANIFEST).is_file()
     if dry_run:
         return _plan(recipe, data_recipe, out, kept)

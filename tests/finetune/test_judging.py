@@ -185,7 +185,7 @@ def test_a_judge_learns_by_imitation_alone(recipe_file, judged, tmp_path):
     file = tmp_path / "dpo.yaml"
     kept = [line for line in recipe_file.read_text().splitlines() if "assistant_only" not in line]
     file.write_text("\n".join(kept))
-    with pytest.raises(UsageError, match="holds judgements, of which method dpo knows nothing"):
+    with pytest.raises(UsageError, match="gives judgements, of which method dpo knows nothing"):
         prepare(file, ("method=dpo",), judged, tmp_path / "out")
 
 

@@ -44,6 +44,15 @@ def test_another_base_than_the_one_that_is_trained_is_refused_before_data_are_ma
     assert not out.exists()
 
 
+def test_data_that_the_recipe_does_not_teach_are_refused_before_they_are_made(run, tmp_path):
+    out, data = tmp_path / "out", "configs/finetune/dialogues.yaml"
+    code, said = run("pipeline", "--out", out, "--data-config", data)
+    assert code == 2
+    assert said.startswith(f"configs/finetune/smollm2-judge.yaml: {data} gives dialogues, whose ")
+    assert "take a recipe for them (configs/finetune/smollm2.yaml)" in said
+    assert not out.exists()
+
+
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(run, tmp_path, monkeypatch):
     real = builtins.__import__
 
@@ -55,4 +64,4 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(run, tmp_pat
     monkeypatch.setattr(builtins, "__import__", without_trl)
     code, said = run("pipeline", "--out", tmp_path / "out")
     assert code == 2
-    assert said == "trl is not installed; type: pip install 'lcda-ft[finetune]'\n"
+    assert said.startswith("trl is not installed; type: pip install '.[finetune]', in the checkout")
