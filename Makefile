@@ -37,7 +37,9 @@ OUT      ?= runs/search/$(notdir $(basename $(SCENARIO)))-$(MODEL)-seed$(SEED)
 # What a language model is made by, once: the base from its package, the released one from its adapter.
 made      = $(if $(filter base,$(MODEL)),$(PY) -m finetune base)$(if $(filter released,$(MODEL)),$(PY) -m finetune merge --adapter finetune/released --out runs/models/released)
 asked     = $(if $(wildcard configs/search/$(MODEL).yaml),--config configs/search/$(MODEL).yaml,--optimizer llm --model configs/models/$(MODEL).yaml)
-model     = $(if $(wildcard configs/models/$(MODEL).yaml),$(asked),--optimizer $(MODEL))
+# These rivals have settings that tune-baselines found.
+tuned     = $(filter reinforce marl genetic tpe,$(MODEL))
+model     = $(if $(wildcard configs/models/$(MODEL).yaml),$(asked),$(if $(tuned),--config configs/search/$(tuned).yaml,--optimizer $(MODEL)))
 RESUME   ?=
 
 # A scenario whose platform and sigma are in no training set; typed again, `make demo` goes on.
