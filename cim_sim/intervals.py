@@ -32,6 +32,10 @@ class Interval(Config):
         bounds = "" if self.low is None else f" [{self.low:{spec}}, {self.high:{spec}}]"
         return f"{self.mean:{spec}}{bounds}"
 
+    def __neg__(self) -> "Interval":
+        low, high = (None if end is None else -end for end in (self.high, self.low))
+        return Interval(mean=-self.mean, low=low, high=high, n=self.n)
+
     def rounded(self, decimals: int) -> "Interval":
         """Return it with so many decimals, for a file that people read."""
         ends = {"mean": self.mean, "low": self.low, "high": self.high}
