@@ -32,6 +32,8 @@ def results(
     if beside:
         print(side_by_side(folder, beside, arm))
         return 0
+    if arm is not None:
+        raise UsageError(f"--arm {arm}: say beside which; type --beside NAME, a folder in {folder}")
     from cim_sim.files import write_whole
 
     page = folder / "README.md"

@@ -116,6 +116,10 @@ def test_kept_pages_are_printed_and_nothing_is_written(tmp_path, run_of, capsys)
     assert sorted(tmp_path.rglob("*")) == before
     with pytest.raises(UsageError, match="--arm judge: no such arm there; there are random"):
         side_by_side(tmp_path / "kept", ["near"], "judge")
+    with pytest.raises(
+        UsageError, match="--arm judge: say beside which; type --beside NAME, a fold"
+    ):
+        results(tmp_path / "kept", arm="judge")
     with pytest.raises(UsageError, match=r"tight/comparison\.json"):
         side_by_side(tmp_path / "kept", ["tight"], None)
 
