@@ -83,7 +83,7 @@ def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
 
 def test_a_missing_ray_is_named_with_its_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(UsageError, match=r"pip install 'lcda-ft\[ray\]'"):
+    with pytest.raises(UsageError, match=r"pip install '\.\[ray\]', in the checkout"):
         next(workers.each(dies_once, [(1, ".")], 1, "ray"))
 
 

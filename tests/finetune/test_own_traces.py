@@ -129,21 +129,22 @@ def test_a_pipeline_learns_from_them_alone(data, tmp_path, monkeypatch):
 
     monkeypatch.setattr(learn, "learn", noted)
     out, places = tmp_path / "out", tuple(tmp_path / f"{best}-0" for best in (3, 7))
-    own = Path("configs/finetune/dialogues-own.yaml")
+    author = Path("configs/finetune/smollm2.yaml")
+    own = {"config": author, "data_config": Path("configs/finetune/dialogues-own.yaml"), "out": out}
     with pytest.raises(UsageError, match="no run in or below it"):
-        pipeline(data_config=own, runs=(tmp_path / "typo",), out=out)
+        pipeline(**own, runs=(tmp_path / "typo",))
     assert not out.exists(), "so the mended command finds it empty"
-    assert pipeline(data_config=own, runs=places, out=out) == 0
+    assert pipeline(**own, runs=places) == 0
     assert learnt == [out / "data"]
     assert [task.name for task in read_traces(out / "data")[0]] == ["layer 3", "layer 7"]
     manifest = load(out / "data" / MANIFEST, DatasetManifest)
     assert manifest.counts["train"] > 10
     assert manifest.sources.keys() == {"run"}
     with pytest.raises(UsageError, match="out was begun with another data: give what it was"):
-        pipeline(data_config=own, runs=places[:1], out=out, resume=True)
+        pipeline(**own, runs=places[:1], resume=True)
     with pytest.raises(UsageError, match="out was begun with another recipe: give what it was"):
-        pipeline(data_config=own, runs=places, out=out, resume=True, overrides=("seed=3",))
-    assert pipeline(data_config=own, runs=places, out=out, resume=True) == 0
+        pipeline(**own, runs=places, resume=True, overrides=("seed=3",))
+    assert pipeline(**own, runs=places, resume=True) == 0
     assert len(learnt) == 2
 
 
