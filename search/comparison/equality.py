@@ -2,12 +2,14 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from cim_sim.config import canonical_json
 from search.comparison.sources import Gathered, Source
 from search.llm.model import ModelConfig
 from search.optimizers import asked_by, is_oracle, model_of, settings_of, warm
+from search.record.adapter import read_round_trip
 from search.record.manifest import differences
 from search.record.runs import RunRecord
 from search.study.scales import by_scenario
@@ -216,9 +218,12 @@ def _unproven(run: RunRecord) -> list[str]:
     if lineage.adapter is None:
         return []
     adapter, identity = lineage.adapter, run.manifest.model or {}
-    check, used = adapter.round_trip, identity.get("adapter") or identity.get("weights")
+    used = identity.get("adapter") or identity.get("weights")
+    # A check may come after the search: it names the weights that it was made with.
+    check = adapter.round_trip or read_round_trip(Path(adapter.path))
+    again = ", then a new run"
     if check is None:
-        fault = "was never made"
+        fault, again = "was never made", ""
     elif not check.passed:
         fault = f"failed ({'; '.join(check.faults)})"
     elif (check.served, check.concurrency) != (used, model.concurrency):
@@ -231,7 +236,7 @@ def _unproven(run: RunRecord) -> list[str]:
         checked = "python -m finetune roundtrip --adapter DIR --model FILE.yaml"
     return [
         f"the round trip of adapter {adapter.path} {fault}; so the server may not have used what "
-        f"was trained: {checked}, then a new run"
+        f"was trained: {checked}{again}"
     ]
 
 

@@ -129,12 +129,18 @@ def read_adapter(folder: Path) -> Adapter:
     Raises:
         UsageError: a file is damaged, or the manifest absent.
     """
-    checked = (folder / ROUND_TRIP).exists()
-    return Adapter(
-        path=str(folder),
-        manifest=read_manifest(folder),
-        round_trip=load(folder / ROUND_TRIP, RoundTrip) if checked else None,
-    )
+    manifest = read_manifest(folder)
+    return Adapter(path=str(folder), manifest=manifest, round_trip=read_round_trip(folder))
+
+
+def read_round_trip(folder: Path) -> RoundTrip | None:
+    """Read the round trip of an adapter or of a merged copy; None: there is none.
+
+    Raises:
+        UsageError: the file is damaged.
+    """
+    file = folder / ROUND_TRIP
+    return load(file, RoundTrip) if file.exists() else None
 
 
 def read_trained_on(folder: Path) -> list[AnyTask]:

@@ -165,6 +165,18 @@ def test_an_adapter_without_a_passed_round_trip_is_refused(make, make_model, cha
     require_comparable(found(tuned(local, PASSED)))
 
 
+def test_a_round_trip_may_be_made_after_the_search(make_model, tmp_path):
+    local = tuned(make_model("local"), None)
+    adapter = local.manifest.lineage.adapter.model_copy(update={"path": str(tmp_path)})
+    local = altered(local, lineage=Lineage(adapter=adapter))
+    assert refusal(local).endswith(f"python -m finetune roundtrip --adapter {tmp_path}")
+    file = tmp_path / "roundtrip.json"
+    file.write_text(PASSED.model_copy(update={"served": "old"}).model_dump_json())
+    assert "was made with weights old" in refusal(local)
+    file.write_text(PASSED.model_dump_json())
+    require_comparable(found(local))
+
+
 def test_weights_without_a_card_are_refused_and_served_ones_named(make, make_model):
     bare = Lineage(adapter=None, unknown="no card")
     assert "model local: no card beside the weights" in refusal(
