@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cim_sim import cost
 from cim_sim.accuracy import Accuracy
 from cim_sim.config import UsageError, load, parse
 from cim_sim.evaluate import INFEASIBLE_REWARD, Evaluation, Evaluator
@@ -138,3 +139,18 @@ def test_a_batch_is_its_designs_one_by_one(numbers):
     together = evaluator.evaluate(designs)
     assert together == [evaluator.evaluate([design])[0] for design in designs]
     assert [Evaluation.model_validate_json(one.model_dump_json()) for one in together] == together
+
+
+def test_what_was_screened_by_itself_is_priced_once(monkeypatch):
+    priced = []
+    real = cost.evaluate_mixed
+    monkeypatch.setattr(
+        cost, "evaluate_mixed", lambda stack, chips: priced.append(len(chips)) or real(stack, chips)
+    )
+    evaluator = Evaluator(scenario(), EMBEDDED, Counting())
+    (screened,) = evaluator.screen([PAPER])
+    (evaluated,) = evaluator.evaluate([PAPER])
+    assert (evaluated.cost, priced) == (screened.cost, [1])
+    assert screened.accuracy is None
+    evaluator.evaluate([PAPER, NARROW])
+    assert priced == [1, 2]
