@@ -1,7 +1,8 @@
 """The public verbs: what a design costs and how accurate it is, in one scenario."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -84,9 +85,6 @@ class Evaluator:
     accuracy: AccuracySource
     seed: int = 0
     """Seed of the accuracy experiment: a run's arms share it, a final re-training varies it."""
-    _alone: dict[Design, Evaluation] = field(default_factory=dict, init=False, repr=False)
-    """What was screened by itself: searches propose most designs twice, and evaluate what passed.
-    In company the last bit of a cost may be another, so that is not kept."""
 
     def __post_init__(self) -> None:
         self.scenario.require_fits(self.space)
@@ -101,9 +99,7 @@ class Evaluator:
             self.space.require(design)
         if len(designs) != 1:
             return screen(designs, self.scenario)
-        if designs[0] not in self._alone:
-            self._alone[designs[0]] = screen(designs, self.scenario)[0]
-        return [self._alone[designs[0]]]
+        return [_alone(designs[0], self.scenario)]
 
     def evaluate(self, designs: Sequence[Design]) -> list[Evaluation]:
         """Screen, then measure accuracy of what is left; infeasible for free is never trained."""
@@ -128,6 +124,15 @@ def screen(designs: Sequence[Design], scenario: Scenario) -> list[Evaluation]:
     return [
         _screened(design, scenario, batch, row, faults[row]) for row, design in enumerate(designs)
     ]
+
+
+@lru_cache(maxsize=4096)
+def _alone(design: Design, scenario: Scenario) -> Evaluation:
+    """Screen one design: searches propose most of them twice, and evaluate what has passed.
+
+    In company the last bit of a cost may be another, so that is not kept.
+    """
+    return screen([design], scenario)[0]
 
 
 def judge(evaluation: Evaluation, accuracy: Accuracy, scenario: Scenario) -> Evaluation:

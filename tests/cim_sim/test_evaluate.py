@@ -147,7 +147,7 @@ def test_what_was_screened_by_itself_is_priced_once(monkeypatch):
     monkeypatch.setattr(
         cost, "evaluate_mixed", lambda stack, chips: priced.append(len(chips)) or real(stack, chips)
     )
-    evaluator = Evaluator(scenario(), EMBEDDED, Counting())
+    evaluator = Evaluator(scenario(name="new"), EMBEDDED, Counting())
     (screened,) = evaluator.screen([PAPER])
     (evaluated,) = evaluator.evaluate([PAPER])
     assert (evaluated.cost, priced) == (screened.cost, [1])
