@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from cim_sim import cost
 from cim_sim.accuracy import Accuracy
 from cim_sim.config import UsageError, load, parse
-from cim_sim.evaluate import INFEASIBLE_REWARD, Evaluation, Evaluator
+from cim_sim.evaluate import INFEASIBLE_REWARD, Evaluation, Evaluator, _alone
 from cim_sim.scenario import Scenario
 from cim_sim.space import Space, parse_design
 
@@ -147,7 +147,8 @@ def test_what_was_screened_by_itself_is_priced_once(monkeypatch):
     monkeypatch.setattr(
         cost, "evaluate_mixed", lambda stack, chips: priced.append(len(chips)) or real(stack, chips)
     )
-    evaluator = Evaluator(scenario(name="new"), EMBEDDED, Counting())
+    _alone.cache_clear()
+    evaluator = Evaluator(scenario(), EMBEDDED, Counting())
     (screened,) = evaluator.screen([PAPER])
     (evaluated,) = evaluator.evaluate([PAPER])
     assert (evaluated.cost, priced) == (screened.cost, [1])
