@@ -29,7 +29,7 @@ from search.llm.history import entry
 from search.llm.prompt import Message, Style, answer, render
 from search.optimizers import lookup
 from search.record.given import Given, regression
-from search.record.tasks import AnyTask, Task, read_tasks
+from search.record.tasks import AnyTask, OwnTask, Task, read_tasks
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -125,8 +125,9 @@ def build(
     """Return both splits, cut by scenario, without repeated conversations.
 
     Raises:
-        UsageError: no scenario has a feasible design, or only one.
+        UsageError: no scenario has what is to be taught, or only one.
     """
+    require_known(tasks, recipe)
     splits: dict[str, list[Example]] = {name: [] for name in SPLITS}
     teaching = _teaching(traces, recipe)
     held = _held_out(teaching, recipe)
@@ -158,6 +159,17 @@ def build(
     return {name: _distinct(examples, told) for name, examples in splits.items()}
 
 
+def require_known(tasks: Sequence[AnyTask], recipe: DatasetRecipe) -> None:
+    """Raise UsageError where a judge would be taught problems of the user's own alone."""
+    own = [task.name for task in tasks if isinstance(task, OwnTask)]
+    if recipe.judges and own and len(own) == len(tasks):
+        raise UsageError(
+            f"{', '.join(own[:3])}: your own, and a judge knows chips of this simulator alone; "
+            "train an author: data by configs/finetune/dialogues-own.yaml, training by "
+            "configs/finetune/smollm2.yaml (make finetune CONFIG=configs/finetune/smollm2.yaml)"
+        )
+
+
 def make_dataset(data: Path, recipe: DatasetRecipe) -> DatasetManifest:
     """Draw conversations from the traces in `data` and write them there."""
     tasks, traces = read_traces(data)
@@ -176,7 +188,9 @@ def behind(traces: dict[tuple[str, str], list[Trace]]) -> Given:
     rows = [row for found in traces.values() for row in found]
     searched = sum(any(row.source == "surrogate" for row in found) for found in traces.values())
     evaluations = sum(row.source != "surrogate" for row in rows) + EVALUATIONS * searched
-    trained = sum(row.evidence.startswith("trained ") for row in rows)
+    trained = sum(
+        row.evidence.startswith("trained ") and row.evaluation.accuracy is not None for row in rows
+    )
     if all(row.evaluation.design.named for row in rows):
         return Given(trace_evaluations=evaluations)  # of the user's own alone: no table behind it
     given = regression(evaluations)
@@ -267,6 +281,8 @@ def _questions(
     task: AnyTask, rows: Sequence[Trace], recipe: DatasetRecipe, rng: np.random.Generator
 ) -> Iterator[Dialogue]:
     """Yield single questions without end; none where no design is feasible."""
+    # A design that was evaluated twice must not stand in the history of its own answer.
+    rows = list({row.evaluation.design: row for row in rows}.values())
     feasible = sorted(filter(_feasible, rows), key=lambda row: row.reward)
     infeasible = [row for row in rows if row.evaluation.infeasible is not None]
     targets = feasible[-recipe.targets :][::-1]
@@ -320,20 +336,24 @@ def _feasible(row: Trace) -> bool:
     return row.evaluation.reward is not None
 
 
-def _teaching(traces: dict[tuple[str, str], list[Trace]], recipe: DatasetRecipe) -> list[str]:
-    """Return the scenarios that may be held out: those with a feasible design.
+def _teaching(traces: dict[tuple[str, str], list[Trace]], recipe: DatasetRecipe) -> set[str]:
+    """Return the scenarios that may be held out: those that teach, with a feasible design.
 
-    A judge learns from any two accuracies, so where fewer than two scenarios have one, those count.
+    A judge learns from any two accuracies, so where fewer than two of these are feasible, all that
+    teach it count.
     """
-    feasible = [digest for (_, digest), rows in traces.items() if any(map(_feasible, rows))]
-    if len(set(feasible)) > 1 or not recipe.judges:
-        return feasible
-    return [digest for (_, digest), rows in traces.items() if by_chip(rows)]
+    taught = [
+        (digest, any(map(_feasible, rows)))
+        for (_, digest), rows in traces.items()
+        if not recipe.judges or by_chip(rows)
+    ]
+    feasible = {digest for digest, some in taught if some}
+    return feasible if len(feasible) > 1 or not recipe.judges else {digest for digest, _ in taught}
 
 
-def _held_out(scenarios: Sequence[str], recipe: DatasetRecipe) -> set[str]:
+def _held_out(scenarios: set[str], recipe: DatasetRecipe) -> set[str]:
     """Draw among scenarios that can teach, so that there is something to validate on."""
-    ordered = sorted(set(scenarios))
+    ordered = sorted(scenarios)
     rng = np.random.default_rng([recipe.seed, 7])
     count = min(len(ordered) - 1, max(1, round(recipe.held_out * len(ordered))))
     return {ordered[int(place)] for place in rng.permutation(len(ordered))[:count]}

@@ -52,6 +52,11 @@ class DataRecipe(Config):
         """Return the recipe with searches and sweeps beside those that it names."""
         return self.model_copy(update={"runs": (*self.runs, *places)})
 
+    @property
+    def runs_alone(self) -> bool:
+        """Whether nothing but searches and sweeps is named."""
+        return not (self.bench_tasks or self.surrogate_tasks or self.tables)
+
 
 class Part(NamedTuple):
     """Consecutive tasks that one process evaluates and writes to a folder of their own."""

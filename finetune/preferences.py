@@ -87,7 +87,7 @@ def questions(data: Path, split: str) -> "Dataset":
         rows.append(
             {
                 "prompt": question.dialogue.prompt,
-                "task": question.task.model_dump_json(exclude_none=True),
+                "task": question.task.model_dump_json(),
                 "shown": json.dumps([answer(one.design) for one in poor]),
                 "start": max([-1.0, *(one.score for one in poor if one.score is not None)]),
                 "best": max(scores),

@@ -77,11 +77,11 @@ def check(adapter: Path, model: ModelConfig, base: ModelConfig) -> RoundTrip:
             f"{folder} does not hold {adapter} as it is now; type: python -m finetune merge "
             f"--adapter {adapter}"
         )
-    for place in places:
-        (place / ROUND_TRIP).unlink(missing_ok=True)
     if base.path is not None:
         require_base(adapter, base.path)
     tuned = load_tuned(adapter)
+    for place in places:
+        (place / ROUND_TRIP).unlink(missing_ok=True)
     answers = fixed_answers(tuned.model, tuned.tokenizer, tuned.renderer)
     expected = logprobs_of(tuned.model, answers)
     with tuned.model.disable_adapter():

@@ -33,7 +33,9 @@ OPTUNA = (".db", ".sqlite", ".sqlite3")
 FORMATS = (".csv", ".parquet", *OPTUNA)
 REASON = "infeasible"
 """Column that says why a row has no reward."""
-NO = {"", "0", "0.0", "false", "no", "none", "nan"}
+UNKNOWN = {"", "na", "n/a", "nan", "none", "null"}
+"""How programs write that there is no number."""
+NO = UNKNOWN | {"0", "0.0", "false", "no"}
 """What such a cell may say of a row that has one."""
 YES = {"1", "1.0", "true", "yes"}
 """What it may say without a reason."""
@@ -102,7 +104,10 @@ def _read(table: OtherTable) -> "pd.DataFrame":
         with warnings.catch_warnings():
             # Of a row with a cell too many pandas would drop the last, or move all by one column.
             warnings.simplefilter("error", pd.errors.ParserWarning)
-            return pd.read_csv(table.file, index_col=False)
+            # As text, since a name may look like a number, a truth value or a lack: 08, true, NA.
+            return pd.read_csv(
+                table.file, index_col=False, dtype=str, keep_default_na=False, na_values=[""]
+            )
     except (ValueError, OSError, pd.errors.ParserWarning) as error:
         raise UsageError(f"{table.file}: not a CSV file that can be read: {error!s:.200}") from None
 
@@ -122,7 +127,16 @@ def _named(table: OtherTable, frame: "pd.DataFrame") -> "pd.DataFrame":
             f"{', '.join(map(str, frame.columns))}; say under `columns` what they are called there"
         )
     present = {name: column for name, column in theirs.items() if column in frame}
-    return frame[list(present.values())].set_axis(list(present), axis=1)
+    named = frame[list(present.values())].set_axis(list(present), axis=1)
+    return named.assign(**{fact: _numbers(named[fact]) for fact in table.facts})
+
+
+def _numbers(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Return a column of text as numbers, where all of it are."""
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    return numbers if numbers.notna().all() else column
 
 
 def _tasks(table: OtherTable, frame: "pd.DataFrame") -> Iterator[tuple[AnyTask, list[Row]]]:
@@ -156,8 +170,8 @@ def _fact(name: str, row: Row) -> Any:
 
 def _own(task: OwnTask, rows: Sequence[Row]) -> Iterator[Evaluation]:
     for row in rows:
-        reason, reward = _reason(row), row.cells["reward"]
-        if reason is None and reward is None:
+        reason = _reason(row)
+        if reason is None and _is_unknown(row.cells["reward"]):
             raise UsageError(f"{row.where}: neither reward nor {REASON}")
         yield Evaluation(
             design=_design(task, row),
@@ -183,7 +197,7 @@ def _of_chips(task: Task, rows: Sequence[Row]) -> Iterator[Evaluation]:
         accuracy = row.cells["accuracy"]
         if screened.infeasible is not None:
             yield screened
-        elif accuracy is None:
+        elif _is_unknown(accuracy):
             raise UsageError(f"{row.where}: no accuracy, and the chip can be built")
         else:
             mean = _number("accuracy", row)
@@ -191,6 +205,10 @@ def _of_chips(task: Task, rows: Sequence[Row]) -> Iterator[Evaluation]:
                 raise UsageError(f"{row.where}: accuracy {mean:g} is no share from 0 to 1")
             known = Accuracy(mean=mean, std=0.0, quantile_10=mean, draws=1, clean=None)
             yield judge(screened, known, task.scenario)
+
+
+def _is_unknown(cell: Any) -> bool:
+    return cell is None or str(cell).strip().lower() in UNKNOWN
 
 
 def _number(column: str, row: Row) -> float:
@@ -210,21 +228,37 @@ def _design(task: AnyTask, row: Row) -> Design:
 
 
 def _index(parameter: Parameter, row: Row) -> int:
-    """Return which choice a cell names; 8, 8.0 and "8" are one."""
+    """Return which choice a cell names; 8, 8.0 and "8" are one, unless both are choices."""
     value = _plain(row.cells[parameter.name])
-    for index, choice in enumerate(parameter.choices):
-        if str(value) == str(choice) or (_is_number(value) and value == choice):
-            return index
+    if value is not None:
+        for same in (_reads_alike, _is_as_true, _is_as_much):
+            for index, choice in enumerate(parameter.choices):
+                if same(value, choice):
+                    return index
     offered = ", ".join(map(str, parameter.choices[:20]))
-    raise UsageError(f"{row.where}: {parameter.name} {in_short(value)} is none of {offered}")
+    raise UsageError(f"{row.where}: {parameter.name} {value!s:.60} is none of {offered}")
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _reads_alike(value: Any, choice: Any) -> bool:
+    return str(value) == str(choice)
+
+
+def _is_as_true(value: Any, choice: Any) -> bool:
+    """Programs write True, TRUE and true."""
+    return str(value).lower() == str(choice).lower() and str(value).lower() in ("true", "false")
+
+
+def _is_as_much(value: Any, choice: Any) -> bool:
+    try:
+        return float(value) == float(choice)
+    except ValueError:
+        return False
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell as YAML would hold it: whole numbers without a point."""
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value.item() if isinstance(value, np.generic) else value
+    """Return a cell as YAML would hold it: whole numbers without a point, truth values quoted."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return int(value) if isinstance(value, float) and value.is_integer() else value

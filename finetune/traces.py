@@ -24,6 +24,7 @@ from cim_sim.own import AnySpace
 from cim_sim.paths import readable
 from cim_sim.scenario import Scenario
 from cim_sim.space import Design, Space
+from search.record.manifest import differences
 from search.record.runs import RunRecord, read_run
 from search.record.tasks import AnyTask, Task, read_tasks
 
@@ -171,9 +172,7 @@ def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list
         raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
     # A task that was searched several times is one task, with all its designs.
     tasks = list(dict.fromkeys(read_tasks(folder / SCENARIOS, AGAIN)))
-    spaces: dict[tuple[str, str], list[AnySpace]] = {}
-    for task in tasks:
-        spaces.setdefault((task.space.name, task.scenario.digest), []).append(task.space)
+    spaces = _spaces(tasks, folder)
     traces: dict[tuple[str, str], list[Trace]] = {}
     rows: list[Any] = read_table(folder / TRACES, COLUMNS).to_dict("records")
     for number, row in enumerate(rows, start=1):
@@ -182,9 +181,26 @@ def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list
     return tasks, traces
 
 
-def _read(
-    row: Mapping[str, Any], spaces: Mapping[tuple[str, str], Sequence[AnySpace]], where: str
-) -> Trace:
+def _spaces(tasks: Sequence[AnyTask], folder: Path) -> dict[tuple[str, str], AnySpace]:
+    """Return the space by its name and the scenario's digest, by which traces name it.
+
+    Raises:
+        UsageError: two spaces have one name, so that nobody knows what a design was chosen from.
+    """
+    spaces: dict[tuple[str, str], AnySpace] = {}
+    for task in tasks:
+        known = spaces.setdefault((task.space.name, task.scenario.digest), task.space)
+        if known != task.space:
+            changes = differences(known.model_dump(mode="json"), task.space.model_dump(mode="json"))
+            raise UsageError(
+                f"{folder}: two spaces of scenario {task.scenario.name} are called "
+                f"{task.space.name}: {'; '.join(changes)}; take the runs of one, or give the "
+                "other a name of its own and search again"
+            )
+    return spaces
+
+
+def _read(row: Mapping[str, Any], spaces: Mapping[tuple[str, str], AnySpace], where: str) -> Trace:
     """Return a row as a trace.
 
     Raises:
@@ -195,11 +211,11 @@ def _read(
     except ValidationError as error:
         fault = error.errors()[0]["msg"]
         raise UsageError(f"{where}: not an evaluation: {fault}; {AGAIN}") from None
-    offered = spaces.get((row["space"], evaluation.scenario))
-    if not offered:
+    space = spaces.get((row["space"], evaluation.scenario))
+    if space is None:
         raise UsageError(f"{where}: its task is not in {SCENARIOS}; {AGAIN}")
-    if all(faults := [space.check(evaluation.design) for space in offered]):
-        raise UsageError(f"{where}: {'; '.join(faults[0][:6])}; {AGAIN}")
+    if faults := space.check(evaluation.design):
+        raise UsageError(f"{where}: {'; '.join(faults[:6])}; {AGAIN}")
     return Trace(row["space"], row["source"], row["evidence"], evaluation)
 
 

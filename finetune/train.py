@@ -1,6 +1,6 @@
 r"""LoRA fine-tuning with TRL and PEFT: by imitation, by preferences or by rewards.
 
-python -m finetune train --data runs/finetune/dialogues --out runs/finetune/smollm2
+python -m finetune train --data runs/finetune/judgements --out runs/finetune/smollm2-judge
 accelerate launch -m finetune train --config configs/finetune/qwen3.yaml \
     --data runs/finetune/dialogues --out runs/finetune/qwen3
 """
@@ -75,6 +75,11 @@ def require_suited(recipe: "Recipe", lessons: "DatasetRecipe", where: str) -> No
                 f"{where} gives judgements, of which method {method} knows nothing: write method: "
                 "sft, or make dialogues (judged: 0)"
             )
+    elif not dialogues and method != "sft":
+        raise UsageError(
+            f"{where} gives single questions, from which method {method} cannot learn: write "
+            "method: sft, or make dialogues (style: dialogue)"
+        )
     elif dialogues and method == "sft" and not recipe.training.assistant_only_loss:
         raise UsageError(
             f"{where} gives dialogues, whose results must not be learnt: take a recipe for them "

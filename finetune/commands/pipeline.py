@@ -40,7 +40,7 @@ def pipeline(
         dry_run: show the recipe and what each stage would do, and stop.
     """
     from finetune.asked import ASKED, claim
-    from finetune.dataset import MANIFEST, make_dataset
+    from finetune.dataset import MANIFEST, make_dataset, require_known
     from finetune.gather import DataRecipe, make_traces, require_sources
     from finetune.learn import Served, learn, stage
     from finetune.recipe import load_recipe
@@ -59,7 +59,9 @@ def pipeline(
     if dry_run:
         return _plan(recipe, data_recipe, out, kept)
     if not kept:
-        require_sources(data_recipe)
+        found = require_sources(data_recipe)
+        if data_recipe.runs_alone:
+            require_known([run.config.task for run in found], data_recipe.dataset)
     require_served(recipe, served.base)
     if not resume:  # whatever is there was given up, or never was
         for old in (out / ASKED, data / MANIFEST):

@@ -265,10 +265,12 @@ def unfinished(runs: Sequence[Job]) -> list[Job]:
 def _is_done(folder: Path, weights: Mapping[str, str | None]) -> bool:
     """Whether a run is finished, by the model that lies in its place today."""
     try:
-        manifest = read_run(folder).manifest
+        run = read_run(folder)
     except UsageError:  # not begun, or damaged: doing the run says what is wrong
         return False
-    return manifest.status == "done" and weights.items() <= (manifest.model or {}).items()
+    # What was given up after too many failures in a row has ended too: that is its result.
+    ended = run.manifest.status != "running" and is_finished(run)
+    return ended and weights.items() <= (run.manifest.model or {}).items()
 
 
 def run_all(

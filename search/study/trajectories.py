@@ -122,7 +122,7 @@ def _about(named: Named) -> dict[str, Any]:
         "source": named.source,
         "run": digest({"config": whole, "began": manifest.sessions[0].started_at}),
         "scenario": task.name,
-        "task": task.model_dump_json(exclude_none=True),
+        "task": task.model_dump_json(),
         "split": ground_of(task) if isinstance(task, Task) else None,
         "objective": config.scenario.metric,
         "arm": _arm(named.run) or model or config.optimizer,

@@ -6,7 +6,7 @@ import pytest
 
 from cim_sim.config import UsageError
 from finetune import dataset as module
-from finetune.dataset import DatasetRecipe, build, read_manifest, read_split, require_tasks
+from finetune.dataset import DatasetRecipe, behind, build, read_manifest, read_split, require_tasks
 from search.llm.examples import renderer_digest
 from search.llm.prompt import render
 from search.llm.reply import parse_reply
@@ -34,6 +34,30 @@ def test_the_answer_is_better_than_all_that_is_shown(splits, tasks, traces):
         shown = [] if example.history == 0 else scores_in(example.prompt[1]["content"])
         assert all(score < row.evaluation.reward + 5e-4 for score in shown)
         assert (example.source, example.evidence) == (row.source, row.evidence)
+
+
+def test_a_design_that_was_evaluated_twice_is_not_shown_before_it_is_the_answer(tasks, traces):
+    doubled = {}
+    for place, rows in traces.items():
+        worse = [
+            row._replace(evaluation=row.evaluation.model_copy(update={"reward": row.reward - 0.1}))
+            for row in rows
+            if row.evaluation.reward is not None
+        ]
+        doubled[place] = [*worse, *rows]
+    for split in build(tasks, doubled, DatasetRecipe(examples=20)).values():
+        for example in split:
+            assert example.completion[0]["content"] not in example.prompt[1]["content"]
+
+
+def test_what_cannot_be_built_was_not_trained(tasks, traces):
+    key = next(iter(traces))
+    rows = [row._replace(source="run", evidence="trained 0123") for row in traces[key]]
+    known = [row for row in rows if row.evaluation.accuracy]
+    assert 0 < len(known) < len(rows)
+    bench = [row._replace(evidence="of the bench") for row in known]
+    counts = [behind({key: some}).trainings for some in (rows, known, bench)]
+    assert counts[0] == counts[1] == counts[2] + len(known)
 
 
 def test_prompts_are_the_search_s(splits, tasks):

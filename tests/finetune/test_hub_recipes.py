@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cim_sim.config import UsageError
 from finetune.answer_loss import MASKED
@@ -60,14 +59,6 @@ def test_four_bits_without_bitsandbytes_say_what_to_install(
     settings = (f"model_name_or_path={small_model}", *SMALL)
     with pytest.raises(UsageError, match="pip install bitsandbytes"):
         prepare(RECIPES / "qwen3-8b-qlora.yaml", settings, dialogues, tmp_path / "out")
-
-
-@pytest.mark.parametrize("file", sorted(Path("configs/accelerate").glob("*.yaml")), ids=str)
-def test_accelerate_reads_its_files(file):
-    from accelerate.commands.config.config_args import load_config_from_file
-
-    found = load_config_from_file(str(file))
-    assert found.num_processes == yaml.safe_load(file.read_text())["num_processes"]
 
 
 def test_every_recipe_says_what_it_needs():

@@ -133,6 +133,19 @@ def test_scenarios_without_a_feasible_design_are_held_out_too(tasks, traces):
     assert build(tasks, known, recipe)["validation"]
 
 
+def test_a_scenario_that_teaches_nothing_is_not_held_out(tasks, traces):
+    """One feasible design is nothing to judge, so it would validate on nothing."""
+    fixed = {task.scenario.digest for task in tasks[:2]}
+    known = {}
+    for place, rows in traces.items():
+        feasible = [row for row in rows if row.reward > -float("inf")]
+        known[place] = rows if place[1] in fixed else feasible[:1]
+    for seed in range(8):
+        recipe = DatasetRecipe(style="dialogue", turns=TURNS, seed=seed)
+        made = build(tasks, known, recipe)
+        assert {one.scenario for one in made["validation"]} < fixed
+
+
 def test_lessons_of_the_same_designs_are_one(tasks, traces):
     """A few known designs of a chip make one lesson, in whatever order they are drawn."""
     recipe = DatasetRecipe(examples=5, held_out=0.4, style="dialogue", turns=TURNS)

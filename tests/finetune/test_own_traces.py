@@ -148,6 +148,28 @@ def test_a_pipeline_learns_from_them_alone(data, tmp_path, monkeypatch):
     assert len(learnt) == 2
 
 
+def test_a_judge_is_not_taught_them(data, tmp_path):
+    """The default of `make finetune`; refused before anything is made."""
+    out, judge = tmp_path / "out", Path("configs/finetune/judgements-own.yaml")
+    with pytest.raises(UsageError, match=r"layer 3: your own, and a judge knows chips .*smollm2\."):
+        pipeline(data_config=judge, runs=(tmp_path / "3-0",), out=out)
+    assert not out.exists()
+    with pytest.raises(UsageError, match="layer 3, layer 7, layer 11: your own, and a judge"):
+        dataset_verb(data, judge)
+
+
+def test_two_spaces_of_one_name_are_not_mixed(data, tmp_path):
+    """A design of the one may lie outside the other, which its prompt would offer."""
+    lines = [json.loads(line) for line in (data / "scenarios.jsonl").read_text().splitlines()]
+    lines[0]["space"]["choices"]["flow"] = ["a", "b", "c"]
+    with (data / "scenarios.jsonl").open("a") as file:
+        file.write(json.dumps(lines[0]) + "\n")
+    with pytest.raises(
+        UsageError, match=r"two spaces of scenario layer 3 are called arrays: .*flow.*; take the"
+    ):
+        read_traces(data)
+
+
 def test_one_scenario_leaves_nothing_to_validate_on(data, tmp_path):
     traces_verb(tmp_path / "one", runs=(tmp_path / "3-0", tmp_path / "3-1"), only_runs=True)
     with pytest.raises(UsageError, match=r"one scenario alone teaches, and .* search another"):

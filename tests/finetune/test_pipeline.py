@@ -53,6 +53,16 @@ def test_data_that_the_recipe_does_not_teach_are_refused_before_they_are_made(ru
     assert not out.exists()
 
 
+def test_preferences_without_dialogues_are_refused_before_data_are_made(run, tmp_path):
+    out, data = tmp_path / "out", tmp_path / "questions.yaml"
+    data.write_text("surrogate_tasks: 2\n")
+    recipe = "configs/finetune/smollm2-dpo.yaml"
+    code, said = run("pipeline", "--out", out, "--config", recipe, "--data-config", data)
+    assert code == 2
+    assert said.startswith(f"{recipe}: {data} gives single questions, from which method dpo cannot")
+    assert not out.exists()
+
+
 def test_a_missing_extra_is_named_with_the_command_that_installs_it(run, tmp_path, monkeypatch):
     real = builtins.__import__
 

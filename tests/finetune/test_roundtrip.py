@@ -10,6 +10,7 @@ from finetune.inference import Answer
 from finetune.roundtrip import Served, check, judge, placed, record_places
 from search.llm.lineage import lineage_of
 from search.llm.model import ModelConfig
+from search.record.adapter import ROUND_TRIP
 from search.study.family import tasks
 
 ANSWERS = [Answer([], [1, 2], [3, 4])]
@@ -56,6 +57,19 @@ def test_what_was_merged_earlier_is_not_served_for_it(tmp_path):
         (tmp_path / place / "config.json").write_text("{}")
     with pytest.raises(UsageError, match=r"merged does not hold .*adapter as it is now; type: "):
         check(tmp_path / "adapter", model, model)
+
+
+def test_a_check_that_cannot_begin_leaves_the_last_one_as_it_is(adapter, tmp_path):
+    """Without it nobody would compare or release what had passed."""
+    folder = tmp_path / "adapter"
+    shutil.copytree(adapter, folder)
+    (folder / ROUND_TRIP).write_text("passed")
+    (tmp_path / "base").mkdir()
+    (tmp_path / "base" / "model.safetensors").write_bytes(b"another")
+    on_top = ModelConfig(name="local", path=tmp_path / "base", adapter=folder)
+    with pytest.raises(UsageError, match="base"):
+        check(folder, on_top, on_top.model_copy(update={"adapter": None}))
+    assert (folder / ROUND_TRIP).read_text() == "passed"
 
 
 def test_a_record_lies_beside_its_adapter_however_that_is_written(tmp_path, monkeypatch):

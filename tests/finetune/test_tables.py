@@ -116,6 +116,59 @@ def test_what_is_wrong_with_a_file_is_named(csv, changes, text, fault):
         list(table_traces(table(**{"file": csv, **changes})))
 
 
+NAMED = {
+    "space": {
+        "name": "kernels",
+        "choices": {"skip": ["true", "false"], "region": ["NA", "EU"], "lane": ["08", "8", "16"]},
+    }
+}
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_names_that_look_like_something_else_are_names(tmp_path, suffix):
+    file = tmp_path / "past.csv"
+    file.write_text(
+        "skip,region,lane,reward,flag\ntrue,NA,08,nan,1\nFALSE,EU,8,1e-1,2\nFalse,NA,16.0,2,3\n"
+        if suffix == ".csv"
+        else "skip,region,lane,reward,flag\ntrue,NA,08,,1\nfalse,EU,8,0.1,2\nfalse,NA,16,2,3\n"
+    )
+    if suffix == ".parquet":
+        rows = pd.read_csv(file, dtype={"lane": str}, keep_default_na=False, na_values=[""])
+        rows = rows.assign(reward=rows["reward"].astype(float))
+        assert rows["skip"].dtype == bool
+        file = file.with_suffix(suffix)
+        rows.assign(infeasible=["too large", None, None]).to_parquet(file)
+    else:
+        lines = file.read_text().splitlines()
+        lines = [
+            lines[0] + ",infeasible",
+            lines[1] + ",too large",
+            lines[2] + ",",
+            lines[3] + ",NA",
+        ]
+        file.write_text("\n".join(lines))
+    found = list(table_traces(table(file, **NAMED, facts={"flag": "flag"})))
+    assert [(told(traces)[0][:2], dict(task.scenario.facts)["flag"]) for task, traces in found] == [
+        (({"skip": "true", "region": "NA", "lane": "08"}, None), 1),
+        (({"skip": "false", "region": "EU", "lane": "8"}, 0.1), 2),
+        (({"skip": "false", "region": "NA", "lane": "16"}, 2.0), 3),
+    ]
+
+
+def test_an_empty_cell_chooses_nothing(tmp_path):
+    file = tmp_path / "past.csv"
+    file.write_text("skip,region,lane,reward\ntrue,,8,1\n")
+    with pytest.raises(UsageError, match="row 1: region None is none of NA, EU"):
+        list(table_traces(table(file, **NAMED)))
+
+
+def test_a_truth_value_is_a_fact(tmp_path):
+    file = tmp_path / "past.parquet"
+    pd.DataFrame({"tile": [8], "flow": ["ws"], "reward": [1.0], "cached": [True]}).to_parquet(file)
+    [(task, _)] = table_traces(table(file, facts={"cached": "cached"}))
+    assert dict(task.scenario.facts) == {"rows": 64, "cached": "true"}
+
+
 def test_a_database_of_another_kind_is_refused(tmp_path):
     (tmp_path / "study.db").write_text("no database")
     with pytest.raises(UsageError, match=r"study\.db: not a database in which Optuna keeps"):

@@ -34,6 +34,7 @@ from search.study.table import write_trials
 
 KILLS = int(os.environ.get("KILLS", "2"))
 KILLS_A_SWEEP = 5
+FAILURE = {"kind": "reply", "message": "no design in it"}
 CONFIG = {
     "space": "configs/spaces/embedded.yaml",
     "scenarios": [
@@ -338,6 +339,25 @@ def test_a_run_that_gave_up_has_ended(gave_up, said, tmp_path, monkeypatch):
     monkeypatch.setattr("search.study.sweep.is_finished", lambda run: gave_up)
     (job, *_) = jobs(sweep_config(), tmp_path)
     assert _run(job.config, job.out, tmp_path / "cache.sqlite") == said
+
+
+def test_a_sweep_that_goes_on_leaves_what_gave_up_as_it_is(tmp_path):
+    """Else each --resume would try once more, and one success would begin it again."""
+    (job, *_) = jobs(sweep_config(), tmp_path)
+    execute(job.config, build(job.config.scenario, job.config.space, job.config), job.out)
+    kept, manifest = (job.out / name for name in ("trials.jsonl", "manifest.json"))
+    failed = [
+        {**json.loads(line), "design": None, "evaluation": None, "failure": FAILURE}
+        for line in kept.read_text().splitlines()[:10]
+    ]
+    kept.write_text("".join(json.dumps(line) + "\n" for line in failed))
+    ended = json.loads(manifest.read_text())
+    for status, left in (("failed", []), ("running", [job])):
+        manifest.write_text(json.dumps({**ended, "status": status}))
+        assert unfinished([job]) == left
+    kept.write_text("".join(json.dumps(line) + "\n" for line in failed[:9]))
+    manifest.write_text(json.dumps({**ended, "status": "failed"}))
+    assert unfinished([job]) == [job]
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from cim_sim.config import UsageError
+from cim_sim.config import UsageError, load
+from cim_sim.scenario import Scenario
+from cim_sim.space import Space
 from search.record.runs import read_run
 from search.record.tasks import TaskLine
 from search.study.sweep import SweepConfig, begin, jobs, run_all
@@ -67,6 +69,17 @@ def test_a_number_that_no_column_holds_is_said(run_of, tmp_path):
     run_of(tmp_path / "a", episodes=1, seed=2**70)
     with pytest.raises(UsageError, match="a run holds what no column can: Python int too large"):
         write_trajectories(named(tmp_path / "a"), tmp_path / "out")
+
+
+def test_a_task_whose_recipe_clips_nothing_comes_back_as_it_was(run_of, tmp_path):
+    """Null is not the default there, so it must be written."""
+    paper = load("configs/scenarios/paper-energy.yaml", Scenario)
+    assert paper.recipe.clip_rms is None
+    space = load("configs/spaces/lcda.yaml", Space)
+    run_of(tmp_path / "a", episodes=1, scenario=paper, space=space)
+    write_trajectories(named(tmp_path / "a"), tmp_path / "out")
+    (row,) = pd.read_parquet(tmp_path / "out" / "trajectories.parquet").to_dict("records")
+    assert TaskLine.model_validate_json(row["task"]).root.scenario == paper
 
 
 def test_a_problem_of_the_users_own_and_a_chip_share_a_table(own, run_of, loaded, tmp_path):
