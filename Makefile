@@ -49,7 +49,7 @@ DEMO_OUT := runs/demo
 SHELL        := /bin/bash
 .SHELLFLAGS  := -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor demo demo-classic demo-base search finetune serve compare report sweep tune-baselines test lint types bench bench-training \
+.PHONY: help setup doctor demo demo-classic demo-base search finetune serve possible compare report sweep tune-baselines test lint types bench bench-training \
         bench-accuracy validate clean
 
 help:  ## show this list
@@ -103,7 +103,13 @@ serve: $(READY)  ## serve MODEL=base|released|local with vLLM until Ctrl-C
 	$(made)
 	$(PY) -m search serve --model configs/models/$(MODEL).yaml
 
+# Said before any search: whether an arm is unknown, or a model absent.
+possible: $(READY)
+	$(made)
+	@$(PY) -m search run $(model) --scenario $(scenario) --space $(space) --episodes $(EPISODES) --out runs/none --dry-run > /dev/null
+
 compare: $(READY)  ## ARMS (base local random lookup) at equal EPISODES and SEEDS on SCENARIO
+	$(foreach arm,$(ARMS),$(MAKE) --no-print-directory possible MODEL=$(arm) && ) true
 	$(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),$(MAKE) search MODEL=$(arm) SEED=$(seed) RESUME=--resume && )) true
 	$(PY) -m search compare $(foreach arm,$(ARMS),$(foreach seed,$(SEEDS),runs/search/$(notdir $(basename $(SCENARIO)))-$(arm)-seed$(seed))) --out runs/compare/$(notdir $(basename $(SCENARIO)))
 

@@ -63,6 +63,9 @@ def run(program: str, description: str, verbs: Mapping[str, Verb]) -> int:
     except BrokenPipeError:  # `... | head` closed our output: not an error, and nothing to say
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except (FileExistsError, NotADirectoryError) as error:
+        print(f"{_failure(error)}: a file lies where a folder should be; name one", file=sys.stderr)
+        return EXIT_USAGE
     except FAILURES as error:
         print(_failure(error), file=sys.stderr)
         return EXIT_FAILED

@@ -187,6 +187,9 @@ def _bounded(data: Any) -> Any:
 
 
 def _similar_files(path: Path) -> str:
+    if path.is_dir():
+        inside = sorted(file.name for file in path.glob("*"))
+        return f"; name a file in it: {', '.join(inside[:12])}" if inside else ""
     names = [file.name for file in readable(path.parent).glob("*")]
     close = get_close_matches(path.name, names, n=1)
     if close:

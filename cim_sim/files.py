@@ -103,6 +103,12 @@ class Journal(Generic[RecordT]):
         os.fsync(self._file)
 
 
+def require_no_file(folder: Path) -> None:
+    """Raise UsageError where a file lies in the place of a folder to be written."""
+    if folder.is_file():
+        raise UsageError(f"{folder}: is a file; name a directory")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Replace a file at once: a reader sees the old text or the new, never a part.
 

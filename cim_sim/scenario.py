@@ -196,7 +196,10 @@ class Scenario(Config):
             pools = list(self.workload.pools_after)
             faults.append(f"workload.pools_after {pools} names more than {space.layers} layers")
         if faults:
-            raise UsageError(f"scenario {self.name} and space {space.name}: " + "; ".join(faults))
+            advice = "; is that its --space?" if absent else ""
+            raise UsageError(
+                f"scenario {self.name} and space {space.name}: {'; '.join(faults)}{advice}"
+            )
 
     def complete(self, design: Design) -> Hardware:
         """Return the whole accelerator setting of a design."""

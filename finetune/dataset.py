@@ -234,7 +234,10 @@ def read_manifest(folder: Path) -> DatasetManifest:
     """
     file = folder / MANIFEST
     if not file.is_file():
-        raise UsageError(f"{file} is missing; make the dataset: python -m finetune dataset")
+        raise UsageError(
+            f"{file} is missing; make the dataset: python -m finetune dataset --data {folder} "
+            "--config FILE (configs/finetune/judgements.yaml for a judge, else dialogues.yaml)"
+        )
     manifest = load(file, DatasetManifest)
     absent = [name for name in SPLITS if not (folder / f"{name}.jsonl").is_file()]
     if absent:

@@ -108,7 +108,11 @@ def _fields(file: Path) -> dict[str, Any]:
     except ImportError:
         raise UsageError(f"the package gguf is not installed: {INSTALL}") from None
     wanted = ("tokenizer.ggml.pre", "tokenizer.ggml.model")
-    fields = GGUFReader(file).fields
+    try:
+        fields = GGUFReader(file).fields
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        fault = " ".join(str(error).split())[:100]
+        raise UsageError(f"{file}: damaged or cut short ({fault}); fetch it again") from None
     return {name: fields[name].contents() for name in wanted if name in fields}
 
 

@@ -111,13 +111,17 @@ def make_traces(recipe: DataRecipe, out: Path) -> Gathered:
 
 
 def require_sources(recipe: DataRecipe) -> list[RunRecord]:
-    """Return the runs of a recipe, before anything is evaluated.
+    """Return the runs of a recipe, before anything is evaluated; its tables are read too.
 
     Raises:
-        UsageError: it names nothing to evaluate, or a directory that holds no run.
+        UsageError: it names nothing to evaluate, a directory that holds no run, or a table that
+            cannot be read.
     """
     if not (recipe.bench_tasks or recipe.surrogate_tasks or recipe.runs or recipe.tables):
         raise UsageError("no traces: give bench_tasks, surrogate_tasks, runs or tables")
+    for table in recipe.tables:
+        for _ in table_traces(table):
+            pass
     return find_runs(recipe.runs) if recipe.runs else []
 
 

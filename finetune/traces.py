@@ -169,7 +169,9 @@ def read_traces(folder: Path) -> tuple[list[AnyTask], dict[tuple[str, str], list
         UsageError: the files are absent or damaged.
     """
     if not (folder / TRACES).is_file():
-        raise UsageError(f"{folder / TRACES} is missing; make it: python -m finetune traces")
+        raise UsageError(
+            f"{folder / TRACES} is missing; make it: python -m finetune traces --out {folder}"
+        )
     # A task that was searched several times is one task, with all its designs.
     tasks = list(dict.fromkeys(read_tasks(folder / SCENARIOS, AGAIN)))
     spaces = _spaces(tasks, folder)

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from cim_sim.config import Stopped, UsageError
-from cim_sim.files import write_whole
+from cim_sim.files import require_no_file, write_whole
 from finetune.base import ensure
 from search.record.adapter import MANIFEST, ROUND_TRIP
 
@@ -74,6 +74,17 @@ def require_suited(recipe: "Recipe", lessons: "DatasetRecipe", where: str) -> No
             raise UsageError(
                 f"{where} gives judgements, of which method {method} knows nothing: write method: "
                 "sft, or make dialogues (judged: 0)"
+            )
+        sizes = (
+            recipe.training.per_device_train_batch_size,
+            recipe.training.per_device_eval_batch_size,
+        )
+        if sizes != (1, 1):
+            raise UsageError(
+                f"{where} gives judgements, and one lesson of them is a batch of many designs: "
+                "take a recipe for them (configs/finetune/smollm2-judge.yaml), or write "
+                "per_device_train_batch_size: 1 and per_device_eval_batch_size: 1, and more "
+                "gradient_accumulation_steps"
             )
     elif not dialogues and method != "sft":
         raise UsageError(
@@ -238,6 +249,7 @@ def last_checkpoint(out: Path, resume: bool, overwrite: bool) -> Path | None:
     Raises:
         UsageError: `out` is in use.
     """
+    require_no_file(out)
     found = [path for path in out.glob("checkpoint-*") if _steps(path).isdecimal()]
     checkpoints = sorted(found, key=lambda path: int(_steps(path)))
     if resume:

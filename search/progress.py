@@ -2,11 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from textwrap import shorten
 
 from cim_sim.progress import on_terminal, stepped
 from search.record.manifest import RunConfig
 from search.record.summary import summarise
 from search.record.trace import Trial
+
+LONGEST = 280
+"""Characters of a line about a trial."""
 
 
 @contextmanager
@@ -59,4 +63,4 @@ def outcome(trial: Trial) -> str:
         numbers = (f"{name} {value:.5g}" for name, value in measured.items())
         text = ", ".join([f"reward {trial.score:.4f}", *numbers])
     again = f", as in episode {trial.duplicate_of + 1}" if trial.duplicate_of is not None else ""
-    return text.splitlines()[0][:160] + again
+    return shorten(text.splitlines()[0], LONGEST, placeholder=" ...") + again

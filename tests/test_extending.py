@@ -16,10 +16,7 @@ PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 FILES = dict(re.findall(r"^```(?:python|yaml)\n# (\S+)\n(.*?)^```", PAGE, re.S | re.M))
 DIFFS = re.findall(r"^```diff\n(.*?)^```", PAGE, re.S | re.M)
 COMMANDS = re.findall(r"^python [^#\n]*", PAGE, re.M)
-REPLIES = """\
-[[16,1],[16,1],[16,1],[16,1],[16,1],[16,1]]
-[[16,3],[16,3],[16,3],[16,3],[16,3],[16,3]]
-"""
+[REPLIES] = re.findall(r"^and in `replies.txt`\n```text\n(.*?)^```", PAGE, re.S | re.M)
 
 pytestmark = pytest.mark.slow
 

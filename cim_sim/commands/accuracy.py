@@ -4,13 +4,13 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import load
-from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
+from cim_sim.paths import ACCURACY_CACHE
 
 
 def accuracy(
     design: str,
     scenario: Path,
-    space: Path = EMBEDDED_SPACE,
+    space: Path,
     seed: cli.Natural = 0,
     cache: Path = ACCURACY_CACHE,
 ) -> int:

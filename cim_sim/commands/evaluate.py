@@ -7,7 +7,7 @@ import tyro
 
 from cim_sim import cli
 from cim_sim.config import load
-from cim_sim.paths import ACCURACY_CACHE, EMBEDDED_SPACE
+from cim_sim.paths import ACCURACY_CACHE
 
 if TYPE_CHECKING:
     from cim_sim.evaluate import Evaluation
@@ -17,7 +17,7 @@ def evaluate(
     *,
     design: str,
     scenario: Path,
-    space: Path = EMBEDDED_SPACE,
+    space: Path,
     seed: cli.Natural = 0,
     cache: Path = ACCURACY_CACHE,
     only_json: Annotated[bool, tyro.conf.arg(name="json")] = False,
@@ -25,7 +25,8 @@ def evaluate(
     """Cost, accuracy and reward of one design.
 
     Args:
-        design: the design as JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]'.
+        design: the design as JSON, as in '[[32,3],[32,3],[64,3],[64,3],[128,3],[128,3]]', or, where
+            the space frees hardware, '{"layers": [...], "hardware": {"subarray": 128}}'.
         scenario: YAML file of what is fixed.
         space: YAML file of what is free; says how wide the trained proxy network is.
         seed: seed of the accuracy experiment.

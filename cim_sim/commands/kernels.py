@@ -14,6 +14,8 @@ def kernels(out: Path = Path("runs/kernels.png")) -> int:
     """
     from cim_sim.cost_study import kernels as study
 
+    if out.suffix != ".png" or out.is_dir():
+        raise UsageError(f"--out {out}: name a file that ends in .png, as in runs/kernels.png")
     curves = study.sweep()
     try:
         study.draw(curves, out)

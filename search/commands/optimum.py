@@ -4,13 +4,12 @@ from pathlib import Path
 
 from cim_sim import cli
 from cim_sim.config import load
-from cim_sim.paths import EMBEDDED_SPACE
 
 
 def optimum(
     *,
     scenario: Path,
-    space: Path = EMBEDDED_SPACE,
+    space: Path,
     out: Path | None = None,
     dry_run: bool = False,
 ) -> int:

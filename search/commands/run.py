@@ -81,6 +81,11 @@ def run(
         ),
     }  # fmt: skip
     begun = read_run(out) if resume and (out / "manifest.json").exists() else None
+    if resume and begun is None and optimizer is None and config is None:
+        raise UsageError(
+            f"{out}: holds no run to go on with; to begin one, add --optimizer, --scenario and "
+            "--space, or --config"
+        )
     wanted = _wanted(begun, config, _given(**options))
     before = begun.trials if begun else []
     if dry_run:

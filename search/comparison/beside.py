@@ -41,11 +41,12 @@ def below(pages: Pages, arm: str) -> list[str]:
 def apart(pages: Pages, arm: str) -> list[str]:
     """Return the lines of the same table for each objective, and against all episodes of a rival.
 
-    After 20 episodes of `arm`; these differences are not corrected.
+    After 20 episodes of `arm`, or as many as a row begins with; these are not corrected.
     """
     cells = {name: _contrasts(page, arm) for name, page in pages.items()}
     rows = sorted(_every(cells.values()), key=lambda row: row.rpartition(", ")[2])
-    return _rivals(f"{arm} @{EARLY} is below", rows, cells)
+    unless = " or as said" if any(row.startswith("@") for row in rows) else ""
+    return _rivals(f"{arm} @{EARLY}{unless} is below", rows, cells)
 
 
 def _rivals(head: str, rows: Sequence[str], cells: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -96,16 +97,17 @@ def _claim(claim: Claim, difference: Interval) -> str:
 
 
 def _contrasts(page: Comparison, arm: str) -> dict[str, str]:
-    """Return differences after 20 episodes of `arm` that have an interval and are in no claim."""
+    """Return differences after 20 or more of `arm` that have an interval and are in no claim."""
     found = {}
     for one in page.contrasts:
         beyond = one.rival_episodes > EARLY
-        later = beyond and one.arm == arm
-        if one.episodes == EARLY and (later or (one.metric != ALL and not beyond)):
+        apart = one.metric != ALL and one.episodes == EARLY and not beyond
+        if apart or (beyond and one.arm == arm):
+            own = f"@{one.episodes}: " if one.episodes > EARLY else ""
             when = f" @{one.rival_episodes}" if beyond else ""
             for rival, difference in _against(one, arm):
                 if ends := _ends(difference):
-                    found[f"{rival}{when}, {one.metric}"] = short(difference.mean) + ends
+                    found[f"{own}{rival}{when}, {one.metric}"] = short(difference.mean) + ends
     return found
 
 

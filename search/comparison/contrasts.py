@@ -59,9 +59,10 @@ def _parts(metrics: Sequence[str], seeds: int) -> dict[str, tuple[Bools, Resampl
 
 
 def _episodes(own: int, other: int) -> list[tuple[int, int]]:
-    """Return equal episodes, and the paper's 20 against all that the rival had."""
+    """Return equal episodes, and the paper's 20 and its whole budget against all of the rival's."""
     equal = [(at, at) for at in (*FIRST, EARLY) if at <= min(own, other)]
-    return [*equal, *([(EARLY, other)] if own >= EARLY and other > EARLY else [])]
+    whole = [(at, other) for at in sorted({EARLY, own}) if EARLY <= at <= min(own, other - 1)]
+    return [*equal, *whole]
 
 
 def rows_of(contrasts: Sequence[Contrast]) -> tuple[list[str], list[list[str]]]:

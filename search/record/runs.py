@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cim_sim.config import UsageError, dump, load
-from cim_sim.files import Journal, locked, read, write_whole
+from cim_sim.files import Journal, locked, read, require_no_file, write_whole
 from search.record.adapter import Lineage
 from search.record.given import Given
 from search.record.manifest import Digests, Manifest, RunConfig, Status, differences
@@ -154,7 +154,8 @@ def read_run(path: Path) -> RunRecord:
 
 
 def _require_free(path: Path, resume: bool) -> None:
-    if not resume and path.exists() and (not path.is_dir() or any(path.iterdir())):
+    require_no_file(path)
+    if not resume and path.exists() and any(path.iterdir()):
         raise UsageError(
             f"{path}: is not empty; add --resume to go on with the run there, "
             "or choose another directory with --out"

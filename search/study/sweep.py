@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from cim_sim.config import Config, UsageError, dump, load
-from cim_sim.files import write_whole
+from cim_sim.files import require_no_file, write_whole
 from cim_sim.own import OwnSpace
 from cim_sim.space import Space
 from cim_sim.types import Count, Name
@@ -236,6 +236,7 @@ def begin(config: SweepConfig, out: Path, resume: bool) -> None:
 
 def require_beginnable(config: SweepConfig, out: Path, resume: bool) -> None:
     """Raise the UsageError with which `begin` would refuse; changes nothing."""
+    require_no_file(out)
     file = out / CONFIG
     if file.exists() and resume:
         old = load(file, SweepConfig).model_dump(mode="json")

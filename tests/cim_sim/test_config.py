@@ -53,6 +53,8 @@ def test_missing_key_is_named(tmp_path):
 
 def test_missing_file_names_the_nearest(tmp_path):
     written(tmp_path, GOOD)
+    with pytest.raises(UsageError, match=r": Is a directory; name a file in it: .*scenario\.yaml"):
+        load(tmp_path, Scenario)
     with pytest.raises(UsageError, match=r"scenari\.yaml: No such file.*did you mean .*scenario"):
         load(tmp_path / "scenari.yaml", Scenario)
 

@@ -9,7 +9,16 @@ import pytest
 
 from cim_sim.config import UsageError, load
 from finetune import base as module
-from finetune.base import INSTALL, SMOLLM2, TEMPLATE, ensure, is_whole, packaged, read_manifest
+from finetune.base import (
+    INSTALL,
+    MODELS,
+    SMOLLM2,
+    TEMPLATE,
+    ensure,
+    is_whole,
+    packaged,
+    read_manifest,
+)
 from search.llm.model import ModelConfig
 
 QUESTION = [{"role": "user", "content": "What is the capital of France?"}]
@@ -239,6 +248,15 @@ def test_what_cannot_be_had_says_what_to_type(monkeypatch, tmp_path):
     with pytest.raises(UsageError) as caught:
         packaged()
     assert INSTALL in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [4, 100_000, 40_000_000])
+def test_a_file_that_was_cut_short_is_refused_by_name(size, tmp_path):
+    cut = tmp_path / "cut.gguf"
+    cut.write_bytes(packaged().file.read_bytes()[:size] + b"xxxx")
+    with pytest.raises(UsageError, match=r"cut\.gguf: damaged or cut short \(.*\); fetch it again"):
+        ensure(cut)
+    assert not (MODELS / "cut").exists()
 
 
 def test_an_unknown_pre_tokeniser_is_refused(monkeypatch, tmp_path):

@@ -53,6 +53,14 @@ def test_data_that_the_recipe_does_not_teach_are_refused_before_they_are_made(ru
     assert not out.exists()
 
 
+def test_a_recipe_of_several_lessons_at_once_is_no_judge_s(run, tmp_path):
+    recipe, out = "configs/finetune/smollm2.yaml", tmp_path / "out"
+    code, said = run("pipeline", "--out", out, "--config", recipe, "--dry-run")
+    assert code == 2
+    assert said.startswith(f"{recipe}: configs/finetune/judgements.yaml gives judgements, and one")
+    assert "take a recipe for them (configs/finetune/smollm2-judge.yaml)" in said
+
+
 def test_preferences_without_dialogues_are_refused_before_data_are_made(run, tmp_path):
     out, data = tmp_path / "out", tmp_path / "questions.yaml"
     data.write_text("surrogate_tasks: 2\n")

@@ -169,6 +169,15 @@ def test_a_truth_value_is_a_fact(tmp_path):
     assert dict(task.scenario.facts) == {"rows": 64, "cached": "true"}
 
 
+def test_a_plan_reads_the_tables(csv):
+    from finetune.commands.traces import traces as verb
+
+    file = csv.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump({"tables": [{"file": str(csv), **ARRAY}]}))
+    with pytest.raises(UsageError, match="no column tile, reward; there are TILE, flow, depth"):
+        verb(csv.parent / "out", file, dry_run=True)
+
+
 def test_a_database_of_another_kind_is_refused(tmp_path):
     (tmp_path / "study.db").write_text("no database")
     with pytest.raises(UsageError, match=r"study\.db: not a database in which Optuna keeps"):

@@ -101,8 +101,24 @@ def test_resume_begins_a_run_that_was_never_begun(search, tmp_path):
     assert (code, len(lines)) == (0, 3)
     code, _, err = search("run", "--resume", "--out", tmp_path / "typo")
     assert code == 2
-    assert "optimizer is missing" in err
-    assert "scenario is missing" in err
+    assert f"{tmp_path / 'typo'}: holds no run to go on with; to begin one, add --optimizer" in err
+    code, _, err = search("run", "--optimizer", "random", "--out", tmp_path / "typo")
+    assert (code, "scenario is missing" in err) == (2, True)
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(search, tmp_path):
+    (tmp_path / "note").write_text("mine")
+    for words in (
+        ["run", *RANDOM, "--episodes", 2],
+        ["run", *RANDOM, "--episodes", 2, "--resume"],
+        ["sweep", "configs/search/rivals.yaml", "--resume"],
+        ["family", "--count", 1, "--split", "near"],
+    ):
+        code, _, err = search(*words, "--out", tmp_path / "note")
+        assert code == 2, err
+        assert f"{tmp_path / 'note'}: " in err
+        assert re.search("is a file; name a directory|a file lies where a folder should be", err)
+    assert (tmp_path / "note").read_text() == "mine"
 
 
 def test_resume_refuses_other_options(search, tmp_path):

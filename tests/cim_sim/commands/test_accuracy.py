@@ -12,6 +12,7 @@ from cim_sim.commands.accuracy import accuracy
 from cim_sim.commands.bench_accuracy import bench_accuracy
 from cim_sim.commands.surrogate import surrogate
 from cim_sim.config import Stopped, UsageError
+from cim_sim.paths import EMBEDDED_SPACE
 
 SCENARIO = """
 name: small
@@ -34,7 +35,7 @@ def scenario(tmp_path):
 def test_accuracy_prints_clean_and_noisy_and_twice_the_same(scenario, tmp_path, capsys):
     printed = []
     for cache in ("one.sqlite", "two.sqlite"):
-        assert accuracy(DESIGN, scenario, cache=tmp_path / cache) == 0
+        assert accuracy(DESIGN, scenario, EMBEDDED_SPACE, cache=tmp_path / cache) == 0
         printed.append(capsys.readouterr().out)
     assert printed[0] == printed[1]
     lines = printed[0].splitlines()
@@ -47,7 +48,9 @@ def test_accuracy_prints_clean_and_noisy_and_twice_the_same(scenario, tmp_path, 
 
 def test_a_design_outside_the_space_is_refused_before_any_training(scenario, tmp_path):
     with pytest.raises(UsageError, match="layer 1: channels 33 not in"):
-        accuracy(DESIGN.replace("[[32", "[[33"), scenario, cache=tmp_path / "none.sqlite")
+        accuracy(
+            DESIGN.replace("[[32", "[[33"), scenario, EMBEDDED_SPACE, cache=tmp_path / "none.sqlite"
+        )
     assert not (tmp_path / "none.sqlite").exists()
 
 
@@ -55,13 +58,17 @@ def test_more_pools_than_the_images_can_take_are_named(scenario, tmp_path):
     text = scenario.read_text().replace("hidden: 32", "hidden: 32, pools_after: [1, 2, 3, 4]")
     scenario.write_text(text)
     with pytest.raises(UsageError, match=r"images of digits, 8x8, cannot be halved 4 times"):
-        accuracy(DESIGN, scenario, cache=tmp_path / "none.sqlite")
+        accuracy(DESIGN, scenario, EMBEDDED_SPACE, cache=tmp_path / "none.sqlite")
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["accuracy", "--design", DESIGN, "--scenario", "x", "--seed", "-1"], 2, "-1 is less than"),
+        (
+            ["accuracy", "--design", DESIGN, "--scenario", "x", "--space", "y", "--seed", "-1"],
+            2,
+            "-1 is less than",
+        ),
         (["surrogate", "--fresh", "-3"], 2, "-3 is less than 0"),
         (["bench-accuracy", "--n", "-5"], 2, "bench-accuracy: --n -5 is less than 0"),
         (["bench-accuracy", "--workers", "0"], 2, "0 is less than 1"),

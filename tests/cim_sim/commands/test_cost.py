@@ -132,6 +132,14 @@ def test_kernels_draws_and_answers(tmp_path, capsys):
     assert found["novel, stock"] == {"settings": 12, "5x5 fills worst": 0, "5x5 slowest": 9}
 
 
+@pytest.mark.parametrize("name", ["k.foo", "k", "."])
+def test_a_figure_is_a_png(name, tmp_path):
+    with pytest.raises(
+        UsageError, match=r"name a file that ends in \.png, as in runs/kernels\.png"
+    ):
+        kernels(tmp_path / name)
+
+
 def test_the_5x5_question_of_the_reference_notes():
     curves = {
         (one.channels, one.hardware.subarray, one.hardware.mapping, one.hardware.pad): one

@@ -88,6 +88,14 @@ def test_objectives_and_later_episodes_apart(pages):
     ]
 
 
+def test_the_whole_budget_of_an_arm_is_told_beside_its_twenty(pages):
+    pages["near"].contrasts.append(contrast("genetic", "all", 500, 0.06, episodes=40))
+    heads, _, first, *_ = apart(pages, "judge")
+    assert heads.startswith("| judge @20 or as said is below |")
+    assert first == "| genetic @500, all | .051 [.041, .061] |  |"
+    assert "| @40: genetic @500, all | .060 [.050, .070] |  |" in apart(pages, "judge")
+
+
 def test_a_pair_that_names_the_arm_second_is_turned_round(pages):
     assert below(pages, "genetic")[2:] == ["| judge | **-.626** [-.636, -.616], p 1e-09 |  |"]
     assert apart(pages, "genetic")[2:] == [

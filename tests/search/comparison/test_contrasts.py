@@ -43,6 +43,21 @@ def test_a_line_of_the_table_says_who_is_below_whom_and_when(contrasts):
     assert len(lines) == 4
 
 
+def test_a_longer_budget_is_held_against_all_of_a_longer_one_too():
+    curves = {"model": np.zeros((len(METRICS), 40)), "rival": np.ones((len(METRICS), 100))}
+    curves |= {"short": np.ones((len(METRICS), 30))}
+    arms = [arm("model", 40, origin="tuned"), arm("rival", 100), arm("short", 30)]
+    found = list(contrasts_of(arms, curves, METRICS, SEEDS))
+    late = {(one.against, one.episodes, one.rival_episodes) for one in found if one.episodes > 5}
+    assert late == {
+        ("rival", 20, 20),
+        ("rival", 20, 100),
+        ("rival", 40, 100),
+        ("short", 20, 20),
+        ("short", 20, 30),
+    }
+
+
 def test_one_objective_needs_no_column_of_its_own():
     curves = {"model": np.zeros((24, 5)), "rival": np.ones((24, 5))}
     arms = [arm("model", 5, origin="tuned"), arm("rival", 5)]
