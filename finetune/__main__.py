@@ -10,6 +10,7 @@ from finetune.commands.dataset import dataset
 from finetune.commands.merge import merge
 from finetune.commands.pipeline import pipeline
 from finetune.commands.probe import probe
+from finetune.commands.reads import reads
 from finetune.commands.release import release
 from finetune.commands.rounds import rounds
 from finetune.commands.roundtrip import roundtrip
@@ -27,6 +28,7 @@ def main() -> int:
         "merge": merge,
         "roundtrip": roundtrip,
         "probe": probe,
+        "reads": reads,
         "pipeline": pipeline,
         "rounds": rounds,
         "release": release,

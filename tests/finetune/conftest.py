@@ -104,6 +104,14 @@ def foreseeing(tasks, traces, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def partly_hidden(tasks, traces, tmp_path_factory):
+    """Dialogues of which a half hides facts; two of five scenarios are held out."""
+    turns = Turns(hidden=0.5, value=True)
+    recipe = DatasetRecipe(examples=4, held_out=0.4, style="dialogue", turns=turns)
+    return written(tmp_path_factory.mktemp("hidden"), tasks, traces, recipe)
+
+
+@pytest.fixture(scope="session")
 def judged(tasks, traces, tmp_path_factory):
     """Judgements of eight designs each; two of five scenarios are held out."""
     turns = Turns(judged=8, similar=4, value=True)
