@@ -291,6 +291,18 @@ def begin(out: Path, checkpoint: Path | None) -> None:
         rmtree(old)
 
 
+def _unprepare(trainer: "Trainer") -> None:
+    """Have training prepare a model that was evaluated first.
+
+    Trainer takes it for prepared, and would train it without the wrapper that averages gradients:
+    every process by itself, and all but the first for nothing.
+    """
+    accelerator = trainer.accelerator
+    model = accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+    accelerator.free_memory()
+    model._is_accelerate_prepared = False
+
+
 def _take_over(trainer: "Trainer", checkpoint: Path) -> None:
     """Put the trainer where a training ended.
 
@@ -324,6 +336,7 @@ def fit(
     measure = "eval_reward" if method == "grpo" else "eval_loss"
     # Held-out answers before and after tell learning from the mere falling of a training loss.
     before = trainer.evaluate()
+    _unprepare(trainer)
     steps = trainer.args.max_steps
     if trainer.is_world_process_zero():
         begin(Path(trainer.args.output_dir), checkpoint)
