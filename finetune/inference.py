@@ -43,9 +43,10 @@ def token_logprobs(
     import torch
 
     model.eval()
+    ids = torch.tensor([[*prompt_ids, *answer_ids]])
     with torch.no_grad():
-        logits = model(input_ids=torch.tensor([[*prompt_ids, *answer_ids]])).logits[0]
-    chosen = torch.log_softmax(logits[len(prompt_ids) - 1 : -1].float(), dim=-1)
+        logits = model(input_ids=ids, logits_to_keep=len(answer_ids) + 1).logits[0]
+    chosen = torch.log_softmax(logits[:-1].float(), dim=-1)
     picked = chosen.gather(1, torch.tensor(list(answer_ids))[:, None])
     return [float(value) for value in picked[:, 0]]
 
