@@ -101,3 +101,10 @@ def test_what_cannot_be_asked_is_refused(judged, data, partly_hidden, small_mode
     with pytest.raises(UsageError, match="empty: holds neither an adapter nor a model"):
         reads((tmp_path / "empty",), data=partly_hidden, out=out)
     assert not out.exists()
+
+
+@pytest.mark.parametrize("name", ["reads", "round"])
+def test_the_committed_tables_are_those_of_the_committed_losses(name):
+    folder = Path("datasets/ablations/authors")
+    found = table(load(folder / f"{name}.json", Reading))
+    assert f"<!-- {name} -->\n{found}\n" in (folder / "README.md").read_text()
