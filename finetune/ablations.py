@@ -20,6 +20,7 @@ from pydantic import Field
 from cim_sim.config import Config, UsageError, load
 from cim_sim.files import write_whole
 from cim_sim.intervals import Interval, bootstrap_groups
+from cim_sim.types import Floats
 from finetune.asked import claim
 from finetune.base import ensure
 from finetune.dataset import DatasetManifest, read_split, require_tasks
@@ -193,7 +194,7 @@ def table(ablations: Sequence[Ablation], rule: Each, scenarios: Sequence[str]) -
         rule: correlations of `by_weights`.
         scenarios: of those lessons, which intervals are over.
     """
-    mean = partial(_mean, scenarios)
+    mean = partial(mean_over, scenarios)
     whole = ablations[0]
     against = whole.after.correlation
     words = PARTS[whole.asked.part].words
@@ -223,7 +224,7 @@ def _ordered(mean: Mean, correlation: Each, against: Each | None) -> tuple[str, 
     return format(mean(correlation), ".2f"), format(mean(lost), ".2f") if lost else ""
 
 
-def _mean(scenarios: Sequence[str], values: Sequence[float]) -> Interval:
+def mean_over(scenarios: Sequence[str], values: Sequence[float] | Floats) -> Interval:
     """Mean over lessons, and its interval when whole scenarios are resampled."""
     each, generator = np.asarray(values), np.random.default_rng(SEED)
     return bootstrap_groups(lambda rows: float(each[rows].mean()), scenarios, generator)

@@ -15,10 +15,9 @@ import numpy as np
 from pydantic import model_validator
 
 from cim_sim.config import Config, UsageError
-from cim_sim.intervals import Interval, bootstrap_groups
 from cim_sim.progress import counted
 from cim_sim.types import Bools, Floats
-from finetune.ablations import scenarios_of
+from finetune.ablations import mean_over, scenarios_of
 from finetune.dataset import DatasetManifest, read_manifest, read_split
 from finetune.inference import encode, token_logprobs
 from finetune.values import SAID
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SEED = 15
-"""Of which result goes where, and of the scenarios that are resampled."""
+"""Of which result goes where."""
 DECIMALS = 4
 """Of the nats that a file keeps."""
 
@@ -158,7 +157,7 @@ def table(reading: Reading) -> str:
     for name, one in reading.models.items():
         for words, chosen in (("told", ~hidden), ("hidden", hidden)):
             if chosen.any():
-                mean = partial(_mean, np.array(reading.scenarios)[chosen])
+                mean = partial(mean_over, np.array(reading.scenarios)[chosen])
                 (loss, rise), (loss_1, rise_1) = (_both(it, chosen) for it in (one, first))
                 pairs = [] if one is first else [mean(loss_1 - loss), mean(rise - rise_1)]
                 cells = [f"{it:.2f}" for it in (mean(loss), mean(rise), *pairs)]
@@ -170,13 +169,6 @@ def table(reading: Reading) -> str:
 def _both(one: Losses, chosen: Bools) -> tuple[Floats, Floats]:
     told, swapped = np.array(one.told)[chosen], np.array(one.swapped)[chosen]
     return told, swapped - told
-
-
-def _mean(scenarios: Sequence[str], values: Floats) -> Interval:
-    """Mean over dialogues, and its interval when whole scenarios are resampled."""
-    return bootstrap_groups(
-        lambda rows: float(values[rows].mean()), scenarios, np.random.default_rng(SEED)
-    )
 
 
 def read_by(data: Path, models: Mapping[str, Path]) -> Reading:

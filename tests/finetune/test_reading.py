@@ -41,7 +41,6 @@ def test_held_out_dialogues_are_asked_about_their_last_design(partly_hidden):
     assert {one.hidden for one in asked} == {True, False}
     for one in asked:
         assert any(said.startswith(f"{one.design} accuracy 0.") for said in last)
-        assert "design" not in one.told[-1]
         assert one.told[-1]["role"] == one.swapped[-1]["role"] == "user"
         assert one.told != one.swapped
         assert one.hidden == (": unknown." in one.told[0]["content"])
