@@ -185,7 +185,7 @@ class Failed(NamedTuple):
 
 
 def jobs(config: SweepConfig, out: Path) -> list[Job]:
-    """Return all runs, the seeds innermost: what is finished early is spread over everything.
+    """Return all runs, the seeds innermost: a server still holds what the seed before asked it.
 
     Raises:
         UsageError: an optimiser or one of its settings is not known, or a scenario and the space
@@ -197,11 +197,11 @@ def jobs(config: SweepConfig, out: Path) -> list[Job]:
             task.scenario.require_fits(task.space)
     _require_arms(config)
     runs = []
-    for seed in range(config.seeds):
-        for task in config.tasks:
-            for screen in config.screens:
-                for name, arm in config.arms.items():
-                    folder = f"{name}-screen{screen}" if screen else name
+    for task in config.tasks:
+        for screen in config.screens:
+            for name, arm in config.arms.items():
+                folder = f"{name}-screen{screen}" if screen else name
+                for seed in range(config.seeds):
                     place = out / "runs" / task.name / folder / f"seed{seed}"
                     run = resolved(_run_config(config, task, arm, screen, seed))
                     runs.append(Job(name, run, place))

@@ -109,8 +109,9 @@ def test_jobs_cover_everything_once_and_screened_arms_are_apart(tmp_path):
     tasks = jobs(sweep_config(seeds=2), tmp_path)
     assert len(tasks) == 2 * 2 * 2 * 2 == len({task.out for task in tasks})
     assert {task.config.screen for task in tasks} == {0, 4}
-    assert tasks[0].out == tmp_path / "runs" / "embedded-latency" / "random" / "seed0"
-    assert tasks[3].out == tmp_path / "runs" / "embedded-latency" / "short-screen4" / "seed0"
+    task = tmp_path / "runs" / "embedded-latency"
+    assert [one.out for one in tasks[:2]] == [task / "random" / "seed0", task / "random" / "seed1"]
+    assert tasks[7].out == task / "short-screen4" / "seed1"
 
 
 def test_the_faults_of_all_arms_are_named_at_once(tmp_path):
